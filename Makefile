@@ -1,0 +1,42 @@
+# Each target does its own set-up; a newcomer needs python3 and make, nothing else.
+PYTHON := .venv/bin/python
+
+.PHONY: help install run demo test bench check faults fuzz soak debian-run debian-test clean
+help:
+	@echo "make run     start the appliance under ./var"
+	@echo "make demo    start it and print a real film"
+	@echo "make test    all tests"
+	@echo "make bench   the benchmarks, as ratios"
+	@echo "make check   format, types, layers"
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml packages-run.txt scripts/debian-packages
+	@scripts/debian-packages packages-run.txt
+	@test -x $(PYTHON) || python3 -m venv .venv
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+.venv/test-packages: packages-test.txt packages-run.txt scripts/debian-packages | .venv/installed
+	@scripts/debian-packages packages-run.txt packages-test.txt
+	@touch $@
+
+run: install
+	@$(PYTHON) -m appliance serve --data var
+
+demo: install
+	@$(PYTHON) scripts/demo.py
+
+test: install .venv/test-packages
+	@$(PYTHON) -m pytest
+
+bench: install .venv/test-packages
+	@$(PYTHON) -m benchmarks
+
+check: install
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,209 @@
+"""Every change the appliance makes to files goes through here.
+
+One place for three things: the order of writes that makes a file durable (part, fsync, rename, fsync of the
+folder), a number for each operation, and named failpoints. The fault harness sets ``APPLIANCE_FAULT`` to
+``WHERE:WHAT[:SKIP]``: WHERE is an operation number or a failpoint's name, WHAT is one of kill, ENOSPC, EIO, EROFS,
+delay, SKIP is how often to let it pass first. A recorder (:func:`record_with`) sees each operation, so that crash states
+can be enumerated.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+Recorder = Callable[[str, str, str], None]
+"""Called with (kind, path, second path or "") before each operation."""
+
+PART_SUFFIX = ".part"
+
+_lock = threading.Lock()
+_count = 0
+_passed = 0
+_recorder: Recorder | None = None
+
+
+def record_with(recorder: Recorder | None) -> None:
+    """Let `recorder` see every operation from now on; None stops it."""
+    global _recorder  # noqa: PLW0603
+    _recorder = recorder
+
+
+def failpoint(name: str) -> None:
+    """A named step of a protocol, where the fault harness can break in."""
+    if _fault is not None:
+        _meet(name)
+
+
+def operation(kind: str, path: Path | str = "", other: Path | str = "") -> None:
+    """Count one file (or database) operation; break here when the harness asks for it."""
+    global _count  # noqa: PLW0603
+    with _lock:
+        _count += 1
+        number = _count
+    if _recorder is not None:
+        _recorder(kind, str(path), str(other))
+    if _fault is not None:
+        _meet(str(number))
+
+
+def _parse(text: str) -> tuple[str, str, int] | None:
+    if not text:
+        return None
+    where, what, *skip = text.split(":")
+    return where, what, int(skip[0]) if skip else 0
+
+
+_fault = _parse(os.environ.get("APPLIANCE_FAULT", ""))
+
+
+def set_fault(text: str) -> None:
+    """Set the fault of this process as ``APPLIANCE_FAULT`` would; "" clears it. For tests."""
+    global _fault, _count, _passed  # noqa: PLW0603
+    _fault, _count, _passed = _parse(text), 0, 0
+
+
+def _meet(where: str) -> None:
+    global _passed  # noqa: PLW0603
+    wanted, what, skip = _fault or ("", "", 0)
+    if where != wanted:
+        return
+    with _lock:
+        _passed += 1
+        if _passed <= skip:
+            return
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "delay":
+        time.sleep(5)
+        return
+    number = getattr(errno, what)
+    raise OSError(number, f"{os.strerror(number)} (fault at {where})")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    operation("sync-folder", folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of an existing file durable."""
+    operation("sync", path)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder (mode 0700) and those above it, if not there; durable."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        operation("mkdir", path)
+        path.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(path.parent)
+    return path
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename within one file system and make both folders durable. An existing file is replaced."""
+    operation("rename", source, target)
+    source.rename(target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
+def link(source: Path, target: Path) -> None:
+    """A second name for the same bytes. Not durable before :func:`sync_folder`."""
+    operation("link", source, target)
+    os.link(source, target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there."""
+    operation("unlink", path)
+    path.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all in it, if it is there."""
+    operation("remove-tree", path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+class PartFile:
+    """A file on its way: written as ``name.part``, there under its name only when whole.
+
+    Use as a context manager; leaving without :meth:`commit` removes the part.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = path.with_name(path.name + PART_SUFFIX)
+        operation("create", self.part)
+        self.file: BinaryIO = open(self.part, "wb", opener=_private)  # noqa: SIM115, PTH123
+        self.size = 0
+        self._done = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        operation("write", self.part)
+        self.size += len(data)
+        return self.file.write(data)
+
+    def commit(self) -> Path:
+        """Make it durable under its name."""
+        self.file.flush()
+        operation("sync", self.part)
+        os.fsync(self.file.fileno())
+        self.file.close()
+        rename(self.part, self.path)
+        self._done = True
+        return self.path
+
+    def discard(self) -> None:
+        """Give it up; nothing stays."""
+        if not self._done:
+            self._done = True
+            self.file.close()
+            remove(self.part)
+
+    def __enter__(self) -> PartFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.discard()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def write_file(path: Path, data: bytes | Iterable[bytes]) -> Path:
+    """Write a whole file durably: part, fsync, rename, fsync of the folder."""
+    with PartFile(path) as part:
+        for chunk in (data,) if isinstance(data, bytes) else data:
+            part.write(chunk)
+        return part.commit()
+
+
+def sweep_parts(folder: Path) -> int:
+    """Remove half-written files left by a crash, below `folder`; how many there were."""
+    parts = [path for path in folder.rglob("*" + PART_SUFFIX) if path.is_file()]
+    for path in parts:
+        remove(path)
+    return len(parts)
