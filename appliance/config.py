@@ -1,0 +1,259 @@
+"""Settings: ``appliance.toml`` and ``APPLIANCE_SECTION_KEY`` in the environment.
+
+What the machine needs to start lies here (ports, folders, TLS, database, limits). What admins change in daily work lies
+in the database. An unknown key or environment name is an error that names the nearest one there is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appliance.errors import SettingError
+
+ENVIRONMENT = "APPLIANCE_"
+NOT_SETTINGS = ("APPLIANCE_DATA", "APPLIANCE_FAULT", "APPLIANCE_CONFIG")
+"""Names of ours in the environment that are no settings."""
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+MiB = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of appliance.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DicomSettings(Section):
+    """Associations: where we listen, who may come in, and the limits of each."""
+
+    ae_title: str = Field("APPLIANCE", min_length=1, max_length=16)
+    address: str = "127.0.0.1"
+    """Where to listen. 0.0.0.0 for a hospital's network; the embedded default stays on this machine."""
+    ports: tuple[Port, ...] = (11112,)
+    tls_port: Port = 2762
+    unknown_peers: Literal["accept", "refuse"] = "accept"
+    strict_called_ae: bool = False
+    """Reject an unknown called AE title instead of giving it the default print profile."""
+    associations: Count = 200
+    associations_per_address: Count = 50
+    unassociated: Count = 64
+    """Connections that have not asked for an association yet; the oldest is dropped first."""
+    request_seconds: Seconds = 10
+    pdu_seconds: Seconds = 30
+    send_seconds: Seconds = 30
+    idle_seconds: Seconds = 3600
+    drain_seconds: Seconds = 30
+    maximum_pdu: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
+    film_mib: MiB = 512
+    """Largest data set of one image box."""
+    instance_mib: MiB = 8192
+    """Largest instance that storage takes."""
+    film_boxes: Count = 200
+    image_boxes: Count = 1000
+    events: bool = True
+    private_classes: tuple[str, ...] = ()
+    """Private storage SOP classes to take."""
+
+
+class TlsSettings(Section):
+    """Certificates for DICOM TLS. The TLS port opens once there is a certificate."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    authorities: Path | None = None
+    mutual: bool = True
+    """Peers must show a certificate that `authorities` vouch for."""
+
+
+class WebSettings(Section):
+    """The page."""
+
+    address: str = "127.0.0.1"
+    port: Port = 8080
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    """Host names the page answers to."""
+    trusted_proxy: str = ""
+    """Address of the proxy whose X-Forwarded headers are believed."""
+    threads: Count = 8
+    idle_minutes: Count = 30
+    session_hours: Count = 12
+    upload_mib: MiB = 4096
+    loopback_devices: bool = False
+    """Printers at this machine's own addresses (CUPS, USB) may be added on the page."""
+    site_name: str = ""
+
+
+class DatabaseSettings(Section):
+    """Where rows are kept."""
+
+    url: str = ""
+    """SQLAlchemy URL; empty is SQLite in the data folder."""
+
+
+class StorageSettings(Section):
+    """Room on the disk, and how long things are kept."""
+
+    reserve_percent: Annotated[float, Field(ge=0, le=50)] = 5
+    """New work is refused when less of the disk than this is free."""
+    reserve_mib: MiB = 512
+    """... or less than this."""
+    films_days: Count = 7
+    films_quota_gib: Count = 50
+    studies_days: Count = 30
+    studies_quota_gib: Count = 500
+    discs_days: Count = 7
+    audit_days: Count = 2190
+    folder_roots: tuple[Path, ...] = ()
+    """Where folder: printers and burners may write, besides the data folder."""
+
+
+class PrintingSettings(Section):
+    """Film workers."""
+
+    workers: Count = 2
+    compose_ahead: Count = 4
+    """Films composed ahead for each printer."""
+    duplicate_minutes: Count = 10
+    """The same film from the same peer within this time is flagged."""
+
+
+class DiscsSettings(Section):
+    """Disc workers."""
+
+    workers: Count = 1
+
+
+class SmtpSettings(Section):
+    """Mail to tell people by."""
+
+    host: str = ""
+    port: Port = 25
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    starttls: bool = False
+
+
+class NoticesSettings(Section):
+    """Tells people when something waits for them."""
+
+    webhook: str = ""
+    film_minutes: Count = 10
+
+
+class SyslogSettings(Section):
+    """Audit messages to a collector (RFC 5424)."""
+
+    host: str = ""
+    port: Port = 6514
+    transport: Literal["tls", "tcp", "udp"] = "tls"
+    authorities: Path | None = None
+
+
+class LogSettings(Section):
+    """The log, on standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["json", "text"] = "json"
+
+
+class Settings(Section):
+    """All of appliance.toml."""
+
+    dicom: DicomSettings = DicomSettings()
+    tls: TlsSettings = TlsSettings()
+    web: WebSettings = WebSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    storage: StorageSettings = StorageSettings()
+    printing: PrintingSettings = PrintingSettings()
+    discs: DiscsSettings = DiscsSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    notices: NoticesSettings = NoticesSettings()
+    syslog: SyslogSettings = SyslogSettings()
+    log: LogSettings = LogSettings()
+
+
+def find_config(data: Path, config: Path | None = None) -> Path | None:
+    """The file settings are read from: the one given, else the data folder's, else /etc/appliance's."""
+    if config is not None:
+        if not config.is_file():
+            raise SettingError(f"There is no settings file {config}.")
+        return config
+    places = (data / "appliance.toml", Path("/etc/appliance/appliance.toml"))
+    return next((place for place in places if place.is_file()), None)
+
+
+def load_settings(data: Path, config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of a data folder: file first, environment over it. Raises SettingError naming the key at fault."""
+    path = find_config(data, config)
+    values: dict[str, Any] = _read(path) if path else {}
+    for section, key, value in _from_environment(os.environ if environ is None else environ):
+        values.setdefault(section, {})[key] = value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingError(_in_words(error, path)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingError(f"{path} can't be read as TOML: {error}.") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+    names = {
+        name: _section_and_key(name) for name in environ if name.startswith(ENVIRONMENT) and name not in NOT_SETTINGS
+    }
+    return [(section, key, _value(section, key, environ[name])) for name, (section, key) in names.items()]
+
+
+def _section_and_key(name: str) -> tuple[str, str]:
+    section, _, key = name.removeprefix(ENVIRONMENT).lower().partition("_")
+    if (section, key) == ("dicom", "port"):
+        return "dicom", "ports"
+    if key not in _keys(section):
+        raise SettingError(f"The environment names {name}, which is no setting{_nearest(name, environment_names())}.")
+    return section, key
+
+
+def environment_names() -> list[str]:
+    """Every setting by its name in the environment."""
+    return [f"{ENVIRONMENT}{section}_{key}".upper() for section in Settings.model_fields for key in _keys(section)] + [
+        "APPLIANCE_DICOM_PORT"
+    ]
+
+
+def _keys(section: str) -> list[str]:
+    return list(getattr(Settings(), section).__class__.model_fields) if section in Settings.model_fields else []
+
+
+def _value(section: str, key: str, text: str) -> Any:
+    default = getattr(getattr(Settings(), section), key)
+    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(default, tuple) else text
+
+
+def _in_words(error: ValidationError, path: Path | None) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    origin = f" in {path}" if path else ""
+    if problem["type"] == "extra_forbidden":
+        section, *key = [str(part) for part in problem["loc"]]
+        known = [f"{section}.{name}" for name in _keys(section)] if key else list(Settings.model_fields)
+        return f"Unknown setting {where}{origin}{_nearest(where, known)}."
+    return f"Setting {where}{origin}: {problem['msg']} (it is {problem['input']!r})."
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(known))}"

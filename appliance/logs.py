@@ -1,0 +1,50 @@
+"""The log: one JSON object a line on standard error, ready for the journal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import sys
+import traceback
+
+CONTEXT = ("job", "printer", "peer", "association", "study", "disc", "burner", "process", "number")
+"""Extra keys that `logger.info(..., extra={...})` may carry."""
+
+
+class JsonFormatter(logging.Formatter):
+    """One line a record; newlines in values are escaped by JSON, so nobody can forge a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "says": record.getMessage(),
+        }
+        line |= {key: getattr(record, key) for key in CONTEXT if getattr(record, key, None) not in (None, "")}
+        if record.exc_info:
+            line["trace"] = "".join(traceback.format_exception(*record.exc_info))
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """For a person at a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = dt.datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        text = record.getMessage().replace("\n", "\\n")
+        context = " ".join(
+            f"{key}={getattr(record, key)}" for key in CONTEXT if getattr(record, key, None) not in (None, "")
+        )
+        trace = "\n" + "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
+        return f"{at} {record.levelname.lower():7} {text}{'  ' + context if context else ''}{trace}"
+
+
+def start_logging(level: str, kind: str) -> None:
+    """Log to standard error from now on, as `kind` json or text. pynetdicom's own chatter is kept to errors."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if kind == "json" else TextFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("pynetdicom", "pydicom", "PIL", "alembic", "waitress.queue", "pycdlib"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

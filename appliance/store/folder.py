@@ -1,0 +1,104 @@
+"""The data folder and what lies where in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.store import files
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """Paths below one data folder."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "appliance.db"
+
+    @property
+    def jobs(self) -> Path:
+        """Print jobs: jobs/<job_id>/ with film.json, image boxes as received, documents, previews."""
+        return self.root / "jobs"
+
+    @property
+    def spool(self) -> Path:
+        """What arrives and is not accepted yet; emptied at start."""
+        return self.root / "spool"
+
+    @property
+    def instances(self) -> Path:
+        return self.root / "instances"
+
+    @property
+    def discs(self) -> Path:
+        return self.root / "discs"
+
+    @property
+    def printed(self) -> Path:
+        return self.root / "printed"
+
+    @property
+    def burned(self) -> Path:
+        return self.root / "burned"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def layouts(self) -> Path:
+        """A site's own layouts, added to those shipped."""
+        return self.root / "layouts"
+
+    @property
+    def templates(self) -> Path:
+        return self.root / "templates"
+
+    def job(self, job_id: int) -> Path:
+        return self.jobs / str(job_id)
+
+    def disc(self, disc_id: int) -> Path:
+        return self.discs / str(disc_id)
+
+    def make(self) -> DataFolder:
+        """Create what is not there, readable by the owner alone."""
+        for path in (
+            self.jobs,
+            self.spool,
+            self.instances,
+            self.discs,
+            self.printed,
+            self.burned,
+            self.locks,
+            self.logs,
+        ):
+            files.make_folder(path)
+        return self
+
+    def free_bytes(self) -> int:
+        """Bytes a process without privileges may still write."""
+        room = os.statvfs(self.root)
+        return room.f_bavail * room.f_frsize
+
+    def total_bytes(self) -> int:
+        room = os.statvfs(self.root)
+        return room.f_blocks * room.f_frsize
+
+
+def find_data_folder(given: Path | None = None) -> Path:
+    """The data folder a command works on: given, APPLIANCE_DATA, ./var where it has a database, /var/lib/appliance."""
+    if given is not None:
+        return given.absolute()
+    named = os.environ.get("APPLIANCE_DATA")
+    if named:
+        return Path(named).absolute()
+    here = Path("var").absolute()
+    return here if (here / "appliance.db").exists() else Path("/var/lib/appliance")

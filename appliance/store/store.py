@@ -1,0 +1,39 @@
+"""What every verb is given: settings, the data folder, the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.config import Settings, load_settings
+from appliance.store.database import Database, sqlite_url
+from appliance.store.folder import DataFolder
+from appliance.store.migrate import migrate
+
+
+@dataclass(frozen=True)
+class Store:
+    """One appliance's data."""
+
+    settings: Settings
+    folder: DataFolder
+    database: Database
+
+    def has_room(self, wanted: int = 0) -> bool:
+        """Whether `wanted` bytes can be taken without touching the reserve."""
+        storage = self.settings.storage
+        reserve = max(storage.reserve_mib << 20, int(self.folder.total_bytes() * storage.reserve_percent / 100))
+        return self.folder.free_bytes() - wanted > reserve
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_store(data: Path, config: Path | None = None, settings: Settings | None = None) -> Store:
+    """Open a data folder, made and migrated when need be. The caller fills a fresh one (see printing.first_run)."""
+    settings = settings or load_settings(data, config)
+    folder = DataFolder(data.absolute())
+    folder.make()
+    database = Database(settings.database.url or sqlite_url(folder.database))
+    migrate(database, folder)
+    return Store(settings, folder, database)
