@@ -3,8 +3,8 @@
 One place for three things: the order of writes that makes a file durable (part, fsync, rename, fsync of the
 folder), a number for each operation, and named failpoints. The fault harness sets ``APPLIANCE_FAULT`` to
 ``WHERE:WHAT[:SKIP]``: WHERE is an operation number or a failpoint's name, WHAT is one of kill, ENOSPC, EIO, EROFS,
-delay, SKIP is how often to let it pass first. A recorder (:func:`record_with`) sees each operation, so that crash states
-can be enumerated.
+delay, SKIP is how often to let it pass first. A recorder (:func:`record_with`) sees each operation, so that crash
+states can be enumerated.
 """
 
 from __future__ import annotations

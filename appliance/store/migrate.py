@@ -58,7 +58,8 @@ def _refuse_newer(current: str | None) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if current is not None and current not in known:
         raise DamagedError(
-            f"The database is of a newer version (revision {current}) than this program. Install that version, or restore a backup."
+            f"The database is of a newer version (revision {current}) than this program. "
+            "Install that version, or restore a backup."
         )
 
 

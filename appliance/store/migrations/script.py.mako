@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-import appliance.store.tables.metadata
+import appliance.store.tables.base
 ${imports if imports else ""}
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

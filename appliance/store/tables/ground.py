@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Integer, String, Table
 
-from appliance.store.tables.metadata import metadata
+from appliance.store.tables.base import metadata
 
 change = Table(
     "change",

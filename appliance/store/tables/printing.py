@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
-from appliance.store.tables.metadata import UtcDateTime, metadata
+from appliance.store.tables.base import UtcDateTime, metadata
 
 printer = Table(
     "printer",

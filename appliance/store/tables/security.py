@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, Column, Index, Integer, String, Table, Text
 
-from appliance.store.tables.metadata import UtcDateTime, metadata
+from appliance.store.tables.base import UtcDateTime, metadata
 
 peer = Table(
     "peer",

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-import appliance.store.tables.metadata
+import appliance.store.tables.base
 
 revision = "0001_first"
 down_revision = None
@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "audit",
         sa.Column("audit_id", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("at", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("at", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
         sa.Column("event", sa.String(length=64), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
         sa.Column("actor", sa.String(length=128), nullable=False),
@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("job_id", sa.Integer(), nullable=False),
-        sa.Column("at", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("at", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=24), nullable=False),
         sa.Column("reasons", sa.JSON(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
@@ -56,7 +56,7 @@ def upgrade() -> None:
         "login_failure",
         sa.Column("who", sa.String(length=128), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("until", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("until", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("who", name=op.f("pk_login_failure")),
     )
     op.create_table(
@@ -100,14 +100,14 @@ def upgrade() -> None:
         sa.Column("send_started", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("compose_attempts", sa.Integer(), nullable=False),
-        sa.Column("not_before", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("not_before", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
         sa.Column("sent_documents", sa.Integer(), nullable=False),
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("reprint_of", sa.Integer(), nullable=True),
         sa.Column("purged", sa.Boolean(), nullable=False),
-        sa.Column("created", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("updated", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("completed", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("created", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("updated", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("completed", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_print_job")),
         sa.UniqueConstraint("print_job_uid", name=op.f("uq_print_job_print_job_uid")),
     )
@@ -138,15 +138,15 @@ def upgrade() -> None:
         sa.Column("is_accepting_jobs", sa.Boolean(), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("created", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("updated", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("updated", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_printer")),
     )
     op.create_table(
         "secret",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
-        sa.Column("created", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_secret")),
     )
     op.create_table(
@@ -155,10 +155,10 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("created", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.String(length=64), nullable=False),
-        sa.Column("revoked", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("seen", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("revoked", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("seen", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("token_id", name=op.f("pk_token")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_token_token_hash")),
     )
@@ -170,8 +170,8 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=8), nullable=False),
         sa.Column("disabled", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("locked_until", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("created", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("locked_until", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("created", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_user")),
     )
     op.create_table(
@@ -179,8 +179,8 @@ def upgrade() -> None:
         sa.Column("id_hash", sa.String(length=64), nullable=False),
         sa.Column("user", sa.String(length=64), nullable=False),
         sa.Column("address", sa.String(length=64), nullable=False),
-        sa.Column("created", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("seen", appliance.store.tables.metadata.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("created", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("seen", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id_hash", name=op.f("pk_web_session")),
     )
