@@ -33,6 +33,8 @@ class SendResult:
     job_state_reasons: tuple[str, ...] = ()  # IPP keywords, e.g. queued-in-device, media-needed
     message: str = ""  # what happened and what to do next
     evidence: str = ""  # e.g. "ipp job 42 completed", "FIN after FIN"
+    documents_done: int = 0  # how many of the request's documents, from the first, surely came out or are queued there
+    rest_untouched: bool = False  # the others surely did not: a send with skip_documents=documents_done prints the rest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +61,18 @@ class MediaChoice:
     y_dimension: int = 0
 
 
+def never() -> bool:
+    """A job nobody cancels."""
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class SendRequest:
-    """All a device needs to print one job."""
+    """All a device needs to print one job.
+
+    A device that can tell (``folder:``, ``ipp:``) sends no document twice under one job name, so RETRY is safe there
+    even after some documents came out. Printing again what came out already needs another job name.
+    """
 
     job_name: str  # unique and stable over attempts: a device asks for it after an interruption
     documents: Sequence[Document]  # in printing order; copies are spelled out (1 2 3 1 2 3)
@@ -69,10 +80,20 @@ class SendRequest:
     session: FilmSession | None = None  # the film boxes themselves, for devices that want them (dicom:)
     folder: Path | None = None  # where the session's image box files lie
     originator: str = ""  # calling AE title or user
+    skip_documents: int = 0  # so many of `documents` came out at an earlier attempt and are not sent again
+    attempted_at: float | None = None  # time.time() when the interrupted attempt began; for `ask`
+    is_canceled: Callable[[], bool] = never  # looked at between pieces: True stops the send
+
+
+def document_name(request: SendRequest, document: Document) -> str:
+    """The name of one document at the device: ``<job>-NN``, further copies ``<job>-NN-cM``."""
+    name = f"{request.job_name}-{document.film:02d}"
+    return name if document.copy == 1 else f"{name}-c{document.copy}"
 
 
 Progress = Callable[[int, int], None]
-"""Called with (bytes sent, bytes in all). The first call with more than 0 bytes means bytes are leaving."""
+"""Called with (bytes sent, bytes in all). The first call with more than 0 bytes comes just before the first byte leaves.
+What it raises goes through the device to the caller."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,140 @@
+"""How far the bytes of one request have gone, and what a failure at that point means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.errors import DamagedError
+from appliance.printing.device.address import ForbiddenAddressError
+from appliance.printing.device.outcome import Document, Progress, SendOutcome, SendRequest, SendResult
+from appliance.store.files import failpoint
+
+CHUNK = 64 * 1024
+
+
+class CanceledError(Exception):
+    """The job was cancelled while it was being sent."""
+
+
+class InterruptedTransferError(OSError):
+    """The connection lived, but what should have followed did not come."""
+
+
+class Delivery:
+    """The documents of one request on their way: tells progress, meets the failpoints, notices a cancel."""
+
+    def __init__(self, request: SendRequest, progress: Progress) -> None:
+        self.request = request
+        self.documents = tuple(request.documents[request.skip_documents :])
+        self.documents_done = request.skip_documents
+        self.document_begun = False  # bytes of the document after documents_done have left
+        self.total = sum(_size(document) for document in self.documents)
+        self.sent = 0
+        self._progress = progress
+        self._begun = False
+
+    def check_canceled(self) -> None:
+        """Raises CanceledError once a person cancelled the job."""
+        if self.request.is_canceled():
+            raise CanceledError
+
+    def chunks(self, path: Path) -> Iterator[bytes]:
+        """The bytes of one document; each is counted as sent when the next one is asked for."""
+        with path.open("rb") as file:
+            while data := file.read(CHUNK):
+                self.leaving(len(data))
+                yield data
+                self.left(len(data))
+
+    def leaving(self, count: int) -> None:
+        """Just before `count` more bytes of a document leave."""
+        self.check_canceled()
+        self._progress(min(self.sent + count, self.total), self.total)
+        self.document_begun = True
+        if not self._begun:
+            self._begun = True
+            failpoint("device.first-byte")
+
+    def left(self, count: int) -> None:
+        """`count` bytes were taken by the other side (or by this side's network buffers)."""
+        before, self.sent = self.sent, self.sent + count
+        if before < self.total / 2 <= self.sent:
+            failpoint("device.half")
+        if self.sent == self.total:
+            failpoint("device.last-byte")
+
+    def skip(self, document: Document) -> None:
+        """One document came out at an earlier attempt."""
+        self.sent += _size(document)
+        self.document_done()
+
+    def document_done(self) -> None:
+        """There is evidence that the document came out, or is queued in the device."""
+        self.documents_done += 1
+        self.document_begun = False
+
+    def part_done(self) -> str:
+        """In words how much came out, to go behind a message."""
+        count = len(self.request.documents)
+        if self.documents_done and count > 1:
+            return f" Films 1 to {self.documents_done} of {count} had come out before."
+        return ""
+
+
+def _size(document: Document) -> int:
+    """Raises DamagedError when a document is gone: that is no fault of the device."""
+    try:
+        size = document.path.stat().st_size
+    except OSError as error:
+        raise DamagedError(f"Film {document.film}: {document.path.name} can't be read: {error.strerror}") from error
+    if not size:
+        raise DamagedError(f"Film {document.film}: {document.path.name} is empty; compose it again")
+    return size
+
+
+def failure(error: Exception, delivery: Delivery, printer: str) -> SendResult:
+    """What it means that a send without any way of asking back ended with `error`.
+
+    Once bytes of a document have left, nobody can tell whether it came out.
+    """
+    what = f"{printer}: {describe(error)}."
+    count = len(delivery.request.documents)
+    done = {"documents_done": delivery.documents_done, "rest_untouched": not delivery.document_begun}
+    if isinstance(error, CanceledError):
+        return canceled(delivery, printer)
+    if isinstance(error, ForbiddenAddressError):
+        message = f"{what} Correct the printer's address, or allow it in the settings."
+        return SendResult(outcome=SendOutcome.STOP_PRINTER, message=message, **done)
+    if delivery.document_begun:
+        film = delivery.documents_done + 1
+        message = f"{what} It stopped in sheet {film} of {count}: look at the printer whether it came out, then print it again or call it done."
+        return SendResult(
+            outcome=SendOutcome.UNCERTAIN, job_state_reasons=("submission-interrupted",), message=message, **done
+        )
+    if delivery.documents_done > delivery.request.skip_documents:
+        message = f"{what} Sheets 1 to {delivery.documents_done} of {count} were sent, the others not."
+        return SendResult(
+            outcome=SendOutcome.UNCERTAIN, job_state_reasons=("submission-interrupted",), message=message, **done
+        )
+    message = f"{what} Nothing was printed; it will be tried again."
+    return SendResult(outcome=SendOutcome.RETRY, job_state_reasons=("connecting-to-device",), message=message, **done)
+
+
+def canceled(delivery: Delivery, printer: str) -> SendResult:
+    """A person cancelled it."""
+    begun = " Part of a film had been sent and may come out." if delivery.document_begun else ""
+    return SendResult(
+        outcome=SendOutcome.CANCEL,
+        job_state_reasons=("job-canceled-by-user",),
+        message=f"{printer}: cancelled.{delivery.part_done()}{begun}",
+        documents_done=delivery.documents_done,
+        rest_untouched=not delivery.document_begun,
+    )
+
+
+def describe(error: BaseException) -> str:
+    """One line on an error of the network, without the number of it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,154 @@
+"""``folder:/path``: each document as a whole file, there under its name or not at all."""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from appliance.errors import UsageError
+from appliance.printing.device.delivery import CanceledError, Delivery, canceled, describe
+from appliance.printing.device.options import DeviceOptions
+from appliance.printing.device.outcome import (
+    DeviceStatus,
+    Document,
+    Finding,
+    Progress,
+    SendOutcome,
+    SendRequest,
+    SendResult,
+    document_name,
+)
+from appliance.store import files
+from appliance.store.files import failpoint
+
+SUFFIXES = {"application/pdf": ".pdf", "application/postscript": ".ps"}
+NEEDS_A_PERSON = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP)
+
+
+class FolderDevice:
+    """A folder below one of the configured roots."""
+
+    def __init__(self, uri: str, options: DeviceOptions) -> None:
+        self.path = folder_of(uri)
+        self.options = options
+        if not any(within(self.path, root) for root in options.folder_roots):
+            raise UsageError(f"{self.path} lies under no allowed folder: {self._roots()}", field="device_uri")
+
+    def _roots(self) -> str:
+        return ", ".join(str(root) for root in self.options.folder_roots) or "none is configured"
+
+    def send(self, request: SendRequest, progress: Progress) -> SendResult:
+        """Write each document that is not there yet."""
+        delivery = Delivery(request, progress)
+        try:
+            self._open()
+            for document in delivery.documents:
+                self._write(document, delivery)
+        except CanceledError:
+            return canceled(delivery, str(self.path))
+        except OSError as error:
+            return self._failure(error, delivery)
+        failpoint("device.closed")
+        return self._done(delivery.documents_done)
+
+    def _open(self) -> Path:
+        """The folder, made when it is not there. Raises OSError when a link leads out of the roots."""
+        failpoint("device.connect")
+        real = self.path.resolve()
+        if not any(within(real, root.resolve()) for root in self.options.folder_roots):
+            raise OSError(errno.ELOOP, f"it leads out of {self._roots()}")
+        return files.make_folder(self.path)
+
+    def _write(self, document: Document, delivery: Delivery) -> None:
+        target = self._target(delivery.request, document)
+        if same(document.path, target):
+            delivery.skip(document)
+            return
+        with files.PartFile(target) as part:
+            for chunk in delivery.chunks(document.path):
+                part.write(chunk)
+            part.commit()
+        delivery.document_done()
+
+    def _target(self, request: SendRequest, document: Document) -> Path:
+        name = document_name(request, document)
+        if "/" in name or name.startswith("."):
+            raise UsageError(f"{name} can't be the name of a file", field="job_name")
+        target = self.path / (name + SUFFIXES.get(document.document_format, ".bin"))
+        part = target.with_name(target.name + files.PART_SUFFIX)
+        if part.is_symlink():  # would be written through
+            files.remove(part)
+        return target
+
+    def _done(self, count: int) -> SendResult:
+        return SendResult(
+            outcome=SendOutcome.DONE,
+            job_state_reasons=("job-completed-successfully",),
+            evidence=f"{count} files in {self.path}",
+            documents_done=count,
+        )
+
+    def _failure(self, error: OSError, delivery: Delivery) -> SendResult:
+        """A file that isn't whole isn't there, so trying again is always safe."""
+        person = error.errno in NEEDS_A_PERSON
+        advice = "Correct the folder's rights or its address." if person else "It will be tried again."
+        return SendResult(
+            outcome=SendOutcome.STOP_PRINTER if person else SendOutcome.RETRY,
+            job_state_reasons=() if person else ("connecting-to-device",),
+            message=f"Folder {self.path}: {describe(error)}.{delivery.part_done()} {advice}",
+            documents_done=delivery.documents_done,
+            rest_untouched=True,
+        )
+
+    def ask(self, request: SendRequest) -> SendResult:
+        """Which of the documents lie there."""
+        there = [self._target(request, document).is_file() for document in request.documents]
+        if all(there):
+            return self._done(len(there))
+        count = there.index(False)
+        return SendResult(
+            outcome=SendOutcome.RETRY,
+            message=f"{sum(there)} of {len(there)} files are in {self.path}; the others will be written.",
+            documents_done=count,
+            rest_untouched=True,
+        )
+
+    def status(self) -> DeviceStatus:
+        """Idle when the folder can be written to."""
+        findings = [finding for finding in self.check() if not finding.ok]
+        if findings:
+            return DeviceStatus(
+                printer_state="stopped", printer_state_reasons=("connecting-to-device",), message=findings[0].advice
+            )
+        return DeviceStatus(printer_state="idle")
+
+    def check(self) -> list[Finding]:
+        """Whether a file can be written there: one is, and is removed."""
+        what = f"writes into {self.path}"
+        try:
+            probe = files.write_file(self._open() / ".appliance-check", b"check")
+            files.remove(probe)
+        except OSError as error:
+            return [Finding(ok=False, what=what, advice=f"{describe(error)}. Correct the folder or its rights.")]
+        return [Finding(ok=True, what=what)]
+
+
+def folder_of(uri: str) -> Path:
+    """The folder a ``folder:`` URI names. Raises UsageError when it isn't absolute."""
+    parts = urlsplit(uri)
+    path = Path(unquote(parts.path))
+    if parts.netloc or not path.is_absolute() or ".." in path.parts or "\0" in str(path):
+        raise UsageError(f"{uri} names no folder; give folder:/absolute/path", field="device_uri")
+    return path
+
+
+def within(path: Path, root: Path) -> bool:
+    """Whether `path` is `root` or below it."""
+    return path == root or root in path.parents
+
+
+def same(source: Path, target: Path) -> bool:
+    """Whether `target` is there already, byte for byte."""
+    return target.is_file() and not target.is_symlink() and filecmp.cmp(source, target, shallow=False)

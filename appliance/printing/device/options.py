@@ -1,0 +1,65 @@
+"""What a device may be told beside its URI."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import SettingError
+from appliance.film.boxes import FilmSession
+from appliance.film.raster import FilmRaster
+
+ComposeRaster = Callable[[FilmSession, int, Path | None, tuple[int, int] | None], FilmRaster]
+"""(session, number of the film from 1, folder of its images, (rows, columns) or None) -> grey P-values.
+
+It must leave the GSDF out: the imager applies it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """Limits and choices for one device; times in seconds."""
+
+    folder_roots: tuple[Path, ...] = ()  # folder: lies under one of these
+    allowed_networks: tuple[str, ...] = ()  # CIDR; empty: all but link-local
+    allow_loopback: bool = True
+    connect_deadline: float = 10.0
+    stall_deadline: float = 60.0  # without any progress; a slow printer may take as long as it likes
+    close_deadline: float = 300.0  # all bytes taken, printer still prints before it closes (socket:)
+    busy_deadline: float = 300.0  # for the second document on: the printer is busy with the one before
+    job_deadline: float = 3600.0  # a job taken by an IPP printer and not yet ended
+    probe_deadline: float = 10.0  # for status() and check() in all
+    poll_interval: float = 0.5  # between questions after a job's state
+    tls_verify: bool = True  # ipps: the certificate must be valid for the host name
+    tls_ca_file: Path | None = None  # ipps: trust this instead of the system's authorities
+    username: str = ""  # ipp, ipps: HTTP Basic, over ipps only
+    password: str = field(default="", repr=False)
+    calling_ae_title: str = "APPLIANCE"  # dicom:
+    terms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # dicom: keyword -> our term -> the imager's
+    drop: tuple[str, ...] = ()  # dicom: keywords the imager must not be sent
+    printable_matrix: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # dicom: FilmSizeID -> rows, columns
+    compose_raster: ComposeRaster | None = None  # dicom: for a layout the imager refuses
+
+
+def device_options(values: Mapping[str, Any] | DeviceOptions | None) -> DeviceOptions:
+    """Options from plain values. Raises SettingError naming the nearest option when one is unknown."""
+    if isinstance(values, DeviceOptions):
+        return values
+    names = [option.name for option in fields(DeviceOptions)]
+    for name in values or {}:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+            raise SettingError(f"No device option {name}{hint}", field=name)
+    return DeviceOptions(**{name: _plain(name, value) for name, value in (values or {}).items()})
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Lists become tuples, text a path, so that options may come from TOML or JSON."""
+    if name == "folder_roots":
+        return tuple(Path(root) for root in value)
+    if name == "tls_ca_file":
+        return Path(value) if value else None
+    return tuple(value) if isinstance(value, list) else value
