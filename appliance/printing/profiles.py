@@ -11,9 +11,10 @@ from appliance.security.peers import in_network
 
 FILM_KEYWORDS = (
     "NumberOfCopies", "PrintPriority", "MediumType", "FilmDestination", "FilmSessionLabel", "FilmOrientation",
-    "FilmSizeID", "MagnificationType", "SmoothingType", "BorderDensity", "EmptyImageDensity", "MinDensity", "MaxDensity",
-    "Trim", "ConfigurationInformation", "Illumination", "ReflectedAmbientLight", "RequestedResolutionID",
-    "AnnotationDisplayFormatID", "ImageDisplayFormat", "Polarity", "RequestedImageSize", "RequestedDecimateCropBehavior",
+    "FilmSizeID", "MagnificationType", "SmoothingType", "BorderDensity", "EmptyImageDensity", "MinDensity",
+    "MaxDensity", "Trim", "ConfigurationInformation", "Illumination", "ReflectedAmbientLight",
+    "RequestedResolutionID", "AnnotationDisplayFormatID", "ImageDisplayFormat", "Polarity", "RequestedImageSize",
+    "RequestedDecimateCropBehavior",
 )  # fmt: skip
 """Attributes of film session, film box and image box that a profile may give defaults and overrides for."""
 
@@ -29,14 +30,16 @@ class PrintProfile:
     address: str = ""  # IP address or network; "" any
     defaults: Mapping[str, Any] = field(default_factory=dict)  # keyword -> value for what is absent or empty
     overrides: Mapping[str, Any] = field(default_factory=dict)  # keyword -> value whatever was sent
-    aliases: Mapping[str, str] = field(default_factory=dict)  # value as sent -> value meant, e.g. 35CMX43CM -> 14INX17IN
+    aliases: Mapping[str, str] = field(
+        default_factory=dict
+    )  # value as sent -> value meant, e.g. 35CMX43CM -> 14INX17IN
     grey: GreyPolicy = field(default_factory=GreyPolicy)
 
 
 def choose_profile(
     profiles: Iterable[PrintProfile], called_ae_title: str, calling_ae_title: str, address: str
 ) -> PrintProfile | None:
-    """The profile that fits best: one naming the called AE title first, then the calling one, then the closest address."""
+    """The profile that fits best: called AE title before calling AE title before the closest address."""
     fitting = [p for p in profiles if _fits(p, called_ae_title, calling_ae_title, address)]
     return max(fitting, key=_weight, default=None)
 

@@ -1,0 +1,87 @@
+"""The print desk: what the front door asks before and after a film session, and the rows as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from appliance.film.sheet import GreyPolicy
+from appliance.printing.printers import Printer, PrinterSettings
+from appliance.printing.profiles import PrintProfile, choose_profile
+from appliance.security.peer_verbs import all_peers
+from appliance.security.peers import UNKNOWN, Peer, find_peer
+from appliance.store import printers
+from appliance.store.store import Store
+
+DEFAULT_PRINTER = "film"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintDesk:
+    """Who prints what where: settled once, when an association is asked for."""
+
+    printer: Printer
+    profile: PrintProfile
+    peer: Peer
+    called_known: bool  # False: nobody named that called AE title; the default profile serves
+
+
+def desk_for(store: Store, called_ae_title: str, calling_ae_title: str, address: str) -> PrintDesk | None:
+    """The desk for an association; None when there is no printer at all.
+
+    A print profile is chosen by called AE title, then calling AE title, then address; else the printer of the called AE
+    title; else the printer ``film``, or the first there is.
+    """
+    with store.database.read() as connection:
+        by_name = {row.name: printer_from_row(row) for row in printers.all_printers(connection)}
+        profiles = [profile_from_row(row) for row in printers.all_profiles(connection)]
+    peer = find_peer(all_peers(store), calling_ae_title, address) or UNKNOWN
+    named = next((p for p in by_name.values() if called_ae_title in p.ae_titles), None)
+    profile = choose_profile(profiles, called_ae_title, calling_ae_title, address)
+    if named is not None and profile is not None and not profile.called_ae_title and profile.printer != named.name:
+        profile = None  # the printer was called by name: a looser profile doesn't lead elsewhere
+    printer = by_name.get(profile.printer) if profile else named
+    printer = printer or by_name.get(DEFAULT_PRINTER) or next(iter(by_name.values()), None)
+    if printer is None:
+        return None
+    known = named is not None or bool(profile and profile.called_ae_title)
+    profile = profile or PrintProfile(name="", printer=printer.name)
+    return PrintDesk(printer=printer, profile=profile, peer=peer, called_known=known)
+
+
+def printer_from_row(row: Row[Any]) -> Printer:
+    """A printer as stored."""
+    return Printer(
+        name=row.name,
+        device_uri=row.device_uri,
+        ae_titles=tuple(row.ae_titles),
+        settings=PrinterSettings.model_validate(row.settings),
+        printer_state=row.printer_state,
+        printer_state_reasons=tuple(row.printer_state_reasons),
+        printer_state_message=row.printer_state_message,
+        supplies=tuple((name, level) for name, level in row.supplies),
+        is_accepting_jobs=row.is_accepting_jobs,
+        paused=row.paused,
+        version=row.version,
+    )
+
+
+def profile_from_row(row: Row[Any]) -> PrintProfile:
+    """A print profile as stored."""
+    values: dict[str, Any] = dict(row.settings)
+    values["grey"] = grey_policy(values.get("grey", {}))
+    return PrintProfile(name=row.name, printer=row.printer, **values)
+
+
+def profile_settings(profile: PrintProfile) -> dict[str, Any]:
+    """What of a profile is stored as JSON."""
+    values = asdict(profile)
+    return {key: value for key, value in values.items() if key not in ("name", "printer")}
+
+
+def grey_policy(values: Mapping[str, Any]) -> GreyPolicy:
+    tables = {name: tuple(table) for name, table in values.get("tables", {}).items()}
+    return GreyPolicy(**{**values, "tables": tables})

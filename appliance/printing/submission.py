@@ -1,0 +1,179 @@
+"""A film session becomes a print job: durable first, then one transaction, then the answer (reliability 3.1)."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+
+from isal import isal_zlib
+from sqlalchemy import Connection
+
+from appliance.errors import ResourceError
+from appliance.events import Actor
+from appliance.film.boxes import FilmSession, PixelReference, to_json
+from appliance.printing.printers import Printer
+from appliance.store import files, print_jobs
+from appliance.store import job_states as states
+from appliance.store.database import next_number
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+
+PRIORITIES = {"HIGH": 3, "MED": 2, "LOW": 1}
+FILM_JSON = "film.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A film session ready to become a job."""
+
+    session: FilmSession
+    folder: Path  # in the spool; holds the files its PixelReferences name, and nothing else; becomes the job's folder
+    printer: Printer
+    print_job_uid: str  # SOP Instance UID of the Print Job told to the modality
+    originator: str  # calling AE title or user
+    address: str = ""
+    called_ae_title: str = ""
+    profile: str = ""
+    warnings: tuple[str, ...] = ()  # given to the modality, in words
+    reprint_of: int | None = None
+    held_because: tuple[str, ...] = ()  # job-state-reasons that hold it from the start
+
+
+def submit(store: Store, submission: Submission, actor: Actor) -> int:
+    """Accept a job; its number. When this returns, the job survives power loss.
+
+    Raises ResourceError when the disk is short or the printer's queue is full; nothing is kept then.
+    """
+    try:
+        return _submit(store, submission, actor)
+    except OSError as error:
+        raise ResourceError(
+            f"The job for printer {submission.printer.name} can't be kept: {error.strerror}."
+        ) from error
+
+
+def _submit(store: Store, submission: Submission, actor: Actor) -> int:
+    refuse_when_full(store, submission.printer)
+    files.failpoint("submit.start")
+    size = _make_durable(submission)
+    job_id = _number(store)
+    files.failpoint("submit.numbered")
+    folder = store.folder.job(job_id)
+    files.rename(submission.folder, folder)
+    files.failpoint("submit.renamed")
+    try:
+        _record(store, submission, actor, job_id, size)
+    except BaseException:
+        files.remove_tree(folder)  # not acknowledged: nothing may be left to print
+        raise
+    files.failpoint("submit.committed")
+    return job_id
+
+
+def _number(store: Store) -> int:
+    """A job number nobody has: not in use in the folder either, should the database be an older one put back."""
+    while True:
+        with store.database.write() as connection:
+            job_id = next_number(connection, "print-job")
+        if not store.folder.job(job_id).exists():
+            return job_id
+
+
+def refuse_when_full(store: Store, printer: Printer) -> None:
+    """Raise ResourceError when `printer` can take no more jobs now."""
+    if not store.has_room():
+        raise ResourceError("The disk is short: no new films until kept ones are purged or room is made.")
+    with store.database.read() as connection:
+        waiting = print_jobs.count_waiting(connection, printer.name)
+    if waiting >= printer.settings.maximum_jobs:
+        raise ResourceError(f"Printer {printer.name} has {waiting} jobs waiting, as many as it may.")
+
+
+def _make_durable(submission: Submission) -> int:
+    """fsync every file of the folder and film.json; bytes in all."""
+    folder = submission.folder
+    size = 0
+    for path in sorted(folder.iterdir()):
+        files.sync_file(path)
+        size += path.stat().st_size
+    text = json.dumps(to_json(submission.session), ensure_ascii=False, default=str)
+    files.write_file(folder / FILM_JSON, text.encode())
+    files.sync_folder(folder)
+    return size
+
+
+def _record(store: Store, submission: Submission, actor: Actor, job_id: int, size: int) -> None:
+    session, moment = submission.session, now()
+    print_id = fingerprint(session, store.folder.job(job_id))
+    with store.database.write("print") as connection:
+        reasons = list(submission.held_because)
+        if submission.reprint_of is None and _is_duplicate(store, connection, submission, print_id):
+            reasons.append("duplicate" if submission.printer.settings.duplicates == "print" else "duplicate-held")
+        held = bool(submission.held_because) or "duplicate-held" in reasons
+        row = {
+            "job_id": job_id,
+            "printer": submission.printer.name,
+            "job_state": states.HELD if held else states.PENDING,
+            "job_state_reasons": reasons,
+            "job_state_message": "",
+            "originator": submission.originator,
+            "originator_address": submission.address,
+            "called_ae_title": submission.called_ae_title,
+            "profile": submission.profile,
+            "priority": PRIORITIES.get(session.PrintPriority, PRIORITIES["MED"]),
+            "copies": session.NumberOfCopies,
+            "collated": session.collated,
+            "films": len(session.film_boxes),
+            "color": session.color,
+            "label": session.FilmSessionLabel,
+            "print_job_uid": submission.print_job_uid,
+            "fingerprint": print_id,
+            "warnings": list(submission.warnings),
+            "bytes": size,
+            "reprint_of": submission.reprint_of,
+            "created": moment,
+            "updated": moment,
+        }
+        film_rows = [
+            {
+                "job_id": job_id,
+                "film": number,
+                "image_display_format": film.ImageDisplayFormat,
+                "film_size_id": film.FilmSizeID or "",
+                "film_orientation": film.FilmOrientation or "",
+                "warnings": [],
+            }
+            for number, film in enumerate(session.film_boxes, start=1)
+        ]
+        print_jobs.insert(connection, row, film_rows, str(actor))
+
+
+def _is_duplicate(store: Store, connection: Connection, submission: Submission, print_id: str) -> bool:
+    minutes = store.settings.printing.duplicate_minutes
+    return print_jobs.has_twin(connection, print_id, submission.originator, minutes)
+
+
+def fingerprint(session: FilmSession, folder: Path) -> str:
+    """What a film looks like, attributes and pixels, as 16 hex digits: a film sent twice has the same (trap 10).
+
+    A checksum, not a cryptographic hash: it flags, it proves nothing, and it costs the modality no waiting.
+    """
+    looks = [
+        (film.ImageDisplayFormat, film.FilmSizeID, film.FilmOrientation, film.annotation_boxes)
+        for film in session.film_boxes
+    ]
+    attributes = isal_zlib.crc32(repr(looks).encode())
+    pixels = 0
+    for box in (box for film in session.film_boxes for box in film.image_boxes):
+        if box.image is not None:
+            looks_so = repr((box.ImageBoxPosition, box.Polarity, box.image.Rows, box.image.Columns))
+            pixels = _crc_of(folder, box.image.pixels, isal_zlib.crc32(looks_so.encode(), pixels))
+    return f"{attributes:08x}{pixels:08x}"
+
+
+def _crc_of(folder: Path, pixels: PixelReference, crc: int) -> int:
+    with (folder / pixels.file).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with memoryview(data) as view, view[pixels.offset : pixels.offset + pixels.length] as part:
+            return isal_zlib.crc32(part, crc)

@@ -1,0 +1,64 @@
+"""The audit trail: append only, each entry chained to the one before by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from appliance.events import Actor
+from appliance.store import audit
+from appliance.store.tables.base import now
+
+FIRST = "0" * 64
+"""The hash before the first entry."""
+
+
+def record(
+    connection: Connection,
+    event: str,
+    actor: Actor,
+    *,
+    outcome: str = "success",
+    object_kind: str = "",
+    object_id: str = "",
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Add an entry inside the transaction of what it tells of: both are kept, or neither."""
+    entry = {
+        "at": now(),
+        "event": event,
+        "outcome": outcome,
+        "actor": actor.name,
+        "actor_kind": actor.kind,
+        "address": actor.address,
+        "object_kind": object_kind,
+        "object_id": object_id,
+        "detail": json.loads(json.dumps(detail or {}, default=str)),
+    }
+    previous = audit.last_hash(connection) or FIRST
+    audit.append(connection, **entry, previous_hash=previous, hash=entry_hash(previous, entry))
+
+
+def entry_hash(previous: str, entry: Mapping[str, Any]) -> str:
+    """SHA-256 over the hash before and this entry's values."""
+    text = json.dumps([previous, {key: _text(value) for key, value in sorted(entry.items())}], ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def first_broken(connection: Connection) -> int | None:
+    """The number of the first entry that does not follow from the one before; None: the chain is whole."""
+    previous: str | None = None
+    for row in audit.in_order(connection):
+        entry = {key: getattr(row, key) for key in audit.HASHED}
+        if (previous is not None and row.previous_hash != previous) or row.hash != entry_hash(row.previous_hash, entry):
+            return int(row.audit_id)
+        previous = row.hash
+    return None

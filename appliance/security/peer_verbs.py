@@ -1,0 +1,93 @@
+"""Known peers: read, add, change, remove."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import Row
+
+from appliance.errors import ConflictError, NotFoundError, UsageError
+from appliance.events import Actor
+from appliance.security.audit import record
+from appliance.security.peers import PERMISSIONS, Peer
+from appliance.store import peers
+from appliance.store.store import Store
+
+
+def all_peers(store: Store) -> list[Peer]:
+    """Every known peer, by name."""
+    with store.database.read() as connection:
+        return [from_row(row) for row in peers.all_peers(connection)]
+
+
+def from_row(row: Row[Any]) -> Peer:
+    known = {f.name for f in fields(Peer)}
+    values = {key: value for key, value in row.settings.items() if key in known}
+    values["allows"] = tuple(values.get("allows", ()))
+    return Peer(name=row.name, ae_title=row.ae_title, **values)
+
+
+def get_peer(store: Store, name: str) -> Peer:
+    """A peer by name. Raises NotFoundError."""
+    with store.database.read() as connection:
+        row = peers.get(connection, name)
+    if row is None:
+        raise NotFoundError(f"There is no peer {name!r}.")
+    return from_row(row)
+
+
+def add_peer(store: Store, peer: Peer, actor: Actor) -> None:
+    """Add a peer. Raises UsageError naming the field, ConflictError when the name is taken."""
+    check_peer(peer)
+    with store.database.write("peer") as connection:
+        if peers.get(connection, peer.name) is not None:
+            raise ConflictError(f"There is a peer {peer.name!r} already.")
+        peers.insert(connection, name=peer.name, ae_title=peer.ae_title, settings=_settings(peer))
+        record(connection, "peer-added", actor, object_kind="peer", object_id=peer.name, detail=asdict(peer))
+
+
+def set_peer(store: Store, peer: Peer, actor: Actor, *, version: int | None = None) -> None:
+    """Change a peer. Raises NotFoundError, UsageError, ConflictError when `version` is not the stored one."""
+    check_peer(peer)
+    with store.database.write("peer") as connection:
+        if peers.get(connection, peer.name) is None:
+            raise NotFoundError(f"There is no peer {peer.name!r}.")
+        if not peers.change(connection, peer.name, version=version, ae_title=peer.ae_title, settings=_settings(peer)):
+            raise ConflictError(f"Peer {peer.name!r} was changed by someone else: read it again.")
+        record(connection, "peer-changed", actor, object_kind="peer", object_id=peer.name, detail=asdict(peer))
+
+
+def remove_peer(store: Store, name: str, actor: Actor) -> None:
+    """Forget a peer. Raises NotFoundError."""
+    with store.database.write("peer") as connection:
+        if not peers.remove(connection, name):
+            raise NotFoundError(f"There is no peer {name!r}.")
+        record(connection, "peer-removed", actor, object_kind="peer", object_id=name)
+
+
+def check_peer(peer: Peer) -> None:
+    """Raise UsageError for what no peer can be."""
+    if not peer.name.strip():
+        raise UsageError("A peer needs a name.", field="name")
+    check_ae_title(peer.ae_title)
+    if peer.address:
+        try:
+            ipaddress.ip_network(peer.address, strict=False)
+        except ValueError:
+            raise UsageError(f"{peer.address!r} is no IP address or network.", field="address") from None
+    unknown = set(peer.allows) - set(PERMISSIONS)
+    if unknown:
+        raise UsageError(f"A peer can't be allowed {', '.join(sorted(unknown))}.", field="allows")
+
+
+def check_ae_title(ae_title: str, field: str = "ae_title") -> None:
+    """Raise UsageError unless it is 1 to 16 printable ASCII characters without a backslash (PS3.5 AE)."""
+    fine = len(ae_title.strip()) >= 1 and len(ae_title) <= 16 and ae_title.isascii() and ae_title.isprintable()
+    if not fine or "\\" in ae_title:
+        raise UsageError(f"{ae_title!r} is no AE title: 1 to 16 ASCII characters, no backslash.", field=field)
+
+
+def _settings(peer: Peer) -> dict[str, Any]:
+    return {key: value for key, value in asdict(peer).items() if key not in ("name", "ae_title", "known")}

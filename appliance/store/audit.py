@@ -1,0 +1,57 @@
+"""Audit entries in the database: added and read, never changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, or_, select
+
+from appliance.store.tables.security import audit
+
+HASHED = ("at", "event", "outcome", "actor", "actor_kind", "address", "object_kind", "object_id", "detail")
+"""The columns an entry's hash covers."""
+
+
+def last_hash(connection: Connection) -> str | None:
+    return connection.scalar(select(audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1))
+
+
+def append(connection: Connection, **values: Any) -> None:
+    connection.execute(audit.insert().values(**values))
+
+
+def in_order(connection: Connection) -> Iterator[Row[Any]]:
+    """Every entry, oldest first, a thousand in memory at a time."""
+    yield from connection.execution_options(yield_per=1000).execute(select(audit).order_by(audit.c.audit_id))
+
+
+def page(
+    connection: Connection,
+    *,
+    actor: str = "",
+    event: str = "",
+    text: str = "",
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Row[Any]]:
+    """The newest entries that fit, by keyset: those with a number below `before`."""
+    pattern = f"%{text}%"
+    conditions = [
+        audit.c.actor == actor if actor else None,
+        audit.c.event == event if event else None,
+        or_(audit.c.object_id.like(pattern), audit.c.actor.like(pattern)) if text else None,
+        audit.c.at >= since if since else None,
+        audit.c.at < until if until else None,
+        audit.c.audit_id < before if before else None,
+    ]
+    query = select(audit).where(*[c for c in conditions if c is not None])
+    return list(connection.execute(query.order_by(audit.c.audit_id.desc()).limit(limit)))
+
+
+def remove_before(connection: Connection, moment: dt.datetime) -> int:
+    """Forget entries older than the retention time: only whole runs from the oldest on, so the rest stays a chain."""
+    return connection.execute(delete(audit).where(audit.c.at < moment)).rowcount

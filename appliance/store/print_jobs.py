@@ -1,0 +1,247 @@
+"""Print jobs in the database. Each function is one statement or a few inside the caller's transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
+
+from appliance.store import job_events
+from appliance.store import job_states as states
+from appliance.store.tables.base import now
+from appliance.store.tables.printing import film, print_job, printer
+
+Job = Row[Any]
+"""A row of print_job."""
+
+ORDER = (print_job.c.priority.desc(), print_job.c.job_id)
+"""HIGH before MED before LOW, then as they came."""
+
+WAITING = (states.PENDING, states.PROCESSING, states.STOPPED, states.HELD)
+
+
+def insert(connection: Connection, job: Mapping[str, Any], films: Sequence[Mapping[str, Any]], actor: str) -> None:
+    """A new job with its films."""
+    connection.execute(print_job.insert().values(**job))
+    connection.execute(film.insert(), list(films))
+    _history(connection, job["job_id"], job["job_state"], job["job_state_reasons"], job["job_state_message"], actor)
+
+
+def get(connection: Connection, job_id: int) -> Job | None:
+    return connection.execute(select(print_job).where(print_job.c.job_id == job_id)).first()
+
+
+def by_print_job_uid(connection: Connection, uid: str) -> Job | None:
+    return connection.execute(select(print_job).where(print_job.c.print_job_uid == uid)).first()
+
+
+def films(connection: Connection, job_ids: Iterable[int]) -> list[Row[Any]]:
+    """The films of some jobs, in order."""
+    query = select(film).where(film.c.job_id.in_(list(job_ids))).order_by(film.c.job_id, film.c.film)
+    return list(connection.execute(query))
+
+
+def count_waiting(connection: Connection, printer_name: str) -> int:
+    """Jobs of a printer that are not final."""
+    query = select(func.count()).where(print_job.c.printer == printer_name, print_job.c.job_state.in_(WAITING))
+    return int(connection.scalar(query) or 0)
+
+
+def has_twin(connection: Connection, fingerprint: str, originator: str, minutes: int) -> bool:
+    """Whether the same peer sent the same films within the last minutes."""
+    since = now() - dt.timedelta(minutes=minutes)
+    query = select(print_job.c.job_id).where(
+        print_job.c.fingerprint == fingerprint,
+        print_job.c.originator == originator,
+        print_job.c.created >= since,
+        print_job.c.reprint_of.is_(None),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def page(
+    connection: Connection,
+    *,
+    printer_name: str | None = None,
+    originator: str | None = None,
+    job_states: Sequence[str] = (),
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+    text: str = "",
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Job]:
+    """The newest jobs that fit, by keyset: those with a number below `before`."""
+    conditions = [
+        print_job.c.printer == printer_name if printer_name else None,
+        print_job.c.originator == originator if originator else None,
+        print_job.c.job_state.in_(job_states) if job_states else None,
+        print_job.c.created >= since if since else None,
+        print_job.c.created < until if until else None,
+        print_job.c.job_id < before if before else None,
+        _matches(text) if text else None,
+    ]
+    query = select(print_job).where(*[c for c in conditions if c is not None])
+    return list(connection.execute(query.order_by(print_job.c.job_id.desc()).limit(limit)))
+
+
+def _matches(text: str) -> Any:
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    columns = (print_job.c.originator, print_job.c.label, print_job.c.printer, print_job.c.called_ae_title)
+    fits = [column.ilike(pattern, escape="\\") for column in columns]
+    return or_(*fits, print_job.c.job_id == int(text)) if text.isascii() and text.isdigit() else or_(*fits)
+
+
+def count_by_state(connection: Connection) -> dict[tuple[str, str], int]:
+    """(printer, job state) -> number of jobs."""
+    query = select(print_job.c.printer, print_job.c.job_state, func.count()).group_by(
+        print_job.c.printer, print_job.c.job_state
+    )
+    return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
+
+def settle(
+    connection: Connection,
+    job_id: int,
+    seen: Sequence[str],
+    state: str,
+    *,
+    actor: str,
+    reasons: Sequence[str] = (),
+    message: str = "",
+    **values: Any,
+) -> bool:
+    """Bring a job to `state` if it is still in one of the states `seen`; False: someone else was there first."""
+    moment = now()
+    changed = {"job_state": state, "job_state_reasons": list(reasons), "job_state_message": message, "updated": moment}
+    if state in states.FINAL:
+        changed["completed"] = moment
+    query = update(print_job).where(print_job.c.job_id == job_id, print_job.c.job_state.in_(seen))
+    if connection.execute(query.values(**changed | values)).rowcount != 1:
+        return False
+    _history(connection, job_id, state, reasons, message, actor)
+    return True
+
+
+def change(connection: Connection, job_id: int, **values: Any) -> None:
+    """Set columns that are no state."""
+    connection.execute(update(print_job).where(print_job.c.job_id == job_id).values(updated=now(), **values))
+
+
+def change_film(connection: Connection, job_id: int, number: int, **values: Any) -> None:
+    connection.execute(update(film).where(film.c.job_id == job_id, film.c.film == number).values(**values))
+
+
+# claims -------------------------------------------------------------------------------------------------------------
+
+
+def to_compose(connection: Connection, ahead: int) -> int | None:
+    """The next job to compose: queue order, at most `ahead` films composed and waiting for each printer."""
+    waiting = (
+        select(print_job.c.printer, func.sum(print_job.c.films).label("films"))
+        .where(print_job.c.job_state == states.PENDING, or_(print_job.c.composed, print_job.c.composing_by.isnot(None)))
+        .group_by(print_job.c.printer)
+        .subquery()
+    )
+    query = (
+        select(print_job.c.job_id)
+        .outerjoin(waiting, waiting.c.printer == print_job.c.printer)
+        .where(_uncomposed(), func.coalesce(waiting.c.films, 0) < ahead)
+        .order_by(*ORDER)
+        .limit(1)
+    )
+    return connection.scalar(query)
+
+
+def _uncomposed() -> Any:
+    return and_(
+        print_job.c.job_state == states.PENDING,
+        print_job.c.composed.is_(False),
+        print_job.c.composing_by.is_(None),
+        or_(print_job.c.not_before.is_(None), print_job.c.not_before <= now()),
+    )
+
+
+def claim_compose(connection: Connection, job_id: int, worker: str) -> bool:
+    """Take a job for composing; False: another worker got there first."""
+    query = update(print_job).where(print_job.c.job_id == job_id, _uncomposed())
+    return connection.execute(query.values(composing_by=worker)).rowcount == 1
+
+
+def to_send(connection: Connection) -> list[int]:
+    """For each printer that may print and has nothing on its way: its next job, if that is composed and due."""
+    ready = select(printer.c.name).where(printer.c.paused.is_(False), printer.c.printer_state != "stopped")
+    busy = select(print_job.c.printer).where(print_job.c.sending_by.isnot(None))
+    place = func.row_number().over(partition_by=print_job.c.printer, order_by=ORDER).label("place")
+    heads = (
+        select(print_job.c.job_id, print_job.c.composed, print_job.c.not_before, place)
+        .where(
+            print_job.c.job_state == states.PENDING,
+            print_job.c.printer.in_(ready),
+            print_job.c.printer.not_in(busy),
+        )
+        .subquery()
+    )
+    due = or_(heads.c.not_before.is_(None), heads.c.not_before <= now())
+    return list(connection.scalars(select(heads.c.job_id).where(heads.c.place == 1, heads.c.composed, due)))
+
+
+def claim_send(connection: Connection, job_id: int, worker: str) -> bool:
+    """Take a composed job for sending. The index one_sending_a_printer forbids a second one on the same printer."""
+    seen = and_(print_job.c.job_state == states.PENDING, print_job.c.composed, print_job.c.sending_by.is_(None))
+    moment = now()
+    claimed = {
+        "sending_by": worker,
+        "send_started": False,
+        "attempts": print_job.c.attempts + 1,
+        "job_state": states.PROCESSING,
+        "job_state_reasons": ["job-outgoing"],
+        "job_state_message": "",
+        "updated": moment,
+    }
+    if connection.execute(update(print_job).where(print_job.c.job_id == job_id, seen).values(**claimed)).rowcount != 1:
+        return False
+    _history(connection, job_id, states.PROCESSING, ["job-outgoing"], "", worker)
+    return True
+
+
+def claimed(connection: Connection) -> list[Job]:
+    """Jobs that a worker has claimed, for composing or sending."""
+    query = select(print_job).where(or_(print_job.c.composing_by.isnot(None), print_job.c.sending_by.isnot(None)))
+    return list(connection.execute(query))
+
+
+def take_over(connection: Connection, job_id: int, gone: str, worker: str) -> bool:
+    """Take the sending claim of a worker that is gone."""
+    query = update(print_job).where(print_job.c.job_id == job_id, print_job.c.sending_by == gone)
+    return connection.execute(query.values(sending_by=worker)).rowcount == 1
+
+
+def release_compose(connection: Connection, job_id: int, gone: str) -> None:
+    """Free the composing claim of a worker that is gone."""
+    query = update(print_job).where(print_job.c.job_id == job_id, print_job.c.composing_by == gone)
+    connection.execute(query.values(composing_by=None))
+
+
+def known(connection: Connection, job_ids: Sequence[int]) -> set[int]:
+    """Which of these numbers have a row."""
+    return set(connection.scalars(select(print_job.c.job_id).where(print_job.c.job_id.in_(list(job_ids)))))
+
+
+def purgeable(connection: Connection, before: dt.datetime, limit: int = 200) -> list[Job]:
+    """Final jobs, oldest first, whose files are still kept and that ended before a moment."""
+    query = select(print_job).where(
+        print_job.c.job_state.in_(states.FINAL), print_job.c.purged.is_(False), print_job.c.completed < before
+    )
+    return list(connection.execute(query.order_by(print_job.c.completed).limit(limit)))
+
+
+def kept_bytes(connection: Connection) -> int:
+    """Bytes of jobs whose files are kept."""
+    return int(connection.scalar(select(func.coalesce(func.sum(print_job.c.bytes), 0)).where(~print_job.c.purged)) or 0)
+
+
+def _history(connection: Connection, job_id: int, state: str, reasons: Sequence[str], message: str, actor: str) -> None:
+    job_events.add(connection, "print", job_id, state, reasons, message, actor)
