@@ -41,7 +41,9 @@ class GreyPolicy:
 
     without_lut: str = "p-values"  # p-values, lin-od, or the name of a table under `tables`
     lin_od_zero_is_max_density: bool = True  # LIN OD: 0 is Max Density; False reverses it
-    tables: dict[str, tuple[int, ...]] = field(default_factory=dict)  # name or ConfigurationInformation -> 16-bit P-values
+    tables: dict[str, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # name or ConfigurationInformation: 16-bit P-values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +63,8 @@ class Sheet:
     reflected_ambient_light: float = 10.0  # La, cd/m2, when the film names none
     characteristic: Characteristic = field(default_factory=Characteristic)
     gap_mm: float = 1.0  # between image boxes
-    x_scale: float = 1.0  # measured correction: printed length of 100 mm should be 100 mm
-    y_scale: float = 1.0
+    x_scale: float = 1.0  # measured correction, 100 mm / what a 100 mm ruler measured, along the portrait's width
+    y_scale: float = 1.0  # the same along the portrait's height
     magnification_type: str = "CUBIC"  # default when neither image box nor film box names one
     border_density: str = "BLACK"
     empty_image_density: str = "BLACK"

@@ -1,0 +1,230 @@
+"""One film of a session, composed: boxes placed, images scaled and mapped to driving levels, the ground between them.
+
+The canvas is made once; images of the canvas's depth are scaled straight into their place and mapped there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.errors import RefusedError, UsageError
+from appliance.film import scale, stored_pixels
+from appliance.film.boxes import FilmBox, FilmSession, ImageBox
+from appliance.film.catalog import Catalog
+from appliance.film.densities import background_density
+from appliance.film.display_format import parse
+from appliance.film.layout import Page, Place, page, place
+from appliance.film.presentation import grey_table, is_inverted, level_of_density
+from appliance.film.raster import FilmRaster
+from appliance.film.sheet import GreyPolicy, Sheet
+from appliance.film.sizing import PRINTED, TOO_LARGE, SizeVerdict, magnification_type, size_verdict
+
+TRIM_MM = 0.25  # width of the line around each image
+DEFAULT_POLICY = GreyPolicy()
+
+
+@dataclass
+class _Film:
+    """What the steps of one composition share."""
+
+    film_box: FilmBox
+    sheet: Sheet
+    policy: GreyPolicy
+    folder: Path
+    held: Page
+    canvas: NDArray[Any]
+    border: int  # driving level around the images
+    warnings: dict[str, list[int]]  # in words -> positions of the images it is about, none when about the film
+
+    def warn(self, text: str, *positions: int) -> None:
+        self.warnings.setdefault(text, []).extend(positions)
+
+
+def compose(
+    session: FilmSession,
+    number: int,
+    sheet: Sheet,
+    folder: Path,
+    *,
+    policy: GreyPolicy = DEFAULT_POLICY,
+    catalog: Catalog | None = None,
+) -> FilmRaster:
+    """Film `number` (from 1) of a session on a sheet, from the pixels that lie in `folder`.
+
+    The raster is RGB (8 bits) when the sheet takes colour and the film has a colour image, else grey. What was not done
+    as asked stands in its warnings. Raises UsageError for a film that isn't there, RefusedError where the format is
+    unknown or an image that may not be cut or shrunk is too large, DamagedError where pixels are missing.
+    """
+    if not 1 <= number <= len(session.film_boxes):
+        raise UsageError(f"film {number} was asked for, the session has {len(session.film_boxes)}")
+    film_box = session.film_boxes[number - 1]
+    in_color = sheet.color and any(box.image and box.image.SamplesPerPixel == 3 for box in film_box.image_boxes)
+    if in_color:
+        sheet = replace(sheet, bits=8)
+    areas = image_areas(film_box, sheet, catalog)
+    film = _blank(film_box, sheet, folder, policy, in_color)
+    _draw_boxes(film, areas)
+    return _raster(film, in_color)
+
+
+def image_areas(film_box: FilmBox, sheet: Sheet, catalog: Catalog | None = None) -> list[Place]:
+    """Where the images of a film may lie, by position: its boxes, less the annotations' strips and the trim line."""
+    display_format = parse(film_box.ImageDisplayFormat)
+    areas = place(display_format, sheet, film_box.FilmOrientation, catalog)
+    line = _trim_line(film_box, sheet)
+    return [_inside(area, line) for area in areas]
+
+
+def set_verdict(
+    image_box: ImageBox, film_box: FilmBox, sheet: Sheet, *, strict: bool = False, catalog: Catalog | None = None
+) -> SizeVerdict:
+    """The size verdict on an image as it is set into its box: see :func:`appliance.film.sizing.size_verdict`.
+
+    Raises RefusedError (0106) for a position the film does not have.
+    """
+    areas = image_areas(film_box, sheet, catalog)
+    if not 1 <= image_box.ImageBoxPosition <= len(areas):
+        what = f"Image Box Position {image_box.ImageBoxPosition} is not among the film's {len(areas)}"
+        raise RefusedError(0x0106, what)
+    held = page(sheet, film_box.FilmOrientation)
+    return size_verdict(image_box, film_box, areas[image_box.ImageBoxPosition - 1], held, sheet, strict=strict)
+
+
+def _trim_line(film_box: FilmBox, sheet: Sheet) -> int:
+    """Width of the trim line in pixels, 0 without."""
+    asked = (film_box.Trim or "").strip(" \0").upper() == "YES"
+    return max(1, round(TRIM_MM * sheet.resolution / 25.4)) if asked else 0
+
+
+def _inside(area: Place, line: int) -> Place:
+    if min(area.width, area.height) <= 2 * line:
+        return area
+    return Place(left=area.left + line, top=area.top + line, width=area.width - 2 * line, height=area.height - 2 * line)
+
+
+def _blank(film_box: FilmBox, sheet: Sheet, folder: Path, policy: GreyPolicy, in_color: bool) -> _Film:
+    held = page(sheet, film_box.FilmOrientation)
+    density, note = background_density(film_box.BorderDensity, sheet.border_density, sheet)
+    border = level_of_density(density, sheet)
+    shape = (held.height, held.width, 3) if in_color else (held.height, held.width)
+    canvas = np.full(shape, border, np.uint8 if sheet.bits == 8 else np.uint16)
+    film = _Film(film_box, sheet, policy, folder, held, canvas, border, {})
+    if note:
+        film.warn(f"Border Density: {note}")
+    return film
+
+
+def _draw_boxes(film: _Film, areas: list[Place]) -> None:
+    boxes = {box.ImageBoxPosition: box for box in film.film_box.image_boxes}
+    for position, area in enumerate(areas, 1):
+        box = boxes.pop(position, None)
+        if box is None or box.image is None:
+            _draw_empty(film, area)
+        else:
+            _draw_image(film, box, area)
+    if boxes:
+        film.warn("the film has no such position, it is not printed", *boxes)
+
+
+def _draw_empty(film: _Film, area: Place) -> None:
+    density, note = background_density(film.film_box.EmptyImageDensity, film.sheet.empty_image_density, film.sheet)
+    film.canvas[area.rows, area.columns] = level_of_density(density, film.sheet)
+    if note:
+        film.warn(f"Empty Image Density: {note}")
+
+
+def _draw_image(film: _Film, box: ImageBox, area: Place) -> None:
+    verdict = size_verdict(box, film.film_box, area, film.held, film.sheet)
+    if verdict.status == TOO_LARGE:
+        raise RefusedError(TOO_LARGE, f"image {box.ImageBoxPosition}: {verdict.reason}")
+    if verdict.status != PRINTED:
+        film.warn(verdict.reason, box.ImageBoxPosition)
+    target = _centred(area, verdict.width, verdict.height)
+    _draw_trim(film, target)
+    _draw_pixels(film, box, verdict, film.canvas[target.rows, target.columns])
+
+
+def _centred(area: Place, width: int, height: int) -> Place:
+    left, top = area.left + (area.width - width) // 2, area.top + (area.height - height) // 2
+    return Place(left=left, top=top, width=width, height=height)
+
+
+def _draw_trim(film: _Film, target: Place) -> None:
+    """A line just outside the image, drawn as a filled rectangle that the image then covers."""
+    line = _trim_line(film.film_box, film.sheet)
+    if line:
+        contrast = film.sheet.min_density if film.border < 1 << (film.sheet.bits - 1) else film.sheet.max_density
+        rows = slice(max(0, target.top - line), target.top + target.height + line)
+        columns = slice(max(0, target.left - line), target.left + target.width + line)
+        film.canvas[rows, columns] = level_of_density(contrast, film.sheet)
+
+
+def _draw_pixels(film: _Film, box: ImageBox, verdict: SizeVerdict, out: NDArray[Any]) -> None:
+    """Scale an image and map it to driving levels, into its place on the canvas."""
+    assert box.image is not None
+    pixels = _about_centre(stored_pixels.read(box.image, film.folder), verdict)
+    kernel, steps = magnification_type(box, film.film_box, film.sheet), _smoothing(film, box)
+    if box.image.SamplesPerPixel == 3 and out.ndim == 3:
+        scale.resample(pixels, verdict.width, verdict.height, kernel, steps, out)
+        if is_inverted("RGB", box.Polarity):
+            cv2.bitwise_not(out, dst=out)
+        return
+    if box.image.SamplesPerPixel == 3:
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+        box = _as_grey(box)
+    table, notes = grey_table(box, film.film_box, film.sheet, film.policy)
+    for note in notes:
+        film.warn(note, box.ImageBoxPosition)
+    in_place = out if out.ndim == 2 and out.dtype == pixels.dtype and out.shape != pixels.shape else None
+    scaled = scale.resample(pixels, verdict.width, verdict.height, kernel, steps, in_place)
+    if out.ndim == 2:
+        cv2.LUT(scaled, table, dst=out)
+    else:
+        cv2.cvtColor(cv2.LUT(scaled, table), cv2.COLOR_GRAY2RGB, dst=out)
+
+
+def _as_grey(box: ImageBox) -> ImageBox:
+    """A colour image box as that of its luma."""
+    assert box.image is not None
+    grey = replace(box.image, SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2", BitsStored=8, HighBit=7)
+    return replace(box, image=grey)
+
+
+def _about_centre(pixels: NDArray[Any], verdict: SizeVerdict) -> NDArray[Any]:
+    top, left = (pixels.shape[0] - verdict.rows) // 2, (pixels.shape[1] - verdict.columns) // 2
+    return pixels[top : top + verdict.rows, left : left + verdict.columns]
+
+
+def _smoothing(film: _Film, box: ImageBox) -> int:
+    asked = box.SmoothingType or film.film_box.SmoothingType
+    steps = scale.smoothing(asked)
+    if steps is None:
+        film.warn(f"Smoothing Type {asked!r} is not known, none was used", box.ImageBoxPosition)
+    return steps or 0
+
+
+def _raster(film: _Film, in_color: bool) -> FilmRaster:
+    profile = film.film_box.icc_profile if in_color else None
+    return FilmRaster(
+        pixels=film.canvas,
+        bits=film.sheet.bits,
+        resolution=film.sheet.resolution,
+        width_mm=film.held.sheet_width_mm,
+        height_mm=film.held.sheet_height_mm,
+        left_mm=film.held.left_mm,
+        top_mm=film.held.top_mm,
+        icc_profile=(film.folder / profile).read_bytes() if profile else None,
+        warnings=tuple(_sentence(text, positions) for text, positions in film.warnings.items()),
+    )
+
+
+def _sentence(text: str, positions: list[int]) -> str:
+    if not positions:
+        return text
+    return f"image{'s' if len(positions) > 1 else ''} {', '.join(map(str, positions))}: {text}"
