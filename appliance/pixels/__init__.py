@@ -1,0 +1,16 @@
+"""Decoding of any instance's pixels to display values, in a limited child process."""
+
+from appliance.pixels.decoder import Decoder, Preview, RawPixels
+from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError
+from appliance.pixels.source import Limits
+
+__all__ = [
+    "DamagedPixelsError",
+    "Decoder",
+    "Limits",
+    "NotShownError",
+    "PixelError",
+    "Preview",
+    "RawPixels",
+    "TooLargeError",
+]

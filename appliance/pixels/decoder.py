@@ -1,0 +1,273 @@
+"""The parent's side: pixels of any instance, decoded by a limited child."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.errors import DamagedError
+from appliance.pixels.child import ERRORS, HEADER, receive
+from appliance.pixels.display import Window
+from appliance.pixels.errors import DamagedPixelsError, PixelError, TooLargeError
+from appliance.pixels.source import Limits
+
+MAX_JSON = 1 << 20
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawPixels:
+    """The stored pixel values of an instance, decoded: what an uncompressed Pixel Data would hold."""
+
+    Rows: int
+    Columns: int
+    SamplesPerPixel: int
+    NumberOfFrames: int
+    BitsAllocated: int
+    BitsStored: int
+    HighBit: int
+    PixelRepresentation: int
+    PhotometricInterpretation: str  # of the decoded values: JPEG 2000's YBR_RCT comes out as RGB
+    PlanarConfiguration: int  # always 0: by pixel
+    frames: Iterator[bytes]  # little endian, one after the other; not padded to even length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """One frame for the viewer: see :func:`appliance.pixels.picture.preview`."""
+
+    about: dict[str, Any]  # kind (jls, jpeg), rows, columns; grey: slope, intercept, tones and so on
+    data: bytes
+
+
+class _Nursery:
+    """The process that forks children."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # one thread: a fork of several threads is a trap, and two children keep two cores busy as it is
+        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "appliance.pixels.child", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # codecs talk; what matters comes back as an answer
+            env={**os.environ, **single},
+        )
+        theirs.close()
+        self.socket = ours
+        self.socket.settimeout(START_SECONDS)
+
+    def fork(self, limits: Limits) -> _Child:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            order = json.dumps({"limits": asdict(limits)}).encode()
+            socket.send_fds(self.socket, [order], [theirs.fileno()])
+        return _Child(ours, self._answer()["pid"])
+
+    def end(self, child: _Child) -> int:
+        """The signal that ended the child, 0 when none did."""
+        child.socket.close()
+        self.socket.sendall(json.dumps({"end": child.pid}).encode())
+        return int(self._answer()["status"])
+
+    def _answer(self) -> dict[str, Any]:
+        data = self.socket.recv(4096)
+        if not data:
+            raise EOFError
+        return dict(json.loads(data))
+
+    def close(self) -> None:
+        self.socket.close()
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass(frozen=True)
+class _Child:
+    socket: socket.socket
+    pid: int
+
+    def ask(self, request: dict[str, Any], path: Path, seconds: float, limit: int) -> tuple[dict[str, Any], bytearray]:
+        deadline = time.monotonic() + seconds
+        with path.open("rb") as file:
+            self.socket.settimeout(seconds)
+            socket.send_fds(self.socket, [json.dumps(request).encode()], [file.fileno()])
+        json_length, length = HEADER.unpack(receive(self.socket, HEADER.size))
+        if json_length > MAX_JSON or length > limit:
+            raise EOFError
+        self.socket.settimeout(max(0.01, deadline - time.monotonic()))
+        return json.loads(receive(self.socket, json_length)), receive(self.socket, length)
+
+
+class Decoder:
+    """A pool of limited children that turn instances into pixels. Safe to use from several threads.
+
+    Errors are :class:`PixelError`; a child that dies or hangs is replaced, and only its own request fails.
+    """
+
+    def __init__(self, *, children: int = 2, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._lock = threading.Lock()
+        self._nursery: _Nursery | None = None
+        self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        for _ in range(children):
+            self._idle.put(None)  # forked when first needed
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the children; the decoder may be used again and starts new ones."""
+        with self._lock:
+            self._drop_nursery()
+
+    def about(self, path: Path) -> dict[str, Any]:
+        """What the header says of the pixels: rows, columns, samples, frames, bits_stored and so on."""
+        return self._ask(path, {"do": "about"})[0]
+
+    def frame(
+        self,
+        path: Path,
+        number: int,
+        *,
+        window: Window | None = None,
+        max_edge: int | None = None,
+        overlays: bool = False,
+    ) -> NDArray[np.uint8]:
+        """Frame `number` (from 1) as display values 0..255: (rows, columns), or (rows, columns, 3) RGB.
+
+        window
+            Center and width in modality units instead of what the image says.
+        max_edge
+            Shrink so that the longer side has at most so many pixels.
+        overlays
+            Burn the image's overlays (60xx) in white.
+        """
+        request = {"do": "frame", "number": number, "window": window, "max_edge": max_edge, "overlays": overlays}
+        about, data = self._ask(path, request)
+        return np.frombuffer(data, np.uint8).reshape(about["shape"])
+
+    def jpeg(
+        self,
+        path: Path,
+        number: int = 1,
+        *,
+        window: Window | None = None,
+        max_edge: int | None = None,
+        quality: int = 85,
+    ) -> bytes:
+        """Frame `number` as baseline JPEG with square pixels."""
+        return self._encoded(path, number, ".jpg", quality, window, max_edge)
+
+    def png(self, path: Path, number: int = 1, *, window: Window | None = None, max_edge: int | None = None) -> bytes:
+        """Frame `number` as PNG with square pixels."""
+        return self._encoded(path, number, ".png", 0, window, max_edge)
+
+    def preview(self, path: Path, number: int, *, max_edge: int, budget: int, near: int = 0) -> Preview:
+        """Frame `number` for the viewer in about `budget` bytes."""
+        request = {"do": "preview", "number": number, "max_edge": max_edge, "budget": budget, "near": near}
+        about, data = self._ask(path, request)
+        return Preview(about=about, data=bytes(data))
+
+    def raw(self, path: Path) -> RawPixels:
+        """Exact stored values of all frames, each decoded when it is asked for (for lossless transcoding)."""
+        about = self.about(path)
+        first, data = self._ask(path, {"do": "raw", "number": 1})
+
+        def frames() -> Iterator[bytes]:
+            yield bytes(data)
+            for number in range(2, about["frames"] + 1):
+                yield bytes(self._ask(path, {"do": "raw", "number": number})[1])
+
+        return RawPixels(
+            Rows=about["rows"],
+            Columns=about["columns"],
+            SamplesPerPixel=about["samples"],
+            NumberOfFrames=about["frames"],
+            BitsAllocated=about["bits_allocated"],
+            BitsStored=about["bits_stored"],
+            HighBit=about["high_bit"],
+            PixelRepresentation=about["pixel_representation"],
+            PhotometricInterpretation=first["photometric"],
+            PlanarConfiguration=0,
+            frames=frames(),
+        )
+
+    def _encoded(
+        self, path: Path, number: int, suffix: str, quality: int, window: Window | None, max_edge: int | None
+    ) -> bytes:
+        request = {"do": "encoded", "number": number, "suffix": suffix, "quality": quality}
+        return bytes(self._ask(path, {**request, "window": window, "max_edge": max_edge})[1])
+
+    def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
+        child = self._idle.get()
+        try:
+            child = child or self._with_nursery(lambda nursery: nursery.fork(self.limits))
+            answer, data = self._ask_child(child, path, request)
+        except BaseException:
+            child = None
+            raise
+        finally:
+            self._idle.put(child)
+        if "error" in answer:
+            raise ERRORS.get(answer["error"], PixelError)(answer["message"])
+        return answer, data
+
+    def _ask_child(self, child: _Child, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
+        limits = self.limits
+        try:
+            return child.ask(request, path, limits.seconds, 4 * limits.frame_bytes)
+        except FileNotFoundError:
+            self._end(child)
+            raise DamagedError(f"The instance file {path.name} is not where it was kept.") from None
+        except TimeoutError:
+            self._end(child)
+            raise TooLargeError(f"Decoding took more than {limits.seconds:.0f} s and was ended.") from None
+        except (EOFError, OSError, ValueError):
+            raise _words_for(self._end(child), limits) from None
+
+    def _end(self, child: _Child) -> int:
+        return self._with_nursery(lambda nursery: nursery.end(child), again=False)
+
+    def _with_nursery(self, deed: Callable[[_Nursery], Any], *, again: bool = True) -> Any:
+        """Do it with the nursery there is, or a new one when that has died."""
+        with self._lock:
+            try:
+                self._nursery = self._nursery or _Nursery()
+                return deed(self._nursery)
+            except (EOFError, OSError):
+                self._drop_nursery()
+        return self._with_nursery(deed, again=False) if again else 0
+
+    def _drop_nursery(self) -> None:
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
+
+
+def _words_for(ended_by: int, limits: Limits) -> PixelError:
+    if ended_by == signal.SIGXCPU:
+        return TooLargeError(f"Decoding took more than {limits.cpu_seconds} s of processor time and was ended.")
+    return DamagedPixelsError("Decoding it broke the decoder. Other images are not affected.")

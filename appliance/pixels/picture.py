@@ -1,0 +1,183 @@
+"""One frame as a picture: shown, sized, encoded. Runs in the child."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from jpeg_ls import CharLS
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from appliance.pixels import display
+from appliance.pixels.display import Tone, Window
+from appliance.pixels.errors import DamagedPixelsError
+from appliance.pixels.source import Source
+from appliance.pixels.stored import frame_values
+
+COLOR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "YBR_PARTIAL_422")
+NEAR_STEPS = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64)
+QUALITY_STEPS = (85, 75, 60, 45, 30)
+SMALLEST_EDGE = 64
+KNOTS = 256
+"""A curve goes to the viewer as so many values at most."""
+
+
+def shown_frame(
+    source: Source, index: int, window: Window | None = None, max_edge: int | None = None, overlays: bool = False
+) -> NDArray[np.uint8]:
+    """Frame `index` (from 0) as 0..255: (rows, columns), or (rows, columns, 3) RGB."""
+    values, properties = frame_values(source, index, to_rgb=True)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    kind = properties["photometric_interpretation"]
+    if kind == "PALETTE COLOR":
+        picture = display.show_palette(values, source.header)
+    elif values.ndim == 3:
+        picture = display.show_color(values, source.bits_stored)
+    else:
+        picture = display.show_grey(values, source.header, index, window)
+    if overlays:
+        picture = display.burn_overlays(picture, source.header, index)
+    return shrink(picture, max_edge)
+
+
+def shrink(picture: NDArray[Any], max_edge: int | None) -> NDArray[Any]:
+    """Not longer than `max_edge` on its longer side; never enlarged."""
+    rows, columns = picture.shape[:2]
+    if max_edge is None or max(rows, columns) <= max_edge:
+        return np.ascontiguousarray(picture)
+    scale = max_edge / max(rows, columns)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def square(picture: NDArray[Any], header: Dataset) -> NDArray[Any]:
+    """With square pixels, where Pixel Aspect Ratio (vertical, horizontal) says they are not."""
+    aspect = aspect_ratio(header)
+    if abs(aspect - 1) < 0.01:
+        return picture
+    rows, columns = picture.shape[:2]
+    size = (columns, round(rows * aspect)) if aspect > 1 else (round(columns / aspect), rows)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
+
+
+def aspect_ratio(header: Dataset) -> float:
+    """Height of a pixel by its width; 1 where nothing (or nonsense) is said."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
+        value = header.get(keyword)
+        try:
+            vertical, horizontal = (float(v) for v in value) if value else (1.0, 1.0)
+        except (TypeError, ValueError):
+            continue
+        if value and vertical > 0 and horizontal > 0:
+            return min(10.0, max(0.1, vertical / horizontal))
+    return 1.0
+
+
+def encode(picture: NDArray[np.uint8], suffix: str, quality: int = 85) -> bytes:
+    """Baseline JPEG (``.jpg``) or PNG (``.png``)."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
+    ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+    done, data = cv2.imencode(suffix, ordered, options)
+    if not done:
+        raise DamagedPixelsError("The picture can't be encoded.")
+    return data.tobytes()
+
+
+def preview(source: Source, index: int, max_edge: int, budget: int, near: int) -> tuple[dict[str, Any], bytes]:
+    """A frame for the viewer in about `budget` bytes, and what the viewer must know to show it.
+
+    Grey keeps its values (JPEG-LS, each value at most ``near`` off), so that window and level stay free; color is JPEG.
+    `near` is where to begin: what the frame before needed.
+    """
+    grey = source.samples == 1 and source.header.get("PhotometricInterpretation") != "PALETTE COLOR"
+    if grey:
+        return _grey_preview(source, index, max_edge, budget, near)
+    return _color_preview(source, index, max_edge, budget)
+
+
+def _color_preview(source: Source, index: int, max_edge: int, budget: int) -> tuple[dict[str, Any], bytes]:
+    picture = square(shown_frame(source, index, max_edge=max_edge), source.header)
+    while True:
+        for quality in QUALITY_STEPS:
+            data = encode(picture, ".jpg", quality)
+            if len(data) <= budget:
+                break
+        edge = max(picture.shape[:2])
+        if len(data) <= budget or edge <= SMALLEST_EDGE:
+            rows, columns = picture.shape[:2]
+            return {"kind": "jpeg", "rows": rows, "columns": columns, "quality": quality}, data
+        picture = shrink(picture, edge * 7 // 10)
+
+
+def _grey_preview(source: Source, index: int, max_edge: int, budget: int, near: int) -> tuple[dict[str, Any], bytes]:
+    values, _ = frame_values(source, index, to_rgb=True)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    rules = display.grey_rules(source.header, index)
+    tones = rules.tones or (display.full_range(values, source.header, rules),)
+    coded, slope, intercept = _coded(values, rules)
+    coded = shrink(coded, max_edge)
+    worst = max(1.0, tones[0].window[1] / (32 * abs(slope)))
+    data, near, coded = _fit(coded, budget, near, worst)
+    about = {
+        "kind": "jls",
+        "rows": coded.shape[0],
+        "columns": coded.shape[1],
+        "slope": slope,
+        "intercept": intercept,
+        "inverted": rules.inverted,
+        "unit": rules.unit,
+        "near": near,
+        "aspect": aspect_ratio(source.header),
+        "tones": [_tone(tone) for tone in tones[:8]],
+    }
+    return about, data
+
+
+def _coded(values: NDArray[Any], rules: display.GreyRules) -> tuple[NDArray[Any], float, float]:
+    """Values as unsigned 8 or 16 bits, with the slope and intercept that lead to modality values."""
+    slope, intercept = rules.slope, rules.intercept
+    padded = np.zeros(values.shape, bool)
+    if rules.padding is not None:
+        padded = (values >= rules.padding[0]) & (values <= rules.padding[1])
+    if rules.modality_lut is not None:
+        values, slope, intercept = np.rint(display.modality(values, rules)), 1.0, 0.0
+    wide = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+    wide = np.nan_to_num(wide, posinf=0, neginf=0)
+    picture = wide[~padded] if not padded.all() else wide
+    low, high = picture.min(), picture.max()
+    step = 1.0
+    if high - low > 65535 or (values.dtype.kind == "f" and rules.modality_lut is None):
+        step = float(high - low) / 65535 or 1.0
+    # what is no picture shows black, whichever end that is
+    wide[padded] = high if rules.inverted == (slope > 0) else low
+    coded = np.rint((wide - low) / step).astype(np.uint16)
+    return (coded.astype(np.uint8) if coded.max() < 256 else coded), slope * step, intercept + slope * float(low)
+
+
+def _fit(coded: NDArray[Any], budget: int, near: int, worst: float) -> tuple[bytes, int, NDArray[Any]]:
+    """The least loss that keeps to the budget; smaller in size once values would be off by more than `worst`."""
+    while True:
+        for step in (s for s in NEAR_STEPS if s >= near):
+            data = bytes(CharLS.encode_array(np.ascontiguousarray(coded), step))
+            if len(data) <= budget or step >= worst:
+                break
+        edge = max(coded.shape)
+        if len(data) <= budget or edge <= SMALLEST_EDGE:
+            return data, step, coded
+        coded = shrink(coded, edge * 7 // 10)
+
+
+def _tone(tone: Tone) -> dict[str, Any]:
+    curve = tone.curve
+    if len(curve) > KNOTS:
+        at = np.linspace(0, len(curve) - 1, KNOTS)
+        curve = tuple(np.interp(at, np.arange(len(curve)), curve).tolist())
+    return {
+        "kind": tone.kind,
+        "center": tone.window[0],
+        "width": tone.window[1],
+        "curve": [round(v, 1) for v in curve],
+        "name": tone.name,
+    }

@@ -1,0 +1,177 @@
+"""An instance opened for its pixels: the header read, its claims checked against the limits, nothing decoded yet."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, BinaryIO
+
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, MPEGTransferSyntaxes
+
+from appliance.pixels.encapsulated import Fragments, find
+from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeError
+
+# Pixel Data, Double Float Pixel Data, Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)
+PIXEL_ELEMENTS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatPixelData"}
+PIXEL_VRS = {b"OB", b"OW", b"OF", b"OD", b"UN"}
+VIDEO = {*MPEGTransferSyntaxes, *(UID(f"1.2.840.10008.1.2.4.{k}") for k in (*range(100, 109), 205, 206))}
+UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one request for pixels may take."""
+
+    address_space: int = 3 << 30  # bytes, of the child
+    cpu_seconds: int = 60  # of one request
+    seconds: float = 90.0  # of one request, by the clock
+    frame_bytes: int = 1 << 29  # one decoded frame
+    inflated_bytes: int = 1 << 29  # a data set in Deflated Explicit VR Little Endian
+    frames: int = 1_000_000
+
+
+class Source:
+    """One instance: `header` is the data set up to the pixels."""
+
+    def __init__(self, file: BinaryIO, limits: Limits) -> None:
+        self.limits = limits
+        self.transfer_syntax = _transfer_syntax(file)
+        if self.transfer_syntax in VIDEO:
+            raise NotShownError("This is a video. It is not shown here.")
+        self.file = _inflated(file, limits.inflated_bytes) if self.transfer_syntax.is_deflated else file
+        self.header: Dataset = read_dataset(
+            self.file,
+            self.transfer_syntax.is_implicit_VR,
+            self.transfer_syntax.is_little_endian,
+            stop_when=_at_pixels,
+        )
+        self._enter_pixels()
+        self._check_claims()
+
+    def _enter_pixels(self) -> None:
+        """Stand at the first byte of the pixel data's value."""
+        order = "little" if self.transfer_syntax.is_little_endian else "big"
+        head = self.file.read(8)
+        group, element = (int.from_bytes(head[at : at + 2], order) for at in (0, 2))  # type: ignore[arg-type]
+        if len(head) < 8 or group != 0x7FE0 or element not in PIXEL_ELEMENTS:
+            raise NotShownError("This object holds no picture.")
+        self.keyword = PIXEL_ELEMENTS[element]
+        # asked of the bytes: files that say one and are the other exist
+        if head[4:6] in PIXEL_VRS:
+            self.pixel_vr, length = head[4:6].decode("ascii"), self.file.read(4)
+        else:
+            self.pixel_vr, length = "OW", head[4:]
+        self.length = int.from_bytes(length, order)  # type: ignore[arg-type]
+        self.start = self.file.tell()
+
+    def _check_claims(self) -> None:
+        """Rows x Columns x samples x bits and the frames, before anything of that size is allocated."""
+        for keyword in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation"):
+            if self.header.get(keyword) in (None, ""):
+                if keyword == "PhotometricInterpretation" and self.keyword != "PixelData":
+                    continue
+                raise DamagedPixelsError(f"The image has pixel data but no {keyword}.")
+        self.rows, self.columns = int(self.header.Rows), int(self.header.Columns)
+        self.samples = int(self.header.get("SamplesPerPixel") or 1)
+        self.bits_allocated = int(self.header.BitsAllocated)
+        self.bits_stored = int(self.header.get("BitsStored") or self.bits_allocated)
+        self.frames = _frames(self.header)
+        if min(self.rows, self.columns, self.samples, self.bits_allocated) <= 0 or self.samples > 4:
+            raise DamagedPixelsError(
+                f"An image of {self.rows} x {self.columns} pixels with {self.samples} samples of "
+                f"{self.bits_allocated} bits can't be."
+            )
+        if self.bits_stored > self.bits_allocated:
+            raise DamagedPixelsError(f"The image says {self.bits_stored} bits stored in {self.bits_allocated}.")
+        if self.frame_bytes > self.limits.frame_bytes or self.frames > self.limits.frames:
+            raise TooLargeError(
+                f"The image says {self.frames} frames of {self.rows} x {self.columns} pixels: more than is shown here."
+            )
+        if not self.encapsulated:
+            self._check_native_length()
+
+    def _check_native_length(self) -> None:
+        needed = (self.native_frame_bits * self.frames + 7) // 8
+        if self.length == UNDEFINED_LENGTH or self.length < needed:
+            raise DamagedPixelsError(f"The pixel data has {self.length} bytes where the image needs {needed}.")
+
+    @property
+    def encapsulated(self) -> bool:
+        return bool(self.transfer_syntax.is_encapsulated)
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of one decoded frame."""
+        return self.rows * self.columns * self.samples * max(8, self.bits_allocated) // 8
+
+    @property
+    def native_frame_bits(self) -> int:
+        """Size of one frame as it lies in uncompressed Pixel Data (PS3.5 8.1; YBR_FULL_422 leaves out a third)."""
+        bits = self.rows * self.columns * self.samples * self.bits_allocated
+        return bits // 3 * 2 if self.header.get("PhotometricInterpretation") == "YBR_FULL_422" else bits
+
+    @cached_property
+    def fragments(self) -> Fragments:
+        """Where the compressed frames lie."""
+        self.file.seek(self.start)
+        return find(self.file, self.frames, self.header.get("ExtendedOffsetTable") or b"")
+
+    def pixel_options(self) -> dict[str, Any]:
+        """The header's part in decoding one frame, as pydicom's decoders take it."""
+        header = self.header
+        return {
+            "transfer_syntax_uid": self.transfer_syntax,
+            "rows": self.rows,
+            "columns": self.columns,
+            "samples_per_pixel": self.samples,
+            "bits_allocated": self.bits_allocated,
+            "bits_stored": self.bits_stored,
+            "number_of_frames": 1,
+            "photometric_interpretation": str(header.get("PhotometricInterpretation") or "MONOCHROME2"),
+            "pixel_representation": int(header.get("PixelRepresentation") or 0),
+            "planar_configuration": int(header.get("PlanarConfiguration") or 0),
+            "pixel_keyword": self.keyword,
+            "pixel_vr": self.pixel_vr,
+        }
+
+
+def _transfer_syntax(file: BinaryIO) -> UID:
+    """Read the file meta information; the file then stands at the data set."""
+    try:
+        read_preamble(file, force=False)
+    except InvalidDicomError:
+        raise NotShownError("This is not a DICOM file.") from None
+    meta = read_dataset(file, False, True, stop_when=_after_meta)
+    if not meta.get("TransferSyntaxUID"):
+        raise DamagedPixelsError("The file does not say its transfer syntax.")
+    return UID(meta.TransferSyntaxUID)
+
+
+def _frames(header: Dataset) -> int:
+    try:
+        return max(1, int(header.get("NumberOfFrames") or 1))
+    except (TypeError, ValueError):
+        raise DamagedPixelsError("Number of Frames is not a number.") from None
+
+
+def _inflated(file: BinaryIO, limit: int) -> BinaryIO:
+    """What follows of a deflated data set (PS3.5 A.5), inflated in memory up to `limit` bytes."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    data = inflate.decompress(file.read(), limit + 1)
+    if len(data) > limit:
+        raise TooLargeError(f"The deflated data set is larger than {limit >> 20} MiB.")
+    return io.BytesIO(data)
+
+
+def _after_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag.group != 2
+
+
+def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag.group == 0x7FE0 and tag.element in PIXEL_ELEMENTS

@@ -1,0 +1,83 @@
+"""One frame's stored values, by pydicom and the codecs it drives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders import JPEGExtended12BitDecoder
+from pydicom.pixels.decoders.base import Decoder
+
+from appliance.pixels import codestream, encapsulated
+from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError
+from appliance.pixels.source import Source
+
+JPEGExtended12BitDecoder.add_plugin("gdcm-12", ("appliance.pixels.extended", "decode_frame"))
+
+
+def frame_values(source: Source, index: int, *, to_rgb: bool) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Frame `index` (from 0) as (rows, columns) or (rows, columns, samples), and the properties it has then.
+
+    Values are cut to Bits Stored. With `to_rgb` YBR becomes RGB; without, values are exactly as stored.
+    """
+    if not 0 <= index < source.frames:
+        raise NotShownError(f"There is no frame {index + 1}: the image has {source.frames}.")
+    if source.bits_allocated == 1 and not source.encapsulated:
+        return _bits(source, index), source.pixel_options()
+    decoder = _decoder(source)
+    data = _frame_data(source, index)
+    try:
+        values, properties = decoder.as_array(data, index=0, raw=not to_rgb, **source.pixel_options())
+    except (PixelError, MemoryError):
+        raise
+    except Exception as error:
+        # codecs raise whatever they like; all of it means the same here
+        raise DamagedPixelsError(f"Frame {index + 1} can't be decoded: {_short(error)}") from error
+    return values, {**source.pixel_options(), **properties}
+
+
+def _decoder(source: Source) -> Decoder:
+    try:
+        decoder = get_decoder(source.transfer_syntax)
+    except NotImplementedError:
+        decoder = None
+    if decoder is None or not decoder.is_available:
+        name = source.transfer_syntax.name
+        raise NotShownError(f"There is no decoder here for {name}. The image can be stored and copied, not shown.")
+    return decoder
+
+
+def _frame_data(source: Source, index: int) -> bytes:
+    """The bytes of one frame: native as they lie, compressed wrapped as a Pixel Data of one frame."""
+    if source.encapsulated:
+        encoded = encapsulated.read(source.file, source.fragments, index, source.frames)
+        codestream.check(
+            encoded, source.transfer_syntax, source.rows, source.columns, source.samples, source.bits_allocated
+        )
+        return encapsulated.wrap(encoded)
+    length = source.native_frame_bits // 8
+    source.file.seek(source.start + index * length)
+    # the byte after an odd frame counts where words are swapped
+    data = source.file.read(length + length % 2)
+    if len(data) < length:
+        raise DamagedPixelsError("The file ends within its pixel data.")
+    return data + bytes(length + length % 2 - len(data))
+
+
+def _bits(source: Source, index: int) -> NDArray[np.uint8]:
+    """Frames of single bits follow each other without padding, the first pixel in the lowest bit (PS3.5 D)."""
+    pixels = source.rows * source.columns * source.samples
+    first, last = index * pixels, (index + 1) * pixels
+    source.file.seek(source.start + first // 8)
+    data = np.frombuffer(source.file.read((last + 7) // 8 - first // 8), np.uint8)
+    bits = np.unpackbits(data, bitorder="little")[first % 8 :][:pixels]
+    if bits.size != pixels:
+        raise DamagedPixelsError("The file ends within its pixel data.")
+    return bits.reshape(source.rows, source.columns)
+
+
+def _short(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines)[:300] or type(error).__name__

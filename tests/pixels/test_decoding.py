@@ -1,0 +1,211 @@
+"""Every codec gives the stored values exactly; hostile files are refused in words and harm nobody else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import struct
+import subprocess
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    MPEG4HP41,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from appliance.pixels import DamagedPixelsError, Decoder, Limits, NotShownError, TooLargeError
+from tests.pixels.conftest import SHIPPED, grey
+
+Save = Callable[[Dataset], Path]
+CT = SHIPPED / "CT_small.dcm"
+
+
+@pytest.mark.parametrize("name", ["RLE", "jp2klossless", "jpeg_ls_lossless", "implicit", "bigendian", "expb"])
+def test_raw_values_are_those_of_the_uncompressed_twin(decoder: Decoder, name: str) -> None:
+    expected = pydicom.dcmread(SHIPPED / "MR_small.dcm").pixel_array.astype("<i2").tobytes()
+    assert b"".join(decoder.raw(SHIPPED / f"MR_small_{name}.dcm").frames) == expected
+
+
+@pytest.mark.parametrize("name", ["JPEG-lossy.dcm", "SC_rgb_jpeg_gdcm.dcm", "SC_rgb_dcmtk_+eb+cy+n1.dcm"])
+def test_jpeg_is_decoded_as_dcmtk_decodes_it(decoder: Decoder, tmp_path: Path, name: str) -> None:
+    plain = tmp_path / "plain.dcm"
+    subprocess.run(["dcmdjpeg", "+px", "+cn", SHIPPED / name, plain], check=True, capture_output=True)
+    theirs = pydicom.dcmread(plain)
+    ours = decoder.raw(SHIPPED / name)
+    dtype = "<u2" if ours.BitsAllocated == 16 else "u1"
+    got, expected = (np.frombuffer(data, dtype).astype(int) for data in (b"".join(ours.frames), theirs.PixelData))
+    assert np.abs(got - expected[: got.size]).max() <= (0 if dtype == "<u2" else 2)
+
+
+def test_all_frames_of_a_multiframe_come_in_order(decoder: Decoder) -> None:
+    path = SHIPPED / "rtdose.dcm"
+    raw = decoder.raw(path)
+    frames = list(raw.frames)
+    assert raw.NumberOfFrames == len(frames) == 15
+    assert b"".join(frames) == pydicom.dcmread(path).pixel_array.astype("<u4").tobytes()
+
+
+def test_signed_twelve_bit_values_survive_jpeg_ls(decoder: Decoder, saved: Save) -> None:
+    values = np.random.default_rng(2).integers(-2048, 2048, (32, 32)).astype(np.int16)
+    dataset = grey(values, BitsStored=12, HighBit=11)
+    dataset.compress(JPEGLSLossless, encoding_plugin="pyjpegls")
+    assert b"".join(decoder.raw(saved(dataset)).frames) == values.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("rtplan.dcm", NotShownError, "no picture"),
+        ("waveform_ecg.dcm", NotShownError, "no picture"),
+        ("ExplVR_LitEndNoMeta.dcm", NotShownError, "not a DICOM file"),
+        ("MR_truncated.dcm", DamagedPixelsError, "ends within its pixel data"),
+        ("meta_missing_tsyntax.dcm", DamagedPixelsError, "transfer syntax"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_in_words(decoder: Decoder, name: str, kind: type, words: str) -> None:
+    with pytest.raises(kind, match=words):
+        decoder.frame(SHIPPED / name, 1)
+
+
+def test_a_video_is_not_shown(decoder: Decoder, saved: Save) -> None:
+    dataset = grey(np.zeros((8, 8), np.uint8))
+    dataset.PixelData = encapsulate([b"\0\0\1\xb3" * 4])
+    dataset.file_meta.TransferSyntaxUID = MPEG4HP41
+    with pytest.raises(NotShownError, match="video"):
+        decoder.frame(saved(dataset), 1)
+
+
+def test_a_header_that_asks_for_gigabytes_is_refused_before_they_are_allocated(decoder: Decoder, saved: Save) -> None:
+    dataset = grey(np.zeros((8, 8), np.uint16), Rows=65535, Columns=65535)
+    with pytest.raises(TooLargeError, match="65535 x 65535"):
+        decoder.frame(saved(dataset), 1)
+
+
+def test_more_frames_than_bytes_are_refused(decoder: Decoder, saved: Save) -> None:
+    with pytest.raises(DamagedPixelsError, match="bytes"):
+        decoder.frame(saved(grey(np.zeros((8, 8), np.uint16), NumberOfFrames=50)), 1)
+
+
+def test_a_jpeg_2000_header_of_65535_squared_is_refused(decoder: Decoder, saved: Save) -> None:
+    dataset = grey(np.zeros((64, 64), np.uint16))
+    dataset.compress(JPEG2000Lossless, encoding_plugin="pylibjpeg")
+    at = dataset.PixelData.find(b"\xff\x4f\xff\x51") + 4 + 4
+    dataset.PixelData = dataset.PixelData[:at] + struct.pack(">II", 65535, 65535) + dataset.PixelData[at + 8 :]
+    with pytest.raises(DamagedPixelsError, match="65535 x 65535"):
+        decoder.frame(saved(dataset), 1)
+
+
+def test_an_rle_bomb_is_refused(decoder: Decoder, saved: Save) -> None:
+    dataset = grey(np.zeros((16, 16), np.uint8))
+    bomb = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\x00" * 500_000
+    dataset.PixelData = encapsulate([bomb])
+    dataset.file_meta.TransferSyntaxUID = RLELossless
+    with pytest.raises(DamagedPixelsError, match="more RLE data"):
+        decoder.frame(saved(dataset), 1)
+
+
+def test_a_deflate_bomb_is_refused(saved: Save) -> None:
+    path = saved(grey(np.zeros((8, 8), np.uint8)))
+    with path.open("rb") as file:
+        head = file.read(132)
+        meta = pydicom.filereader._read_file_meta_info(file)  # noqa: SLF001
+    meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    element = struct.pack("<HH2sHL", 0x0009, 0x1001, b"OB", 0, 200 << 20)
+    squeezed = zlib.compressobj(wbits=-15)
+    data = squeezed.compress(element) + squeezed.compress(bytes(200 << 20)) + squeezed.flush()
+    with path.open("wb") as file:
+        file.write(head)
+        pydicom.filewriter.write_file_meta_info(file, meta)
+        file.write(data)
+    assert path.stat().st_size < 1 << 20
+    with Decoder(limits=Limits(inflated_bytes=64 << 20)) as small, pytest.raises(TooLargeError, match="64 MiB"):
+        small.frame(path, 1)
+
+
+def test_sequences_nested_without_end_are_refused(decoder: Decoder, saved: Save) -> None:
+    path = saved(grey(np.zeros((8, 8), np.uint8)))
+    data = path.read_bytes()
+    nested = (struct.pack("<HH2sHL", 0x0040, 0xA730, b"SQ", 0, 0xFFFFFFFF) + b"\xfe\xff\x00\xe0\xff\xff\xff\xff") * 3000
+    at = data.rfind(struct.pack("<HH", 0x7FE0, 0x0010))
+    path.write_bytes(data[:at] + nested + data[at:])
+    with pytest.raises(DamagedPixelsError):
+        decoder.frame(path, 1)
+
+
+def test_more_memory_than_given_is_refused_in_words(saved: Save) -> None:
+    path = saved(grey(np.zeros((9000, 9000), np.uint16)))
+    with Decoder(limits=Limits(address_space=600 << 20)) as small, pytest.raises(TooLargeError, match="memory"):
+        small.raw(path)
+
+
+def _child(decoder: Decoder) -> int:
+    decoder.frame(CT, 1)
+    return decoder._idle.queue[-1].pid  # noqa: SLF001
+
+
+def test_after_a_child_died_the_next_request_works() -> None:
+    with Decoder() as decoder:
+        os.kill(_child(decoder), signal.SIGSEGV)
+        with pytest.raises(DamagedPixelsError, match="broke the decoder"):
+            decoder.frame(CT, 1)
+        assert decoder.frame(CT, 1).shape == (128, 128)
+
+
+def test_a_child_that_hangs_is_ended() -> None:
+    with Decoder(limits=Limits(seconds=0.5)) as decoder:
+        os.kill(pid := _child(decoder), signal.SIGSTOP)
+        with pytest.raises(TooLargeError, match="was ended"):
+            decoder.frame(CT, 1)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert decoder.frame(CT, 1).shape == (128, 128)
+
+
+def test_the_decoder_comes_back_after_its_nursery_was_killed() -> None:
+    with Decoder() as decoder:
+        _child(decoder)
+        nursery = decoder._nursery  # noqa: SLF001
+        assert nursery is not None
+        nursery.process.kill()
+        nursery.process.wait()
+        with pytest.raises(DamagedPixelsError):
+            decoder.frame(CT, 1)
+        assert decoder.frame(CT, 1).shape == (128, 128)
+
+
+def test_a_child_cannot_write_files(decoder: Decoder) -> None:
+    limits = Path(f"/proc/{_child(decoder)}/limits").read_text()
+    assert "Max file size             0" in limits
+    assert "Max address space         3221225472" in limits
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_spoiled_bytes_never_break_the_decoder(decoder: Decoder, tmp_path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    names = [
+        "JPEG2000.dcm",
+        "MR_small_RLE.dcm",
+        "MR_small_jpeg_ls_lossless.dcm",
+        "SC_rgb_jpeg_gdcm.dcm",
+        "JPEG-lossy.dcm",
+    ]
+    for name in names:
+        data = bytearray((SHIPPED / name).read_bytes())
+        for at in random.integers(132, len(data), 40):
+            data[at] = random.integers(0, 256)
+        path = tmp_path / name
+        path.write_bytes(data)
+        with contextlib.suppress(NotShownError, DamagedPixelsError, TooLargeError):
+            decoder.frame(path, 1)
+    assert decoder.frame(CT, 1).shape == (128, 128)
