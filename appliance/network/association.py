@@ -1,0 +1,274 @@
+"""An association with limits: pynetdicom's, waiting for events instead of polling, and ending when it is told to."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from pynetdicom import evt
+from pynetdicom.association import Association
+
+from appliance.network import answers
+from appliance.network.incidents import Reporter
+from appliance.network.limits import DEFAULT_LIMITS, Limits
+from appliance.network.messages import MessageProvider, Refused
+from appliance.network.upper_layer import UpperLayer
+
+if TYPE_CHECKING:
+    from pynetdicom.ae import ApplicationEntity
+
+    from appliance.network.spool import Spool
+
+log = logging.getLogger("appliance.network")
+
+_LONGEST_WAIT = 5.0
+_ABORT_GRACE = 2.0
+
+
+class _Checkpoint(threading.Event):
+    """Set while the reactor may take messages. Clearing it waits until the reactor is not just taking one."""
+
+    def __init__(self, turn: Any) -> None:
+        super().__init__()
+        self._turn = turn
+
+    def clear(self) -> None:
+        with self._turn:
+            super().clear()
+
+
+class BoundedAssociation(Association):
+    """An association as acceptor or requestor, within limits."""
+
+    dul: UpperLayer
+    dimse: MessageProvider
+
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        mode: str,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        report: Reporter | None = None,
+        spool: Spool | None = None,
+        admit: Callable[[], bool] = lambda: True,
+        ended: Callable[[BoundedAssociation], None] = lambda association: None,
+    ) -> None:
+        """`admit` is asked once the A-ASSOCIATE-RQ is here; `ended` is called once, at the very end of the thread."""
+        self.limits = limits
+        self.report = report or Reporter()
+        self.spool = spool
+        self.admit = admit
+        self.ended = ended
+        self.message_ids = iter(range(1, 1))
+        super().__init__(ae, mode)
+        self.dul = UpperLayer(self)
+        self.dimse = MessageProvider(self)
+        self.acse_timeout = limits.request_deadline if mode == "acceptor" else ae.acse_timeout
+        self.network_timeout = limits.idle if mode == "acceptor" else ae.network_timeout
+        self._turn = threading.RLock()
+        self._reactor_checkpoint = _Checkpoint(self._turn)
+        self._reactor_checkpoint.set()
+
+    def _bind_defaults(self) -> None:
+        """Bind no log handlers: they cost a quarter of the speed and write patient data."""
+        for event in evt._INTERVENTION_EVENTS:
+            self.bind(event, evt.get_default_handler(event))
+
+    # Who it is
+
+    @property
+    def address(self) -> str:
+        """The peer's IP address, or "" before it is known."""
+        user = self.requestor if self.is_acceptor else self.acceptor
+        return user.address_info.address if user.address_info is not None else ""
+
+    @property
+    def peer(self) -> str:
+        """AE title and address of the peer, for logs."""
+        user = self.requestor if self.is_acceptor else self.acceptor
+        return f"{user.ae_title.strip() or '?'}@{self.address}"
+
+    def incident(self, kind: str, message: str) -> None:
+        """Report what this peer did."""
+        user = self.requestor if self.is_acceptor else self.acceptor
+        self.report(kind, self.address, message, user.ae_title.strip())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is being received or served."""
+        return self.dimse.receiving or self.dimse.serving
+
+    # The thread
+
+    def nudge(self) -> None:
+        """Wake the reactor: something other than a message has happened."""
+        if hasattr(self, "dimse") and isinstance(self.dimse, MessageProvider):
+            self.dimse.msg_queue.nudge()
+
+    def run_reactor(self) -> None:
+        """Negotiate, serve, and leave nothing behind."""
+        try:
+            if not self._started_dul:
+                self._started_dul = True
+                self.dul.start()
+                self._dul_ready.wait()
+            if self.is_acceptor:
+                self._accept()
+            elif not (self.is_established or self.is_aborted or self.is_released or self.is_rejected):
+                self.acse.negotiate_association()
+            if self.is_established:
+                self._run_reactor()
+        finally:
+            self._clean_up()
+
+    def _accept(self) -> None:
+        primitive = self.dul.receive_pdu(wait=True, timeout=self.acse_timeout)
+        if primitive is None or not hasattr(primitive, "calling_ae_title"):
+            self.kill()
+            return
+        self.requestor.primitive = cast(Any, primitive)
+        evt.trigger(self, evt.EVT_REQUESTED, {})
+        if self.is_aborted or self.is_rejected:
+            return
+        if self.admit():
+            self.acse.negotiate_association()
+        else:
+            self.requestor.ae_title = self.requestor.primitive.calling_ae_title
+            self.incident("too-many-associations", "rejected: local limit exceeded")
+            self.acse.send_reject(0x02, 0x03, 0x02)
+            evt.trigger(self, evt.EVT_REJECTED, {})
+            self.kill()
+
+    def _clean_up(self) -> None:
+        if self.is_acceptor or self._kill:
+            self.dul.end(_ABORT_GRACE)
+        if self.dul.socket is not None and not self.dul.is_alive():
+            self.dul.socket._shutdown_socket()
+        self.dimse.discard()
+        self.dimse.discard_queued()
+        self.ended(self)
+
+    def _run_reactor(self) -> None:
+        """Serve requests until the association ends."""
+        while not self._kill:
+            self._is_paused = True
+            self._reactor_checkpoint.wait()
+            self.dimse.msg_queue.wait(self._patience())
+            action = self._next_action()
+            if action is not None:
+                self._is_paused = False
+                action()
+
+    def _patience(self) -> float:
+        timer = self.dul._idle_timer
+        if timer.timeout is None:
+            return _LONGEST_WAIT
+        return min(_LONGEST_WAIT, max(0.0, timer.remaining) + 0.001)
+
+    def _next_action(self) -> Callable[[], None] | None:
+        """What to do next, decided while no other thread may begin a request of its own."""
+        with self._turn:
+            if not self._reactor_checkpoint.is_set():
+                return None
+            context_id, message = self.dimse.get_msg(block=False)
+            if message is not None:
+                return lambda: self._serve_request(message, context_id)
+            if self.is_established and self.acse.is_release_requested():
+                return self._be_released
+            if self.acse.is_aborted():
+                return self._be_aborted
+        if not self.dul.is_alive():
+            return self.kill
+        if self.dul.idle_timer_expired() and not self.busy:
+            return self._be_idle_too_long
+        return None
+
+    def _be_released(self) -> None:
+        self.acse.send_release(is_response=True)
+        self.is_released = True
+        self.is_established = False
+        evt.trigger(self, evt.EVT_RELEASED, {})
+        self.kill()
+
+    def _be_aborted(self) -> None:
+        self.dul.receive_pdu(wait=False)
+        self.is_aborted = True
+        self.is_established = False
+        evt.trigger(self, evt.EVT_ABORTED, {})
+        self.kill()
+
+    def _be_idle_too_long(self) -> None:
+        if self.network_timeout_response == "A-RELEASE":
+            self.release()
+        else:
+            self.incident("idle", "idle for too long")
+            self.abort()
+        self.kill()
+
+    # Serving
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        """Serve one request; what is left of its data set afterwards is removed."""
+        try:
+            if not self._sent_release:
+                with self.dimse.serve():
+                    self._is_paused = True  # the handler may send requests of its own
+                    self._answer(msg, context_id)
+                    self._is_paused = False
+        finally:
+            msg.body.discard()
+
+    def _answer(self, msg: Any, context_id: int) -> None:
+        context = self._accepted_cx.get(context_id)
+        if context is None:
+            self.incident("wrong-context", f"a message under presentation context {context_id}, which was not accepted")
+            self.abort()
+        elif isinstance(msg, Refused):
+            self.incident("malformed-request", msg.message)
+            answers.refuse(self, msg.primitive, context_id, msg.status, msg.message)
+        elif msg.is_valid_request:
+            self.dimse.cancel_req = {}
+            answers.serve(self, msg, context)
+            self.dimse.cancel_req = {}
+        elif msg.MessageIDBeingRespondedTo is None:
+            self.incident("malformed-request", f"{msg.msg_type} lacks what it must have")
+            answers.refuse(self, msg, context_id, 0x0212, "a mandatory element of the command is missing")
+
+    # Ending
+
+    def kill(self) -> None:
+        """End the association and its upper layer, within bounds."""
+        self._reactor_checkpoint.set()
+        self._kill = True
+        self.is_established = False
+        self._is_paused = True
+        self.nudge()
+        if threading.current_thread() is not self.dul:
+            self.dul.end(_ABORT_GRACE)
+
+    def abort_soon(self) -> None:
+        """Ask for an abort without waiting for it."""
+        if not (self._sent_abort or self.is_released or self.is_aborted):
+            self._sent_abort = True
+            self.acse.send_abort(0x00)
+            self.nudge()
+
+    def cut_now(self) -> None:
+        """Close the connection under a peer or a handler that stalls; the threads then end by themselves."""
+        self._kill = True
+        self.dul.kill_dul()
+        if self.dul.socket is not None:
+            self.dul.socket.shut()
+        self._reactor_checkpoint.set()
+        self.nudge()
+
+    def next_message_id(self) -> int:
+        """A Message ID for a request of ours; they come round after 65,535."""
+        number = next(self.message_ids, None)
+        if number is None:
+            self.message_ids = iter(range(1, 65536))
+            number = next(self.message_ids)
+        return number

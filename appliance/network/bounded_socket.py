@@ -1,0 +1,242 @@
+"""The transport connection with deadlines: no read or write waits longer than it was told.
+
+The socket never blocks; waiting is done by poll() on it and on a wake-up, so that an abort interrupts a peer that stalls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import evt
+from pynetdicom.transport import AddressInformation, AssociationSocket
+
+if TYPE_CHECKING:
+    from appliance.network.association import BoundedAssociation
+
+_WAIT_READ = (BlockingIOError, ssl.SSLWantReadError)
+_WAIT_WRITE = (BlockingIOError, ssl.SSLWantWriteError)
+_LINGER = 0.2
+_LINGER_BYTES = 1 << 20
+
+
+class ConnectionEnded(Exception):
+    """The peer has closed or reset the connection."""
+
+
+class TooSlow(Exception):
+    """A deadline has passed."""
+
+
+class Interrupted(Exception):
+    """An abort was asked for meanwhile."""
+
+
+def tune(sock: socket.socket, user_timeout: float) -> None:
+    """Options of every DICOM connection: no Nagle delay, and a dead line noticed."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout * 1000))
+
+
+class BoundedSocket(AssociationSocket):
+    """pynetdicom's socket with deadlines, poll() in place of select(), and no leak of its descriptor."""
+
+    _assoc: BoundedAssociation
+    socket: socket.socket | None
+
+    def __init__(
+        self,
+        assoc: BoundedAssociation,
+        client_socket: socket.socket | None = None,
+        address: AddressInformation | None = None,
+    ) -> None:
+        super().__init__(assoc, client_socket, address)
+        if client_socket is not None:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        sock = self.socket
+        if isinstance(sock, socket.socket):
+            tune(sock, self._assoc.limits.user_timeout)
+            sock.setblocking(False)
+
+    def connect(self, primitive: Any) -> None:
+        """As pynetdicom's, with Nagle's delay off and no deadline left to chance."""
+        super().connect(primitive)
+        if self._is_connected:
+            self._prepare()
+
+    # Reading
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read; never waits."""
+        sock = self.socket
+        if sock is None or not self._is_connected:
+            return False
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+            return True
+        try:
+            return bool(self._poll(sock, select.POLLIN, 0))
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")
+            return False
+
+    def wait(self, timeout: float) -> None:
+        """Wait until there is something to read, the provider is woken, or `timeout` seconds have passed."""
+        sock = self.socket
+        if sock is None or not self._is_connected:
+            time.sleep(min(timeout, 0.001))
+            return
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+            return
+        with contextlib.suppress(OSError, ValueError):
+            self._poll(sock, select.POLLIN, timeout)
+
+    def _poll(self, sock: socket.socket, what: int, timeout: float) -> bool:
+        """Whether `sock` is ready for `what`; with a timeout the wake-up ends the waiting too."""
+        poll = select.poll()
+        poll.register(sock, what)
+        wake = self._assoc.dul.wake
+        if timeout > 0:
+            poll.register(wake.fileno(), select.POLLIN)
+        found = poll.poll(max(0, timeout) * 1000)
+        own = sock.fileno()
+        if any(descriptor != own for descriptor, _ in found):
+            wake.clear()
+        return any(descriptor == own for descriptor, _ in found)
+
+    def read_into(self, view: memoryview, deadline: float) -> int:
+        """Fill `view` before `deadline` (monotonic); fewer bytes when the peer ends first.
+
+        Raises TooSlow, Interrupted, and ConnectionEnded when our own side has closed it meanwhile.
+        """
+        got = 0
+        while got < len(view):
+            sock = self.socket
+            if sock is None:
+                break
+            try:
+                count = sock.recv_into(view[got:])
+            except _WAIT_READ:
+                self._await(sock, select.POLLIN, deadline)
+            except (OSError, ValueError):
+                break
+            else:
+                if count == 0:
+                    break
+                got += count
+        return got
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read up to `nr_bytes`; fewer when the peer ends first. Raises TimeoutError past the PDU deadline."""
+        buffer = bytearray(nr_bytes)
+        try:
+            got = self.read_into(memoryview(buffer), time.monotonic() + self._assoc.limits.pdu_deadline)
+        except TooSlow as error:
+            raise TimeoutError("the PDU did not come in time") from error
+        return buffer[:got]
+
+    def _await(self, sock: socket.socket, what: int, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TooSlow
+        if self._assoc.dul.abort_wanted:
+            raise Interrupted
+        try:
+            self._poll(sock, what, left)
+        except (OSError, ValueError) as error:
+            raise ConnectionEnded from error
+
+    # Writing
+
+    def send(self, bytestream: bytes) -> None:
+        """Send all of it. A peer that does not read, or is gone, ends the connection (Evt17)."""
+        try:
+            self.write(bytestream, time.monotonic() + self._assoc.limits.send_timeout)
+        except TooSlow:
+            self._assoc.incident("peer-does-not-read", "the peer took no bytes for too long")
+            self._end()
+        except (ConnectionEnded, Interrupted):
+            self._end()
+        else:
+            if self._assoc.get_handlers(evt.EVT_DATA_SENT):
+                evt.trigger(self._assoc, evt.EVT_DATA_SENT, {"data": bytes(bytestream)})
+
+    def write(self, data: bytes | memoryview, deadline: float) -> None:
+        """Write all of `data` before `deadline` (monotonic). Raises ConnectionEnded, TooSlow, Interrupted."""
+        view = memoryview(data)
+        sent = 0
+        while sent < len(view):
+            sock = self.socket
+            if sock is None or not self._is_connected:
+                raise ConnectionEnded
+            try:
+                sent += sock.send(view[sent:])
+            except _WAIT_WRITE:
+                self._await(sock, select.POLLOUT, deadline)
+            except ssl.SSLWantReadError:
+                self._await(sock, select.POLLIN, deadline)
+            except (OSError, ValueError) as error:
+                raise ConnectionEnded from error
+
+    # Ending
+
+    def _end(self) -> None:
+        self.shut()
+        self.event_queue.put("Evt17")
+
+    def shut(self) -> None:
+        """End the connection from any thread, keeping the descriptor until its owner closes it."""
+        sock = self.socket
+        with contextlib.suppress(OSError):
+            if sock is not None:
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def cut(self, pdu: bytes) -> None:
+        """Send a last PDU as far as the peer takes it, and end.
+
+        What the peer still sends is read and thrown away for a moment: closing over unread bytes makes the kernel send
+        a reset that may overtake the PDU.
+        """
+        with contextlib.suppress(ConnectionEnded, TooSlow, Interrupted, OSError):
+            self.write(pdu, time.monotonic())
+        sock = self.socket
+        if sock is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            sock.shutdown(socket.SHUT_WR)
+            self._throw_away(sock)
+        self.shut()
+
+    def _throw_away(self, sock: socket.socket) -> None:
+        buffer = memoryview(bytearray(65536))
+        deadline = time.monotonic() + _LINGER
+        left = _LINGER_BYTES
+        while left > 0 and time.monotonic() < deadline:
+            try:
+                count = sock.recv_into(buffer)
+            except _WAIT_READ:
+                poll = select.poll()
+                poll.register(sock, select.POLLIN)
+                poll.poll(max(0, deadline - time.monotonic()) * 1000)
+                continue
+            if count == 0:
+                return
+            left -= count
+
+    def _shutdown_socket(self) -> None:
+        """Shut and close. pynetdicom's leaves the descriptor open when the peer was gone first."""
+        sock = self.socket
+        if sock is not None:
+            self.shut()
+            with contextlib.suppress(OSError):
+                sock.close()

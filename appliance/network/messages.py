@@ -1,0 +1,399 @@
+"""DIMSE messages of one association: put together from P-DATA within bounds, and sent one at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+from pynetdicom import dimse_messages as stock
+from pynetdicom.dimse import _RQ_TO_MESSAGE, _RSP_TO_MESSAGE, DIMSEServiceProvider
+from pynetdicom.dimse_primitives import C_CANCEL, N_EVENT_REPORT
+from pynetdicom.pdu_primitives import P_DATA
+
+from appliance.network.commands import NO_DATA_SET, Value, decode_command, encode_command
+from appliance.network.fragments import Buffer, message_fragments, pdu_blocks
+from appliance.network.spool import Body, MemoryBody, start_body
+from appliance.network.upper_layer import INVALID_PARAMETER, UNEXPECTED
+from appliance.network.waiting import MessageQueue
+
+if TYPE_CHECKING:
+    from appliance.network.association import BoundedAssociation
+    from appliance.network.upper_layer import UpperLayer
+
+_COMMAND, _LAST = 1, 2
+_FIELDS = {name: number for number, (name, _) in stock._MESSAGE_TYPES.items()}
+_TAPS = (evt.EVT_PDU_SENT, evt.EVT_DATA_SENT, evt.EVT_FSM_TRANSITION)
+_MAY_BE_EMPTY = frozenset({0x0100, 0x0110, 0x0130, 0x0140, 0x0150})
+"""N-EVENT-REPORT, N-GET, N-ACTION, N-CREATE, N-DELETE: requests whose data set is small and at times announced in vain."""
+_CANCELS = 10
+_EVENT_THREADS = 8
+_CHUNK = 256 * 1024
+
+
+class MalformedMessage(Exception):
+    """What came is no DIMSE message; the association can't go on."""
+
+    def __init__(self, message: str, reason: int = INVALID_PARAMETER) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass
+class Refused:
+    """A request that could be read but not taken: its answer is a status."""
+
+    primitive: Any  # the request, with what could be set
+    status: int
+    message: str
+    body: Body
+    is_valid_request = False
+    is_valid_response = False
+    msg_type = "malformed"
+
+
+@dataclass
+class Incoming:
+    """The message being received."""
+
+    context_id: int
+    started: float = field(default_factory=time.monotonic)
+    encoded: bytearray = field(default_factory=bytearray)
+    command: dict[str, Value] | None = None
+    body: Body | None = None
+    size: int = 0
+
+    def allowed(self, message_time: float, message_rate: int) -> float:
+        """Seconds this message may still take."""
+        return self.started + message_time + self.size / message_rate - time.monotonic()
+
+
+class MessageProvider(DIMSEServiceProvider):
+    """pynetdicom's DIMSE service provider with bounds, spooling, and one message at a time on the way out."""
+
+    _assoc: BoundedAssociation
+
+    def __init__(self, assoc: BoundedAssociation) -> None:
+        super().__init__(assoc)
+        self.msg_queue: MessageQueue = MessageQueue()
+        self._incoming: Incoming | None = None
+        self._send_lock = threading.RLock()
+        self._serving = False
+        self._held: list[tuple[Any, int]] = []
+        self._in_memory = 0
+        self._events = threading.Semaphore(_EVENT_THREADS)
+
+    @property
+    def dul(self) -> UpperLayer:
+        return self._assoc.dul
+
+    # Receiving, in the upper layer's thread
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a message has begun and not ended."""
+        return self._incoming is not None
+
+    def time_left(self) -> float:
+        """Seconds until :meth:`check_time` has something to do; infinity when nothing is being received."""
+        incoming = self._incoming
+        if incoming is None:
+            return float("inf")
+        limits = self._assoc.limits
+        left = incoming.allowed(limits.message_time, limits.message_rate)
+        if self._awaits_nothing(incoming):
+            left = min(left, incoming.started + limits.empty_dataset_after - time.monotonic())
+        return max(0.0, left)
+
+    def check_time(self) -> None:
+        """Cut a message that takes too long; take an announced data set that does not come as empty."""
+        incoming = self._incoming
+        if incoming is None or self.time_left() > 0:
+            return
+        if self._awaits_nothing(incoming):
+            self._guarded(self._complete)
+        else:
+            self.dul.cut("message-deadline", "a message was not complete in time", 0)
+
+    @staticmethod
+    def _awaits_nothing(incoming: Incoming) -> bool:
+        command = incoming.command
+        empty = command is not None and incoming.body is not None and incoming.body.size == 0
+        return empty and command is not None and command["CommandField"] in _MAY_BE_EMPTY
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Take the fragments of a P-DATA primitive (the long way, when someone watches the PDUs)."""
+        pairs = [(context_id, memoryview(data)) for context_id, data in primitive.presentation_data_value_list]
+        if any(len(data) == 0 for _, data in pairs):
+            self.dul.cut("malformed-pdu", "a presentation data value without a control header", INVALID_PARAMETER)
+            return
+        self.receive_fragments([(context_id, data[0], data[1:]) for context_id, data in pairs])
+
+    def receive_fragments(self, fragments: Iterable[tuple[int, int, memoryview]]) -> None:
+        """Take (context ID, message control header, fragment) in order."""
+        for context_id, control, fragment in fragments:
+            if not self._guarded(self._take, context_id, control, fragment):
+                return
+
+    def _guarded(self, what: Any, *arguments: Any) -> bool:
+        try:
+            what(*arguments)
+        except MalformedMessage as error:
+            self.discard()
+            self.dul.cut("malformed-message", str(error), error.reason)
+            return False
+        return True
+
+    def _take(self, context_id: int, control: int, fragment: memoryview) -> None:
+        if control & _COMMAND:
+            self._take_command(context_id, control, fragment)
+            return
+        incoming = self._incoming
+        if incoming is None or incoming.body is None:
+            raise MalformedMessage("a data set without a command", UNEXPECTED)
+        if context_id != incoming.context_id:
+            raise MalformedMessage("the data set comes under another presentation context than its command")
+        incoming.size += len(fragment)
+        incoming.body.write(fragment)
+        if control & _LAST:
+            self._complete()
+
+    def _take_command(self, context_id: int, control: int, fragment: memoryview) -> None:
+        if self._incoming is not None and self._awaits_nothing(self._incoming):
+            self._complete()
+        incoming = self._incoming = self._incoming or Incoming(context_id)
+        if incoming.command is not None or context_id != incoming.context_id:
+            raise MalformedMessage("a command inside another message", UNEXPECTED)
+        incoming.encoded += fragment
+        incoming.size += len(fragment)
+        if len(incoming.encoded) > self._assoc.limits.command_max:
+            raise MalformedMessage("the command set is too long")
+        if control & _LAST:
+            self._begin(incoming)
+
+    def _begin(self, incoming: Incoming) -> None:
+        try:
+            command = decode_command(incoming.encoded)
+        except ValueError as error:
+            raise MalformedMessage(str(error)) from None
+        if command.get("CommandField") not in stock._MESSAGE_TYPES:
+            raise MalformedMessage("the command set has no known Command Field")
+        if "CommandDataSetType" not in command:
+            raise MalformedMessage("the command set has no Command Data Set Type")
+        incoming.command = command
+        if command["CommandDataSetType"] == NO_DATA_SET:
+            incoming.body = MemoryBody(0)
+            self._complete()
+        else:
+            incoming.body = start_body(self._assoc, incoming.context_id, command)
+
+    def _complete(self) -> None:
+        """The message is whole: queue it for the association's thread."""
+        incoming, self._incoming = self._incoming, None
+        assert incoming is not None and incoming.command is not None and incoming.body is not None
+        body = incoming.body
+        body.finish()
+        if isinstance(body, MemoryBody):
+            self._in_memory += body.size
+        self._tell_received(incoming, body)
+        self._deliver(incoming.context_id, _primitive(incoming.command, incoming.context_id, body))
+
+    def _deliver(self, context_id: int, message: Any) -> None:
+        limits = self._assoc.limits
+        if isinstance(message, C_CANCEL):
+            if len(self.cancel_req) < _CANCELS and message.MessageIDBeingRespondedTo is not None:
+                self.cancel_req[message.MessageIDBeingRespondedTo] = message
+            return
+        if isinstance(message, N_EVENT_REPORT) and message.is_valid_request and self._assoc.is_requestor:
+            self._serve_event(message, context_id)
+            return
+        if self.msg_queue.qsize() >= limits.queued_messages or self._in_memory > limits.memory_max:
+            message.body.discard()
+            raise MalformedMessage("more requests than the negotiated window allows", UNEXPECTED)
+        self.msg_queue.put((context_id, message))
+
+    def _serve_event(self, message: N_EVENT_REPORT, context_id: int) -> None:
+        """As SCU: answer an event while our own request waits for its response."""
+        if not self._events.acquire(blocking=False):
+            return
+
+        def serve() -> None:
+            try:
+                self._assoc._serve_request(message, context_id)
+            finally:
+                self._events.release()
+
+        threading.Thread(target=serve, name="event-report", daemon=True).start()
+
+    def taken(self, message: Any) -> None:
+        """The association's thread has taken `message` off the queue."""
+        if isinstance(message.body, MemoryBody):
+            self._in_memory -= message.body.size
+
+    def get_msg(self, block: bool = False) -> Any:
+        """As pynetdicom's, with the count of bytes in memory kept."""
+        item = super().get_msg(block)
+        if item[1] is not None:
+            self.taken(item[1])
+        return item
+
+    def _tell_received(self, incoming: Incoming, body: Body) -> None:
+        if self._assoc.get_handlers(evt.EVT_DIMSE_RECV) and incoming.command is not None:
+            message = stock.DIMSEMessage()
+            message.context_id = incoming.context_id
+            message.command_set = _command_dataset(incoming.command)
+            message.data_set = body.stream
+            message.__class__ = stock._MESSAGE_TYPES[incoming.command["CommandField"]][1]
+            evt.trigger(self._assoc, evt.EVT_DIMSE_RECV, {"message": message})
+
+    def discard(self) -> None:
+        """Give up what is half received or not yet served, with its files."""
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None and incoming.body is not None:
+            incoming.body.discard()
+
+    def discard_queued(self) -> None:
+        """Remove the files of messages nobody will serve."""
+        while not self.msg_queue.empty():
+            _, message = self.msg_queue.get_nowait()
+            if message is not None:
+                message.body.discard()
+
+    # Sending
+
+    @property
+    def serving(self) -> bool:
+        """Whether a request is being served or waits to be."""
+        return self._serving or not self.msg_queue.empty()
+
+    @contextmanager
+    def serve(self) -> Iterator[None]:
+        """While a request is served, events wait: they never overtake its response."""
+        with self._send_lock:
+            self._serving = True
+        try:
+            yield
+        finally:
+            with self._send_lock:
+                self._serving = False
+                held, self._held = self._held, []
+                for primitive, context_id in held:
+                    self.send_msg(primitive, context_id)
+
+    def send_or_hold(self, primitive: Any, context_id: int) -> None:
+        """Send now, or after the response that is being prepared."""
+        with self._send_lock:
+            if self._serving:
+                self._held.append((primitive, context_id))
+            else:
+                self.send_msg(primitive, context_id)
+
+    def send_msg(
+        self,
+        primitive: Any,
+        context_id: int,
+        extra: Mapping[str, Value] | None = None,
+        body: Iterable[Buffer] | None = None,
+    ) -> None:
+        """Encode and send a message.
+
+        `extra` are command elements by keyword that go over the primitive's own; `body` is an encoded data set in
+        pieces, read only as fast as the peer takes it. An empty data set is announced as none.
+        """
+        kinds = _RQ_TO_MESSAGE if primitive.MessageIDBeingRespondedTo is None else _RSP_TO_MESSAGE
+        kind = kinds[type(primitive)].__name__
+        pieces = body if body is not None else _own_body(primitive, kind)
+        command = _command(primitive, kind.replace("_", "-"))
+        command.update(extra or {})
+        command["CommandDataSetType"] = NO_DATA_SET if pieces is None else 1
+        self._tell_sent(kind, command, context_id, primitive)
+        fragments = message_fragments(encode_command(command), pieces or (), self.maximum_pdu_size)
+        with self._send_lock:
+            self._send(context_id, fragments, whole=body is None)
+
+    def _send(self, context_id: int, fragments: Iterator[tuple[int, Buffer]], whole: bool) -> None:
+        if any(self._assoc.get_handlers(event) for event in _TAPS):
+            for control, fragment in fragments:
+                pdata = P_DATA()
+                pdata.presentation_data_value_list.append((context_id, bytes([control]) + fragment))
+                self.dul.send_pdu(pdata)
+            return
+        blocks = pdu_blocks(context_id, fragments)
+        self.dul.send_blocks(list(blocks) if whole else blocks)
+
+    def _tell_sent(self, kind: str, command: Mapping[str, Value], context_id: int, primitive: Any) -> None:
+        if self._assoc.get_handlers(evt.EVT_DIMSE_SENT):
+            message = getattr(stock, kind)()
+            message.context_id = context_id
+            message.command_set = _command_dataset(command)
+            message.data_set = getattr(primitive, stock._DATASET_KEYWORDS.get(kind, ""), None) or BytesIO()
+            message._data_set_path = getattr(primitive, "_dataset_path", None)
+            evt.trigger(self._assoc, evt.EVT_DIMSE_SENT, {"message": message})
+
+
+def _primitive(command: Mapping[str, Value], context_id: int, body: Body) -> Any:
+    """pynetdicom's primitive of a received message, or Refused when a value can't be taken."""
+    kind = stock._MESSAGE_TYPES[command["CommandField"]][1].__name__
+    primitive: Any = stock._MSG_TO_PRIMITVE[kind[: kind.rfind("_R")]]()
+    primitive._context_id = context_id
+    primitive._dataset_path = primitive._dataset_file = None
+    primitive.body = body
+    faults = []
+    for keyword, value in command.items():
+        if hasattr(primitive, keyword):
+            try:
+                setattr(primitive, keyword, value)
+            except (ValueError, TypeError):
+                faults.append(keyword)
+    dataset_keyword = stock._DATASET_KEYWORDS.get(kind)
+    if dataset_keyword is not None:
+        setattr(primitive, dataset_keyword, body.stream)
+    if not faults or kind.endswith("RSP"):
+        return primitive
+    return Refused(primitive, _status_for(faults), f"invalid {', '.join(faults)}", body)
+
+
+def _status_for(faults: list[str]) -> int:
+    if any(keyword.endswith("SOPInstanceUID") for keyword in faults):
+        return 0x0117
+    return 0x0118 if any(keyword.endswith("SOPClassUID") for keyword in faults) else 0x0212
+
+
+def _command(primitive: Any, kind: str) -> dict[str, Value]:
+    """The command elements of a primitive. `kind` as in PS3.7, e.g. "N-SET-RSP"."""
+    values: dict[str, Value] = {}
+    for keyword in stock._COMMAND_SET_KEYWORDS[kind]:
+        value = getattr(primitive, keyword, None)
+        if value is not None:
+            values[keyword] = value
+    values["CommandField"] = _FIELDS[kind]
+    return values
+
+
+def _own_body(primitive: Any, kind: str) -> Iterable[Buffer] | None:
+    path = getattr(primitive, "_dataset_path", None)
+    if path:
+        return _file_chunks(*path)
+    stream = getattr(primitive, stock._DATASET_KEYWORDS.get(kind, ""), None)
+    encoded = stream.getvalue() if stream is not None else b""
+    return [encoded] if encoded else None
+
+
+def _file_chunks(path: Any, offset: int) -> Iterator[bytes]:
+    with open(path, "rb") as file:  # noqa: PTH123
+        file.seek(offset)
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _command_dataset(command: Mapping[str, Value]) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in command.items():
+        setattr(dataset, keyword, value)
+    return dataset

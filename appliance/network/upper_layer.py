@@ -1,0 +1,318 @@
+"""The DICOM upper layer (PS3.8) of one association, in a thread that waits instead of polling.
+
+pynetdicom's provider with: a length check before a PDU is read, one deadline from its header to its last byte, P-DATA
+handed on without copies, and no exception that ends in a traceback because of what a peer sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import struct
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pynetdicom import evt
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
+
+from appliance.network.bounded_socket import BoundedSocket, ConnectionEnded, Interrupted, TooSlow
+from appliance.network.waiting import MonotonicTimer, WakingQueue, Wake
+
+if TYPE_CHECKING:
+    from appliance.network.association import BoundedAssociation
+
+log = logging.getLogger("appliance.network")
+
+P_DATA_TF = 0x04
+_KNOWN_PDUS = range(0x01, 0x08)
+_PDU_SLACK = 1024
+"""Bytes a P-DATA-TF may be longer than we announced: some peers count its header differently."""
+_LONGEST_WAIT = 60.0
+_TAPS = (evt.EVT_DATA_RECV, evt.EVT_PDU_RECV, evt.EVT_FSM_TRANSITION)
+_ESTABLISHED, _CLOSING = "Sta6", "Sta13"
+
+UNEXPECTED, INVALID_PARAMETER = 2, 6
+"""Reasons of an A-ABORT by the provider (PS3.8 Table 9-26)."""
+
+
+def abort_pdu(reason: int) -> bytes:
+    """An A-ABORT of the service provider."""
+    return struct.pack(">BBLBBBB", 7, 0, 4, 0, 0, 2, reason)
+
+
+class Outgoing:
+    """Encoded P-DATA-TF PDUs on their way out, in order; pulled one block at a time."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self.blocks = blocks
+
+
+class UpperLayer(DULServiceProvider):
+    """pynetdicom's DUL service provider with limits and deadlines."""
+
+    _assoc: BoundedAssociation
+    socket: BoundedSocket | None  # type: ignore[assignment]
+
+    def __init__(self, assoc: BoundedAssociation) -> None:
+        super().__init__(assoc)
+        self._idle_timer = MonotonicTimer(60)
+        self.artim_timer = MonotonicTimer(30)
+        self.to_user_queue = WakingQueue(assoc.nudge)
+        self.wake = Wake()
+        self.abort_wanted = False
+        self._buffer = bytearray()
+        self._broken = False
+        self.daemon = True
+
+    # The thread
+
+    def run_reactor(self) -> None:
+        """Take turns until the connection has ended."""
+        self._idle_timer.start()
+        self.assoc._dul_ready.set()
+        try:
+            while not self._kill_thread:
+                if not self._turn():
+                    self._wait()
+        except Exception as error:
+            self._assoc.incident("protocol-error", f"{type(error).__name__} in state {self.state_machine.current_state}")
+            log.debug("upper layer of %s failed", self._assoc.peer, exc_info=True)
+            self._give_up()
+        finally:
+            self._ended()
+
+    def _turn(self) -> bool:
+        """Do one thing, if there is one to do."""
+        if self.artim_timer.expired:
+            self.artim_timer.stop()
+            self.event_queue.put("Evt18")
+        elif not self._process_recv_primitive() and self._is_transport_event():
+            self._idle_timer.restart()
+        acted = not self.event_queue.empty()
+        while not self.event_queue.empty() and not self._kill_thread:
+            self.state_machine.do_action(self.event_queue.get_nowait())
+        return acted or self._kill_thread or self._more_to_do()
+
+    def _more_to_do(self) -> bool:
+        sock = self.socket
+        return bool(self.to_provider_queue.queue) or (sock is not None and sock.ready)
+
+    def _wait(self) -> None:
+        timeout = _LONGEST_WAIT
+        if self.artim_timer.running:
+            timeout = min(timeout, self.artim_timer.remaining)
+        timeout = min(timeout, self._assoc.dimse.time_left())
+        if self.socket is None:
+            self._wait_without_socket(timeout)
+        elif timeout > 0:
+            self.socket.wait(timeout)
+        self._assoc.dimse.check_time()
+
+    def _wait_without_socket(self, timeout: float) -> None:
+        poll = select.poll()
+        poll.register(self.wake.fileno(), select.POLLIN)
+        if poll.poll(max(0, timeout) * 1000):
+            self.wake.clear()
+
+    def _give_up(self) -> None:
+        """Bypass the state machine: it is the part that failed."""
+        if self.socket is not None:
+            self.socket.cut(abort_pdu(0))
+            self.socket._shutdown_socket()
+        self._assoc.is_aborted = True
+        self._assoc.is_established = False
+        self._assoc._kill = True
+
+    def _ended(self) -> None:
+        self._kill_thread = True
+        self.wake.close()
+        if self._assoc.is_acceptor and self._assoc.requestor.primitive is None:
+            self.to_user_queue.put(None)  # the association still waits for its A-ASSOCIATE-RQ
+        self._assoc.nudge()
+
+    # From the association's threads
+
+    def send_pdu(self, primitive: Any) -> None:
+        """Queue a primitive, and wake the thread that sends it."""
+        super().send_pdu(primitive)
+        if isinstance(primitive, A_ABORT | A_P_ABORT):
+            self.abort_wanted = True
+        self.wake.set()
+
+    def send_blocks(self, blocks: Iterable[bytes]) -> None:
+        """Queue encoded P-DATA-TF PDUs."""
+        self.to_provider_queue.put(Outgoing(blocks))  # type: ignore[arg-type]
+        self.wake.set()
+
+    def kill_dul(self) -> None:
+        """End the thread at its next turn."""
+        self._kill_thread = True
+        self.wake.set()
+
+    def stop_dul(self) -> bool:
+        """End the thread if there is nothing left to do in it; whether it has ended."""
+        if self.state_machine.current_state != "Sta1":
+            return False
+        self.kill_dul()
+        if self.is_alive():
+            self.join(1)
+        return not self.is_alive()
+
+    def end(self, grace: float) -> None:
+        """Let the thread end by itself within `grace` seconds, then make it."""
+        if not self.is_alive():
+            return
+        if self.state_machine.current_state == "Sta1":
+            self._kill_thread = True
+        self.wake.set()
+        self.join(grace)
+        if self.is_alive():
+            self._kill_thread = True
+            if self.socket is not None:
+                self.socket.shut()
+            self.wake.set()
+            self.join(1)
+
+    # Sending
+
+    def _process_recv_primitive(self) -> bool:
+        """Send what is queued first, if anything is."""
+        head = next(iter(self.to_provider_queue.queue), None)
+        if not isinstance(head, Outgoing):
+            return super()._process_recv_primitive()
+        self.to_provider_queue.get_nowait()
+        if self.state_machine.current_state in (_ESTABLISHED, "Sta8"):
+            self._send_blocks(head.blocks)
+        return True
+
+    def _send_blocks(self, blocks: Iterable[bytes]) -> None:
+        sock = self.socket
+        for block in blocks:
+            if sock is None or self._broken or self._kill_thread:
+                return
+            try:
+                sock.write(block, time.monotonic() + self._assoc.limits.send_timeout)
+            except TooSlow:
+                self.cut("peer-does-not-read", "the peer took no bytes for too long", 0)
+            except Interrupted:
+                self._broken = True
+            except ConnectionEnded:
+                self._broken = True
+                self.event_queue.put("Evt17")
+        self._idle_timer.restart()
+
+    # Receiving
+
+    def _is_transport_event(self) -> bool:
+        sock = self.socket
+        if sock is None:
+            return False
+        if self.state_machine.current_state == _CLOSING and (self._broken or not sock.ready):
+            if self._broken:
+                sock.cut(b"")
+            sock.close()
+            return True
+        if sock.ready:
+            self._read_pdu_data()
+            return True
+        return False
+
+    def cut(self, kind: str, message: str, reason: int) -> None:
+        """End the connection now with an A-ABORT, and say why to those who watch."""
+        self._assoc.incident(kind, message)
+        self._broken = True
+        if self.socket is not None:
+            self.socket.cut(abort_pdu(reason))
+        self.event_queue.put("Evt17")
+
+    def _read_pdu_data(self) -> None:
+        """Read one PDU within one deadline, and put its event on the queue."""
+        if self._broken:
+            self.event_queue.put("Evt17")
+            return
+        try:
+            self._read_pdu(self._deadline())
+        except TooSlow:
+            self.cut("pdu-deadline", "a PDU was not complete in time", 0)
+        except Interrupted:
+            self._broken = True
+        except ConnectionEnded:
+            self.event_queue.put("Evt17")
+
+    def _deadline(self) -> float:
+        deadline = time.monotonic() + self._assoc.limits.pdu_deadline
+        if self.artim_timer.running:
+            deadline = min(deadline, time.monotonic() + max(0.0, self.artim_timer.remaining))
+        return deadline
+
+    def _read_pdu(self, deadline: float) -> None:
+        header = bytearray(6)
+        if not self._fill(memoryview(header), deadline):
+            return
+        kind, length = struct.unpack(">BxL", header)
+        if kind not in _KNOWN_PDUS:
+            self._assoc.incident("unknown-pdu", f"PDU type {kind:02X}")
+            self.event_queue.put("Evt19")
+            return
+        if length > self._longest(kind):
+            self.cut("pdu-too-long", f"a PDU of {length} bytes", INVALID_PARAMETER)
+            return
+        if kind == P_DATA_TF and self.state_machine.current_state == _ESTABLISHED and not self._tapped():
+            self._read_fragments(length, deadline)
+            return
+        body = bytearray(length)
+        if self._fill(memoryview(body), deadline):
+            self._decode(header + body)
+
+    def _longest(self, kind: int) -> int:
+        limits = self._assoc.limits
+        return limits.pdu_max + _PDU_SLACK if kind == P_DATA_TF else limits.request_pdu_max
+
+    def _fill(self, view: memoryview, deadline: float) -> bool:
+        sock = self.socket
+        if sock is None or sock.read_into(view, deadline) < len(view):
+            self.event_queue.put("Evt17")
+            return False
+        return True
+
+    def _decode(self, pdu: bytearray) -> None:
+        try:
+            decoded, event = self._decode_pdu(pdu)
+        except Exception as error:
+            self._assoc.incident("malformed-pdu", f"PDU type {pdu[0]:02X}: {type(error).__name__}")
+            self.event_queue.put("Evt19")
+            return
+        self._recv_pdu.put(decoded)
+        self.event_queue.put(event)
+
+    def _tapped(self) -> bool:
+        """Whether someone wants to see each PDU; then they go the long way."""
+        return any(self._assoc.get_handlers(event) for event in _TAPS)
+
+    def _read_fragments(self, length: int, deadline: float) -> None:
+        if len(self._buffer) < length:
+            self._buffer = bytearray(length)
+        view = memoryview(self._buffer)[:length]
+        if not self._fill(view, deadline):
+            return
+        try:
+            fragments = list(split_fragments(view))
+        except ValueError as error:
+            self.cut("malformed-pdu", str(error), INVALID_PARAMETER)
+            return
+        self._assoc.dimse.receive_fragments(fragments)
+
+
+def split_fragments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """(context ID, message control header, fragment) of each presentation data value of a P-DATA-TF (PS3.8 9.3.5.1)."""
+    position = 0
+    while position < len(view):
+        if len(view) - position < 6:
+            raise ValueError("a presentation data value ends inside its header")
+        length, context_id, control = struct.unpack_from(">LBB", view, position)
+        if length < 2 or length > len(view) - position - 4:
+            raise ValueError(f"a presentation data value of {length} bytes does not fit its PDU")
+        yield context_id, control, view[position + 6 : position + 4 + length]
+        position += 4 + length
