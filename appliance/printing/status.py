@@ -36,8 +36,8 @@ HARMLESS = ("none", "moving-to-paused-report", "wifi-not-configured-report")
 def printer_status(printer: Printer, described: str, *, refusing: bool) -> tuple[str, str]:
     """(Printer Status, Printer Status Info) for a peer told of the ``queue`` or of the ``device``.
 
-    The queue is NORMAL while films are accepted: scanners cancel their jobs on FAILURE and on some WARNINGs. A device that
-    needs a person is WARNING, SUPPLY LOW. FAILURE only when films are refused.
+    The queue is NORMAL while films are accepted: scanners cancel their jobs on FAILURE and on some WARNINGs. A device
+    that needs a person is WARNING, SUPPLY LOW. FAILURE only when films are refused.
     """
     if refusing or not printer.is_accepting_jobs:
         return "FAILURE", "PRINT BUFF FULL" if refusing else "PRINTER OFFLINE"

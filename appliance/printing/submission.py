@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,6 +175,8 @@ def fingerprint(session: FilmSession, folder: Path) -> str:
 
 
 def _crc_of(folder: Path, pixels: PixelReference, crc: int) -> int:
-    with (folder / pixels.file).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        with memoryview(data) as view, view[pixels.offset : pixels.offset + pixels.length] as part:
-            return isal_zlib.crc32(part, crc)
+    with ExitStack() as opened:
+        file = opened.enter_context((folder / pixels.file).open("rb"))
+        data = opened.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        view = opened.enter_context(memoryview(data))
+        return isal_zlib.crc32(opened.enter_context(view[pixels.offset : pixels.offset + pixels.length]), crc)

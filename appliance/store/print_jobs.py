@@ -167,7 +167,8 @@ def _uncomposed() -> Any:
 def claim_compose(connection: Connection, job_id: int, worker: str) -> bool:
     """Take a job for composing; False: another worker got there first."""
     query = update(print_job).where(print_job.c.job_id == job_id, _uncomposed())
-    return connection.execute(query.values(composing_by=worker)).rowcount == 1
+    claim = {"composing_by": worker, "compose_attempts": print_job.c.compose_attempts + 1}
+    return connection.execute(query.values(**claim)).rowcount == 1
 
 
 def to_send(connection: Connection) -> list[int]:
@@ -195,6 +196,7 @@ def claim_send(connection: Connection, job_id: int, worker: str) -> bool:
     claimed = {
         "sending_by": worker,
         "send_started": False,
+        "send_began": moment,
         "attempts": print_job.c.attempts + 1,
         "job_state": states.PROCESSING,
         "job_state_reasons": ["job-outgoing"],
@@ -223,6 +225,25 @@ def release_compose(connection: Connection, job_id: int, gone: str) -> None:
     """Free the composing claim of a worker that is gone."""
     query = update(print_job).where(print_job.c.job_id == job_id, print_job.c.composing_by == gone)
     connection.execute(query.values(composing_by=None))
+
+
+def compose_anew(connection: Connection, printer_name: str) -> None:
+    """Waiting jobs of a printer lose their documents: what they should look like has changed."""
+    waiting = (states.PENDING, states.HELD)
+    query = update(print_job).where(print_job.c.printer == printer_name, print_job.c.job_state.in_(waiting))
+    connection.execute(query.values(composed=False, compose_attempts=0))
+
+
+def to_redirect(connection: Connection, printer_name: str, before: dt.datetime) -> list[Job]:
+    """Jobs that a printer failed to print at least once and that came before a moment."""
+    query = select(print_job).where(
+        print_job.c.printer == printer_name,
+        print_job.c.job_state == states.PENDING,
+        print_job.c.attempts > 0,
+        print_job.c.created < before,
+        print_job.c.sent_documents == 0,
+    )
+    return list(connection.execute(query.order_by(*ORDER)))
 
 
 def known(connection: Connection, job_ids: Sequence[int]) -> set[int]:

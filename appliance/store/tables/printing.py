@@ -57,6 +57,8 @@ print_job = Table(
     Column("composing_by", String(64), nullable=True),  # worker whose lock holds the claim
     Column("sending_by", String(64), nullable=True),
     Column("send_started", Boolean, nullable=False, default=False),  # bytes may have left for the printer
+    Column("send_began", UtcDateTime, nullable=True),  # the moment of the latest claim
+    Column("again", Integer, nullable=False, default=0),  # how often a job in doubt was told to print again
     Column("attempts", Integer, nullable=False, default=0),  # sends tried
     Column("compose_attempts", Integer, nullable=False, default=0),
     Column("not_before", UtcDateTime, nullable=True),  # retry waits until then

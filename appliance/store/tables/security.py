@@ -1,6 +1,6 @@
 """Known peers, people, tokens, sessions, audit."""
 
-from sqlalchemy import JSON, Column, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from appliance.store.tables.base import UtcDateTime, metadata
 
@@ -16,25 +16,25 @@ peer = Table(
 user = Table(
     "user",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("role", String(16), nullable=False),  # admin, clerk, viewer
-    Column("password_hash", Text, nullable=False),
-    Column("language", String(8), nullable=False, default=""),
-    Column("disabled", Integer, nullable=False, default=0),
-    Column("failures", Integer, nullable=False, default=0),
-    Column("locked_until", UtcDateTime, nullable=True),
+    Column("name", String(64), primary_key=True),  # lower case
+    Column("role", String(16), nullable=False),  # of security.roles.ROLES
+    Column("password_hash", Text, nullable=False),  # argon2id
+    Column("language", String(8), nullable=False, default=""),  # "" as the browser wants
+    Column("disabled", Boolean, nullable=False, default=False),
     Column("created", UtcDateTime, nullable=False),
+    Column("password_changed", UtcDateTime, nullable=False),
+    Column("seen", UtcDateTime, nullable=True),  # last log-in
 )
 
 web_session = Table(
     "web_session",
     metadata,
     Column("id_hash", String(64), primary_key=True),  # SHA-256 of the id in the cookie
-    Column("user", String(64), nullable=False),
+    Column("user", String(64), ForeignKey("user.name", ondelete="CASCADE"), nullable=False),
     Column("address", String(64), nullable=False),
+    Column("agent", String(200), nullable=False, default=""),  # what the browser calls itself
     Column("created", UtcDateTime, nullable=False),
     Column("seen", UtcDateTime, nullable=False),
-    Column("data", JSON, nullable=False),
     Index("ix_web_session_user", "user"),
 )
 
@@ -47,6 +47,7 @@ token = Table(
     Column("token_hash", String(64), nullable=False, unique=True),  # SHA-256
     Column("created", UtcDateTime, nullable=False),
     Column("created_by", String(64), nullable=False),
+    Column("expires", UtcDateTime, nullable=True),
     Column("revoked", UtcDateTime, nullable=True),
     Column("seen", UtcDateTime, nullable=True),
 )
@@ -54,9 +55,18 @@ token = Table(
 login_failure = Table(
     "login_failure",
     metadata,
-    Column("who", String(128), primary_key=True),  # "user:NAME" or "address:IP"
+    Column("who", String(160), primary_key=True),  # see security.throttle.keys
     Column("failures", Integer, nullable=False),
-    Column("until", UtcDateTime, nullable=True),
+    Column("at", UtcDateTime, nullable=False),  # of the last one
+    Index("ix_login_failure_at", "at"),
+)
+
+login_place = Table(  # where a user logged in from before: strangers' failures don't slow these
+    "login_place",
+    metadata,
+    Column("user", String(64), ForeignKey("user.name", ondelete="CASCADE"), primary_key=True),
+    Column("address", String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
 )
 
 audit = Table(

@@ -98,6 +98,8 @@ def upgrade() -> None:
         sa.Column("composing_by", sa.String(length=64), nullable=True),
         sa.Column("sending_by", sa.String(length=64), nullable=True),
         sa.Column("send_started", sa.Boolean(), nullable=False),
+        sa.Column("send_began", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("again", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("compose_attempts", sa.Integer(), nullable=False),
         sa.Column("not_before", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),

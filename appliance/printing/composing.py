@@ -1,0 +1,200 @@
+"""From what was received to documents: the job's films composed for its printer, kept in the job's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+from appliance.events import process_actor
+from appliance.film.boxes import FilmBox, FilmSession
+from appliance.film.catalog import Catalog, load
+from appliance.film.compose import compose
+from appliance.film.pdf import pdf_document
+from appliance.film.postscript import postscript_document
+from appliance.film.preview import preview_png
+from appliance.film.raster import FilmRaster
+from appliance.film.sheet import GreyPolicy, Sheet
+from appliance.jobs.retry import wait_after
+from appliance.printing.desk import printer_from_row, profile_from_row
+from appliance.printing.jobs import read_session
+from appliance.printing.printers import FORMATS, Medium, Printer, PrinterSettings, medium_for, sheet_for, wanted_medium
+from appliance.store import files, print_jobs, printers
+from appliance.store import job_states as states
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+
+ATTEMPTS = 3
+"""A film that fails this often is aborted: it must not stop the queue."""
+SUFFIXES = {"pdf": "pdf", "postscript": "ps"}
+
+log = logging.getLogger(__name__)
+
+
+class MediaNeededError(ApplianceError):
+    """The printer has no such medium, or it is not loaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComposedFilm:
+    """One film written into the job's folder."""
+
+    document: str  # file name
+    document_format: str
+    document_sha256: str
+    preview: str  # file name
+    width_mm: float
+    height_mm: float
+    warnings: tuple[str, ...]
+
+
+def compose_job(store: Store, job_id: int, worker: str) -> None:
+    """Compose every film of a claimed job and settle the claim, whatever happens."""
+    with store.database.read() as connection:
+        job = print_jobs.get(connection, job_id)
+        row = printers.get(connection, job.printer) if job else None
+    if job is None:
+        return
+    extra = {"job": job_id, "printer": job.printer}
+    try:
+        if row is None:
+            raise MediaNeededError(f"Printer {job.printer} is gone: move the job to another one.")
+        printer = printer_from_row(row)
+        films = compose_films(store, job_id, printer, policy_of(store, job.profile))
+        _keep(store, job_id, worker, films, printer)
+        log.info("composed", extra=extra)
+    except MediaNeededError as error:
+        _give_back(store, job_id, worker, states.HELD, ["media-needed"], str(error))
+        log.warning("held: %s", error, extra=extra)
+    except Exception as error:
+        _failed(store, job, worker, error)
+        log.exception("can't be composed", extra=extra)
+
+
+def compose_films(store: Store, job_id: int, printer: Printer, policy: GreyPolicy) -> list[ComposedFilm]:
+    """Compose a job's films for a printer into the job's folder. Raises ApplianceError, OSError."""
+    folder = store.folder.job(job_id)
+    session = read_session(folder)
+    catalog = load(store.folder.layouts)
+    return [
+        _compose_film(folder, session, number, printer.settings, policy, catalog, title=f"Film {job_id}-{number:02}")
+        for number in range(1, len(session.film_boxes) + 1)
+    ]
+
+
+def policy_of(store: Store, profile: str) -> GreyPolicy:
+    """What pixels mean by a print profile's choice; the default when the profile is gone."""
+    with store.database.read() as connection:
+        row = printers.get_profile(connection, profile) if profile else None
+    return profile_from_row(row).grey if row else GreyPolicy()
+
+
+def sheet_of(settings: PrinterSettings, session: FilmSession, film: FilmBox, catalog: Catalog) -> tuple[Medium, Sheet]:
+    """The medium and sheet a film goes on. Raises MediaNeededError when the printer has none, or it is not loaded."""
+    medium_type, size = wanted_medium(settings, session.MediumType, film.FilmSizeID)
+    medium = medium_for(settings, medium_type, size)
+    if medium is None or not medium.loaded:
+        what = "has no" if medium is None else "has not loaded"
+        raise MediaNeededError(f"The printer {what} {medium_type} {size}: load it, or move the job to another printer.")
+    film_size = catalog.film_size(size)
+    high = film.RequestedResolutionID == "HIGH"
+    size_mm = (film_size.width_mm, film_size.height_mm)
+    return medium, sheet_for(settings, medium, size_mm, MediumType=medium_type, high=high)
+
+
+def _compose_film(
+    folder: Path,
+    session: FilmSession,
+    number: int,
+    settings: PrinterSettings,
+    policy: GreyPolicy,
+    catalog: Catalog,
+    *,
+    title: str,
+) -> ComposedFilm:
+    medium, sheet = sheet_of(settings, session, session.film_boxes[number - 1], catalog)
+    files.failpoint("compose.start")
+    raster = compose(session, number, sheet, folder, policy=policy, catalog=catalog)
+    files.failpoint("compose.raster")
+    document = _document(raster, settings, medium, title)
+    name = f"film-{number:02}.{SUFFIXES[settings.document_format]}"
+    files.write_file(folder / name, document)
+    files.failpoint("compose.document")
+    preview = f"preview-{number:02}.png"
+    files.write_file(folder / preview, preview_png(raster))
+    return ComposedFilm(
+        document=name,
+        document_format=FORMATS[settings.document_format],
+        document_sha256=hashlib.sha256(document).hexdigest(),
+        preview=preview,
+        width_mm=raster.width_mm,
+        height_mm=raster.height_mm,
+        warnings=raster.warnings,
+    )
+
+
+def _document(raster: FilmRaster, settings: PrinterSettings, medium: Medium, title: str) -> bytes:
+    if settings.document_format == "pdf":
+        return pdf_document(raster, title=title)
+    tray = medium.media_source
+    return postscript_document(
+        raster,
+        title=title,
+        media_type=medium.media_type,
+        media_position=int(tray) if tray and tray.isdigit() else None,
+        ascii85=settings.ascii85,
+    )
+
+
+def _keep(store: Store, job_id: int, worker: str, films: list[ComposedFilm], printer: Printer) -> None:
+    """The documents are whole: say so, unless the printer was changed or the job moved while they were made."""
+    with store.database.write("print") as connection:
+        job = print_jobs.get(connection, job_id)
+        row = printers.get(connection, printer.name)
+        if job is None or job.composing_by != worker:
+            return
+        current = job.printer == printer.name and row is not None and row.version == printer.version
+        for number, film in enumerate(films, start=1):
+            print_jobs.change_film(
+                connection,
+                job_id,
+                number,
+                document=film.document,
+                document_format=film.document_format,
+                document_sha256=film.document_sha256,
+                preview=film.preview,
+                width_mm=round(film.width_mm * 100),
+                height_mm=round(film.height_mm * 100),
+                warnings=list(film.warnings),
+            )
+        print_jobs.change(connection, job_id, composed=current, composing_by=None)
+    files.failpoint("compose.committed")
+
+
+def _give_back(store: Store, job_id: int, worker: str, state: str, reasons: list[str], message: str) -> None:
+    with store.database.write("print") as connection:
+        print_jobs.release_compose(connection, job_id, worker)
+        seen = (states.PENDING,)
+        actor = str(process_actor(worker))
+        print_jobs.settle(connection, job_id, seen, state, actor=actor, reasons=reasons, message=message)
+
+
+def _failed(store: Store, job: print_jobs.Job, worker: str, error: Exception) -> None:
+    """A film that can't be composed is tried again a few times, then aborted; a full disk waits instead."""
+    permanent = isinstance(error, ApplianceError) and error.permanent
+    message = str(error) or type(error).__name__
+    if isinstance(error, OSError):
+        _wait(store, job.job_id, worker, f"Composing waits: {error.strerror}.")
+    elif permanent or job.compose_attempts >= ATTEMPTS:
+        words = f"The film can't be composed: {message}"
+        _give_back(store, job.job_id, worker, states.ABORTED, ["document-format-error"], words)
+    else:
+        _wait(store, job.job_id, worker, f"Composing failed and will be tried again: {message}")
+
+
+def _wait(store: Store, job_id: int, worker: str, message: str) -> None:
+    with store.database.write("print") as connection:
+        print_jobs.release_compose(connection, job_id, worker)
+        print_jobs.change(connection, job_id, job_state_message=message, not_before=now() + wait_after(1))

@@ -1,0 +1,148 @@
+"""What has to be done now and then, by one worker at a time: purge, redirect, ask printers how they are."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import logging
+import threading
+import time
+from typing import IO
+
+from appliance.errors import ApplianceError
+from appliance.events import process_actor
+from appliance.printing import jobs
+from appliance.printing.printer_verbs import all_printers, get_printer
+from appliance.printing.printers import Printer
+from appliance.printing.sending import device_of
+from appliance.security.audit import record
+from appliance.store import files, print_jobs, printers
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+
+PURGE_SECONDS = 60.0
+STATUS_SECONDS = 20.0
+KEEPER = process_actor("housekeeping")
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Does the housekeeping in whichever process holds the lock."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._file: IO[str] | None = None
+        self._purged = self._asked = 0.0
+        self._asking: threading.Thread | None = None
+
+    def keep(self) -> None:
+        """Do what is due; nothing when another process keeps house."""
+        if not self._is_ours():
+            return
+        moment = time.monotonic()
+        if not self._purged or moment - self._purged > PURGE_SECONDS:
+            self._purged = moment
+            purge(self.store)
+            redirect(self.store)
+        if not self._asked or moment - self._asked > STATUS_SECONDS:
+            self._asked = moment
+            self._ask_printers()
+
+    def _is_ours(self) -> bool:
+        if self._file is None:
+            file = (self.store.folder.locks / "housekeeping").open("w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
+            self._file = file
+        return True
+
+    def _ask_printers(self) -> None:
+        """In a thread: a printer that doesn't answer holds up nothing."""
+        if self._asking is None or not self._asking.is_alive():
+            self._asking = threading.Thread(target=ask_printers, args=(self.store,), name="printers", daemon=True)
+            self._asking.start()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def ask_printers(store: Store) -> None:
+    """Read back state, reasons and supplies of every printer that is not sending just now."""
+    for printer in all_printers(store):
+        try:
+            status = device_of(store, printer).status()
+        except ApplianceError as error:
+            log.warning("can't be asked: %s", error, extra={"printer": printer.name})
+            continue
+        supplies = [[supply.name, supply.level] for supply in status.supplies]
+        _report(store, printer, list(status.printer_state_reasons), status.message, supplies)
+
+
+def _report(store: Store, printer: Printer, reasons: list[str], message: str, supplies: list[list[object]]) -> None:
+    """Keep what changed. Whether we send is ours to say (paused, stopped): a device's own stop shows as a reason."""
+    now_said = (tuple(reasons), message, tuple((str(name), level) for name, level in supplies))
+    if now_said == (printer.printer_state_reasons, printer.printer_state_message, printer.supplies):
+        return
+    with store.database.write("print", "printer") as connection:
+        row = printers.get(connection, printer.name)
+        if row is None or row.printer_state == "stopped":
+            return
+        printers.report_state(
+            connection, printer.name, printer_state_reasons=reasons, printer_state_message=message, supplies=supplies
+        )
+
+
+def purge(store: Store, at: dt.datetime | None = None) -> int:
+    """Remove the files of ended jobs past their days, and the oldest ones above the quota; how many jobs."""
+    storage = store.settings.storage
+    moment = at or now()
+    count = _purge_before(store, moment - dt.timedelta(days=storage.films_days))
+    while _over_quota(store):
+        with store.database.read() as connection:
+            oldest = print_jobs.purgeable(connection, moment, limit=20)
+        if not oldest:
+            break
+        count += sum(_purge(store, job) for job in oldest)
+    return count
+
+
+def _purge_before(store: Store, before: dt.datetime) -> int:
+    with store.database.read() as connection:
+        due = print_jobs.purgeable(connection, before)
+    return sum(_purge(store, job) for job in due)
+
+
+def _over_quota(store: Store) -> bool:
+    with store.database.read() as connection:
+        kept = print_jobs.kept_bytes(connection)
+    return kept > store.settings.storage.films_quota_gib << 30 or not store.has_room()
+
+
+def _purge(store: Store, job: print_jobs.Job) -> int:
+    files.remove_tree(store.folder.job(job.job_id))
+    with store.database.write("print") as connection:
+        print_jobs.change(connection, job.job_id, purged=True)
+        record(connection, "films-purged", KEEPER, object_kind="print-job", object_id=str(job.job_id))
+    return 1
+
+
+def redirect(store: Store) -> None:
+    """Give jobs that wait too long for a failing printer to the one its error policy names."""
+    for printer in all_printers(store):
+        policy, _, other = printer.settings.error_policy.partition(":")
+        if policy != "redirect":
+            continue
+        before = now() - dt.timedelta(minutes=printer.settings.redirect_minutes)
+        with store.database.read() as connection:
+            waiting = print_jobs.to_redirect(connection, printer.name, before)
+        for job in waiting:
+            try:
+                jobs.move(store, job.job_id, get_printer(store, other), KEEPER)
+            except ApplianceError as error:
+                log.warning("can't be redirected to %s: %s", other, error, extra={"job": job.job_id})

@@ -1,0 +1,204 @@
+"""The verbs on print jobs: hold, release, cancel, confirm, reprint, move. Each takes its actor and is audited."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+from pydicom.uid import generate_uid
+from sqlalchemy import Connection
+
+from appliance.errors import ConflictError, NotFoundError
+from appliance.events import Actor
+from appliance.film.boxes import FilmSession, from_json
+from appliance.printing.printers import Printer
+from appliance.printing.submission import FILM_JSON, Submission, submit
+from appliance.security.audit import record
+from appliance.store import files, print_jobs
+from appliance.store import job_states as states
+from appliance.store.store import Store
+
+COMPOSED = ("film-*.pdf", "film-*.ps", "preview-*.png")
+"""What can be made again from what was received."""
+
+
+def hold(store: Store, job_id: int, actor: Actor) -> None:
+    """Keep a waiting job from printing. Raises NotFoundError, ConflictError."""
+    _settle(
+        store, job_id, "hold", states.HELD, actor, reasons=["job-hold-until-specified"], message="Held by a person."
+    )
+
+
+def release(store: Store, job_id: int, actor: Actor) -> None:
+    """Let a held job print; one in doubt is printed again, and marked so. Raises NotFoundError, ConflictError."""
+    with store.database.write("print") as connection:
+        job = _may(connection, job_id, "release")
+        doubted = "in-doubt" in job.job_state_reasons
+        values = {"not_before": None, "again": job.again + 1, "sent_documents": 0} if doubted else {"not_before": None}
+        reasons = ["reprinted-after-doubt"] if doubted else []
+        _deed(connection, job_id, "release", states.PENDING, actor, reasons=reasons, **values)
+
+
+def cancel(store: Store, job_id: int, actor: Actor) -> None:
+    """Never print a job. One that is being sent is stopped where its device allows it, and ends canceled.
+
+    Raises NotFoundError, ConflictError.
+    """
+    with store.database.write("print") as connection:
+        job = _may(connection, job_id, "cancel")
+        if job.sending_by is None:
+            _deed(connection, job_id, "cancel", states.CANCELED, actor, reasons=["job-canceled-by-user"])
+            return
+        reasons = ["processing-to-stop-point", "job-canceled-by-user"]
+        seen = (job.job_state,)
+        print_jobs.settle(connection, job_id, seen, job.job_state, actor=str(actor), reasons=reasons)
+        _audit(connection, job_id, "cancel", actor)
+
+
+def confirm(store: Store, job_id: int, actor: Actor) -> None:
+    """A person saw the film of a held job come out: it is done. Raises NotFoundError, ConflictError."""
+    reasons = ["job-completed-successfully"]
+    _settle(store, job_id, "confirm", states.COMPLETED, actor, reasons=reasons, evidence=f"seen by {actor.name}")
+
+
+def move(store: Store, job_id: int, printer: Printer, actor: Actor) -> None:
+    """Give a waiting job to another printer; it is composed anew for it. Raises NotFoundError, ConflictError."""
+    with store.database.write("print") as connection:
+        job = _may(connection, job_id, "move")
+        if job.composing_by is not None:
+            raise ConflictError(f"Job {job_id} is being composed: try again in a moment.")
+        print_jobs.change(
+            connection, job_id, printer=printer.name, composed=False, attempts=0, compose_attempts=0, sent_documents=0
+        )
+        message = f"Moved from {job.printer} to {printer.name}."
+        _deed(connection, job_id, "move", states.PENDING, actor, message=message, not_before=None)
+    remove_composed(store, job_id)
+
+
+def reprint(store: Store, job_id: int, actor: Actor, *, printer: Printer, copies: int | None = None) -> int:
+    """Print an ended job once more, as a new job from what was received, on any printer; the new number.
+
+    Raises NotFoundError, ConflictError when its files are purged, ResourceError.
+    """
+    with store.database.read() as connection:
+        job = _may(connection, job_id, "reprint")
+    source = store.folder.job(job_id)
+    if job.purged or not (source / FILM_JSON).exists():
+        raise ConflictError(f"The films of job {job_id} are purged: send them again from the modality.")
+    session = read_session(source)
+    if copies is not None:
+        session = _with_copies(session, copies)
+    folder = _linked(source, store.folder.spool / f"reprint-{secrets.token_hex(8)}")
+    try:
+        submission = Submission(
+            session=session,
+            folder=folder,
+            printer=printer,
+            print_job_uid=generate_uid(),
+            originator=job.originator,
+            address=job.originator_address,
+            called_ae_title=job.called_ae_title,
+            profile=job.profile,
+            reprint_of=job_id,
+        )
+        new = submit(store, submission, actor)
+    finally:
+        files.remove_tree(folder)
+    with store.database.write() as connection:
+        _audit(connection, job_id, "reprint", actor, new_job=new, printer=printer.name)
+    return new
+
+
+def get_job(store: Store, job_id: int) -> print_jobs.Job:
+    """A job's row. Raises NotFoundError."""
+    with store.database.read() as connection:
+        return _find(connection, job_id)
+
+
+def read_session(folder: Path) -> FilmSession:
+    """The film session a job's folder keeps."""
+    return from_json(json.loads((folder / FILM_JSON).read_text("utf-8")))
+
+
+def remove_composed(store: Store, job_id: int) -> None:
+    """Remove documents and previews of a job; they are composed again when it is its turn."""
+    folder = store.folder.job(job_id)
+    for pattern in COMPOSED:
+        for path in folder.glob(pattern):
+            files.remove(path)
+
+
+def _linked(source: Path, folder: Path) -> Path:
+    """A folder with second names for what a job received: no bytes are copied."""
+    files.make_folder(folder)
+    composed = {path for pattern in COMPOSED for path in source.glob(pattern)}
+    for path in source.iterdir():
+        if path.name != FILM_JSON and path not in composed and not path.name.endswith(files.PART_SUFFIX):
+            files.link(path, folder / path.name)
+    return folder
+
+
+def _with_copies(session: FilmSession, copies: int) -> FilmSession:
+    return replace(session, NumberOfCopies=copies)
+
+
+def _settle(
+    store: Store,
+    job_id: int,
+    verb: str,
+    state: str,
+    actor: Actor,
+    *,
+    reasons: list[str],
+    message: str = "",
+    **values: str,
+) -> None:
+    with store.database.write("print") as connection:
+        _may(connection, job_id, verb)
+        _deed(connection, job_id, verb, state, actor, reasons=reasons, message=message, **values)
+
+
+def _may(connection: Connection, job_id: int, verb: str) -> print_jobs.Job:
+    job = _find(connection, job_id)
+    if job.job_state not in states.VERBS[verb]:
+        raise ConflictError(
+            f"Job {job_id} is {job.job_state}: {verb} is for jobs that are {_list(states.VERBS[verb])}."
+        )
+    return job
+
+
+def _find(connection: Connection, job_id: int) -> print_jobs.Job:
+    job = print_jobs.get(connection, job_id)
+    if job is None:
+        raise NotFoundError(f"There is no print job {job_id}.")
+    return job
+
+
+def _deed(
+    connection: Connection,
+    job_id: int,
+    verb: str,
+    state: str,
+    actor: Actor,
+    *,
+    reasons: list[str] | None = None,
+    message: str = "",
+    **values: object,
+) -> None:
+    seen = states.VERBS[verb]
+    done = print_jobs.settle(
+        connection, job_id, seen, state, actor=str(actor), reasons=reasons or [], message=message, **values
+    )
+    if not done:
+        raise ConflictError(f"Job {job_id} changed in this moment: look again.")
+    _audit(connection, job_id, verb, actor)
+
+
+def _audit(connection: Connection, job_id: int, verb: str, actor: Actor, **detail: object) -> None:
+    record(connection, f"print-job-{verb}", actor, object_kind="print-job", object_id=str(job_id), detail=detail)
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return " or ".join(names)

@@ -1,0 +1,240 @@
+"""The verbs on printers and print profiles."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from appliance.errors import ConflictError, NotFoundError, UsageError
+from appliance.events import Actor
+from appliance.printing.desk import printer_from_row, profile_from_row, profile_settings
+from appliance.printing.device.registry import SCHEMES
+from appliance.printing.printers import Printer, PrinterSettings
+from appliance.printing.profiles import FILM_KEYWORDS, PrintProfile
+from appliance.security.audit import record
+from appliance.security.peer_verbs import check_ae_title
+from appliance.store import print_jobs, printers
+from appliance.store.store import Store
+
+
+def all_printers(store: Store) -> list[Printer]:
+    """Every printer, by name."""
+    with store.database.read() as connection:
+        return [printer_from_row(row) for row in printers.all_printers(connection)]
+
+
+def get_printer(store: Store, name: str) -> Printer:
+    """A printer by name. Raises NotFoundError."""
+    with store.database.read() as connection:
+        row = printers.get(connection, name)
+    if row is None:
+        raise NotFoundError(f"There is no printer {name!r}.")
+    return printer_from_row(row)
+
+
+def printer_settings(values: Mapping[str, Any]) -> PrinterSettings:
+    """Settings from plain values. Raises UsageError that names the field."""
+    try:
+        return PrinterSettings.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        words = problem["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{where + ': ' if where else ''}{words}", field=where or "bits") from None
+
+
+def add_printer(store: Store, printer: Printer, actor: Actor) -> None:
+    """Add a printer. Raises UsageError naming the field, ConflictError when name or AE title is taken."""
+    check_printer(printer)
+    with store.database.write("print", "printer") as connection:
+        if printers.get(connection, printer.name) is not None:
+            raise ConflictError(f"There is a printer {printer.name!r} already.")
+        _refuse_taken_titles(connection, printer)
+        printers.insert(
+            connection,
+            name=printer.name,
+            device_uri=printer.device_uri,
+            ae_titles=list(printer.ae_titles),
+            settings=printer.settings.model_dump(mode="json"),
+        )
+        _audit(connection, "printer-added", printer.name, actor, device_uri=printer.device_uri)
+
+
+def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | None = None) -> None:
+    """Change a printer's address, AE titles and settings; waiting jobs are composed anew when their looks change.
+
+    Raises NotFoundError, UsageError, ConflictError when `version` is not the stored one.
+    """
+    check_printer(printer)
+    with store.database.write("print", "printer") as connection:
+        row = printers.get(connection, printer.name)
+        if row is None:
+            raise NotFoundError(f"There is no printer {printer.name!r}.")
+        _refuse_taken_titles(connection, printer)
+        changed = printers.change(
+            connection,
+            printer.name,
+            version=version,
+            device_uri=printer.device_uri,
+            ae_titles=list(printer.ae_titles),
+            settings=printer.settings.model_dump(mode="json"),
+        )
+        if not changed:
+            raise ConflictError(f"Printer {printer.name!r} was changed by someone else: read it again.")
+        if PrinterSettings.model_validate(row.settings) != printer.settings:
+            print_jobs.compose_anew(connection, printer.name)
+        _audit(connection, "printer-changed", printer.name, actor, settings=printer.settings.model_dump(mode="json"))
+
+
+def remove_printer(store: Store, name: str, actor: Actor) -> None:
+    """Remove a printer. Raises NotFoundError, ConflictError while jobs wait for it."""
+    with store.database.write("print", "printer") as connection:
+        if waiting := print_jobs.count_waiting(connection, name):
+            raise ConflictError(f"{waiting} jobs wait for printer {name!r}: move or cancel them first.")
+        if not printers.remove(connection, name):
+            raise NotFoundError(f"There is no printer {name!r}.")
+        _audit(connection, "printer-removed", name, actor)
+
+
+def pause(store: Store, name: str, actor: Actor) -> None:
+    """Send nothing to a printer; jobs are still taken."""
+    _switch(store, name, "pause", actor, paused=True)
+
+
+def resume(store: Store, name: str, actor: Actor) -> None:
+    """Send again, also after the printer was stopped."""
+    _switch(
+        store,
+        name,
+        "resume",
+        actor,
+        paused=False,
+        printer_state="idle",
+        printer_state_reasons=[],
+        printer_state_message="",
+    )
+
+
+def accept(store: Store, name: str, actor: Actor) -> None:
+    """Take jobs again."""
+    _switch(store, name, "accept", actor, is_accepting_jobs=True)
+
+
+def reject(store: Store, name: str, actor: Actor) -> None:
+    """Take no more jobs; those accepted still print."""
+    _switch(store, name, "reject", actor, is_accepting_jobs=False)
+
+
+def check_printer(printer: Printer) -> None:
+    """Raise UsageError for what no printer can be, naming the field."""
+    if not printer.name or not printer.name.isascii() or not printer.name.replace("-", "").replace("_", "").isalnum():
+        raise UsageError("A printer's name is made of letters, digits, - and _.", field="name")
+    scheme, colon, rest = printer.device_uri.partition(":")
+    if scheme not in SCHEMES or not colon or not rest:
+        forms = ", ".join(form for _, form in SCHEMES.values())
+        raise UsageError(f"{printer.device_uri!r} is no device address; there are {forms}.", field="device_uri")
+    for ae_title in printer.ae_titles:
+        check_ae_title(ae_title, field="ae_titles")
+
+
+# print profiles -----------------------------------------------------------------------------------------------------
+
+
+def all_profiles(store: Store) -> list[PrintProfile]:
+    """Every print profile, by name."""
+    with store.database.read() as connection:
+        return [profile_from_row(row) for row in printers.all_profiles(connection)]
+
+
+def get_profile(store: Store, name: str) -> PrintProfile:
+    """A print profile by name. Raises NotFoundError."""
+    with store.database.read() as connection:
+        row = printers.get_profile(connection, name)
+    if row is None:
+        raise NotFoundError(f"There is no print profile {name!r}.")
+    return profile_from_row(row)
+
+
+def add_profile(store: Store, profile: PrintProfile, actor: Actor) -> None:
+    """Add a print profile. Raises UsageError, ConflictError."""
+    profile = checked_profile(store, profile)
+    with store.database.write("print", "printer") as connection:
+        if printers.get_profile(connection, profile.name) is not None:
+            raise ConflictError(f"There is a print profile {profile.name!r} already.")
+        settings = profile_settings(profile)
+        printers.insert_profile(connection, name=profile.name, printer=profile.printer, settings=settings)
+        _audit(connection, "profile-added", profile.name, actor, **settings)
+
+
+def set_profile(store: Store, profile: PrintProfile, actor: Actor, *, version: int | None = None) -> None:
+    """Change a print profile. Raises NotFoundError, UsageError, ConflictError."""
+    profile = checked_profile(store, profile)
+    settings = profile_settings(profile)
+    with store.database.write("print", "printer") as connection:
+        if printers.get_profile(connection, profile.name) is None:
+            raise NotFoundError(f"There is no print profile {profile.name!r}.")
+        if not printers.change_profile(
+            connection, profile.name, version=version, printer=profile.printer, settings=settings
+        ):
+            raise ConflictError(f"Print profile {profile.name!r} was changed by someone else: read it again.")
+        _audit(connection, "profile-changed", profile.name, actor, **settings)
+
+
+def remove_profile(store: Store, name: str, actor: Actor) -> None:
+    """Remove a print profile. Raises NotFoundError."""
+    with store.database.write("print", "printer") as connection:
+        if not printers.remove_profile(connection, name):
+            raise NotFoundError(f"There is no print profile {name!r}.")
+        _audit(connection, "profile-removed", name, actor)
+
+
+def checked_profile(store: Store, profile: PrintProfile) -> PrintProfile:
+    """The profile with numbers as numbers. Raises UsageError naming the field."""
+    if not profile.name.strip():
+        raise UsageError("A print profile needs a name.", field="name")
+    get_printer(store, profile.printer)
+    for field in ("called_ae_title", "calling_ae_title"):
+        if getattr(profile, field):
+            check_ae_title(getattr(profile, field), field=field)
+    if profile.address:
+        try:
+            ipaddress.ip_network(profile.address, strict=False)
+        except ValueError:
+            raise UsageError(f"{profile.address!r} is no IP address or network.", field="address") from None
+    for field in ("defaults", "overrides"):
+        unknown = [keyword for keyword in getattr(profile, field) if keyword not in FILM_KEYWORDS]
+        if unknown:
+            raise UsageError(f"{unknown[0]} is no film attribute; there are {', '.join(FILM_KEYWORDS)}.", field=field)
+    return replace(profile, defaults=_numbers(profile.defaults), overrides=_numbers(profile.overrides))
+
+
+NUMBERS = ("NumberOfCopies", "MinDensity", "MaxDensity", "Illumination", "ReflectedAmbientLight")
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {key: int(value) if key in NUMBERS else value for key, value in values.items()}
+    except (TypeError, ValueError):
+        raise UsageError(f"{', '.join(NUMBERS)} are whole numbers.", field="defaults") from None
+
+
+def _refuse_taken_titles(connection: Any, printer: Printer) -> None:
+    for row in printers.all_printers(connection):
+        taken = set(row.ae_titles) & set(printer.ae_titles)
+        if row.name != printer.name and taken:
+            raise ConflictError(f"AE title {sorted(taken)[0]} is printer {row.name!r}'s already.")
+
+
+def _switch(store: Store, name: str, verb: str, actor: Actor, **values: Any) -> None:
+    with store.database.write("print", "printer") as connection:
+        if not printers.change(connection, name, **values):
+            raise NotFoundError(f"There is no printer {name!r}.")
+        _audit(connection, f"printer-{verb}", name, actor)
+
+
+def _audit(connection: Any, event: str, name: str, actor: Actor, **detail: Any) -> None:
+    record(connection, event, actor, object_kind=event.partition("-")[0], object_id=name, detail=detail)

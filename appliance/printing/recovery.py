@@ -1,0 +1,80 @@
+"""What a crash left: claims of dead workers, folders without a row, half-written files."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from appliance.events import process_actor
+from appliance.jobs import locks
+from appliance.store import files, print_jobs
+from appliance.store import job_states as states
+from appliance.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
+    """Free or take over claims whose lock nobody holds; the jobs `worker` must now ask their device about.
+
+    Composing is simply free again: it can be redone. A send that had not begun goes back to the queue. One that had is
+    taken over, for the device to be asked: it is never sent again by itself.
+    """
+    with store.database.read() as connection:
+        claimed = print_jobs.claimed(connection)
+    names = {name for job in claimed for name in (job.composing_by, job.sending_by) if name}
+    gone = set(locks.dead(store.folder.locks, names))
+    to_ask = []
+    for job in claimed:
+        if job.composing_by in gone:
+            _free_composing(store, job)
+        if job.sending_by in gone and _take_over_sending(store, job, worker):
+            to_ask.append(job.job_id)
+        if job.sending_by == worker and job.job_id not in mine:  # claimed by us, and its thread never ran
+            to_ask.append(job.job_id)
+    return to_ask
+
+
+def _free_composing(store: Store, job: print_jobs.Job) -> None:
+    with store.database.write("print") as connection:
+        print_jobs.release_compose(connection, job.job_id, job.composing_by)
+    log.warning("worker %s died composing; the job is composed again", job.composing_by, extra={"job": job.job_id})
+
+
+def _take_over_sending(store: Store, job: print_jobs.Job, worker: str) -> bool:
+    """True when the device must be asked."""
+    with store.database.write("print") as connection:
+        if not print_jobs.take_over(connection, job.job_id, job.sending_by, worker):
+            return False
+        if not job.send_started:
+            seen, actor = (states.PROCESSING,), str(process_actor(worker))
+            print_jobs.settle(
+                connection, job.job_id, seen, states.PENDING, actor=actor, sending_by=None, not_before=None
+            )
+    log.warning("worker %s died sending; started: %s", job.sending_by, job.send_started, extra={"job": job.job_id})
+    return bool(job.send_started)
+
+
+def sweep(store: Store) -> None:
+    """At start, before anything listens: empty the spool, remove half files, set aside folders no row knows.
+
+    What lies in the spool was never acknowledged. A folder without a row is one whose N-ACTION was not answered: it is
+    kept aside for a while, and not printed.
+    """
+    for path in store.folder.spool.iterdir():
+        files.remove_tree(path) if path.is_dir() else files.remove(path)
+    files.sweep_parts(store.folder.jobs)
+    locks.sweep(store.folder.locks, ("films", "discs"))
+    numbered = {int(path.name): path for path in store.folder.jobs.iterdir() if path.name.isdigit()}
+    with store.database.read() as connection:
+        known = print_jobs.known(connection, list(numbered))
+    for number in sorted(set(numbered) - known):
+        _set_aside(store, numbered[number])
+
+
+def _set_aside(store: Store, path: Path) -> None:
+    aside = files.make_folder(store.folder.root / "quarantine")
+    target = aside / f"job-{path.name}"
+    files.remove_tree(target)
+    files.rename(path, target)
+    log.warning("job folder %s has no row: never acknowledged, set aside in %s", path.name, aside)

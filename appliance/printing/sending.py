@@ -1,0 +1,193 @@
+"""From documents to the printer: one send, its claim settled by the device's answer (reliability 3.1, 3.2)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError, NotFoundError
+from appliance.film.boxes import FilmSession
+from appliance.film.catalog import Catalog, load
+from appliance.film.compose import compose
+from appliance.film.raster import FilmRaster
+from appliance.film.sheet import Characteristic
+from appliance.printing.composing import sheet_of
+from appliance.printing.desk import printer_from_row
+from appliance.printing.device.outcome import (
+    Device,
+    Document,
+    MediaChoice,
+    SendOutcome,
+    SendRequest,
+    SendResult,
+)
+from appliance.printing.device.registry import open_device
+from appliance.printing.jobs import read_session
+from appliance.printing.printers import Printer, media_choice
+from appliance.printing.settling import settle_send
+from appliance.store import files, print_jobs, printers
+from appliance.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def device_of(store: Store, printer: Printer) -> Device:
+    """The device of a printer, with the appliance's limits. Raises UsageError when its address makes no sense."""
+    roots = (store.folder.root, *store.settings.storage.folder_roots)
+    options: dict[str, Any] = {
+        "folder_roots": roots,
+        "calling_ae_title": store.settings.dicom.ae_title,
+        **printer.settings.device_options,
+    }
+    if printer.device_uri.startswith("dicom:"):
+        options["compose_raster"] = _raster_for_imager(store, printer)
+    return open_device(printer.device_uri, options=options)
+
+
+def send_job(store: Store, job_id: int, worker: str) -> None:
+    """Send a claimed job, or find out about an interrupted one, and settle the claim."""
+    job, printer = _read(store, job_id)
+    if job is None:
+        return
+    try:
+        result = _send(store, job, printer)
+    except Exception as error:  # a device never raises: this is a fault of ours, in the middle of a send
+        log.exception("sending broke", extra={"job": job_id, "printer": job.printer})
+        result = SendResult(outcome=SendOutcome.UNCERTAIN, message=f"Sending broke: {type(error).__name__}: {error}")
+    files.failpoint("send.answered")
+    settle_send(store, job_id, worker, result)
+    files.failpoint("send.settled")
+    said = result.message or result.evidence
+    log.info("send: %s %s", result.outcome.value, said, extra={"job": job_id, "printer": job.printer})
+
+
+def _send(store: Store, job: print_jobs.Job, printer: Printer | None) -> SendResult:
+    try:
+        if printer is None:
+            raise NotFoundError(f"Printer {job.printer} is gone: move the job to another one.")
+        device = device_of(store, printer)
+        request = request_for(store, job, printer)
+        if not job.send_started and not _are_whole(store, job):
+            with store.database.write("print") as connection:
+                print_jobs.change(connection, job.job_id, composed=False)
+            return SendResult(outcome=SendOutcome.RETRY, message="A document was damaged on disk: composed again.")
+    except (ApplianceError, OSError) as error:
+        outcome = SendOutcome.RETRY if isinstance(error, OSError) and not job.send_started else SendOutcome.HOLD
+        doubt = ("in-doubt",) if job.send_started else ()
+        return SendResult(outcome=outcome, job_state_reasons=doubt, message=str(error))
+    if job.send_started:  # an earlier worker died while bytes may have been leaving
+        return device.ask(request)
+    _mark_started(store, job.job_id)
+    return device.send(request, _no_progress)
+
+
+def _no_progress(sent: int, total: int) -> None:
+    """The page shows state, not bytes."""
+
+
+def _are_whole(store: Store, job: print_jobs.Job) -> bool:
+    """Whether every document is on disk as it was composed: the right film, or none."""
+    with store.database.read() as connection:
+        rows = print_jobs.films(connection, [job.job_id])
+    folder = store.folder.job(job.job_id)
+    return all(
+        (folder / row.document).is_file() and _sha256(folder / row.document) == row.document_sha256 for row in rows
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def request_for(store: Store, job: print_jobs.Job, printer: Printer) -> SendRequest:
+    """What the device is asked to print, the same at every attempt."""
+    folder = store.folder.job(job.job_id)
+    session = read_session(folder)
+    catalog = load(store.folder.layouts)
+    with store.database.read() as connection:
+        rows = print_jobs.films(connection, [job.job_id])
+    films = [
+        Document(
+            path=folder / row.document,
+            document_format=row.document_format,
+            film=row.film,
+            width_mm=row.width_mm / 100,
+            height_mm=row.height_mm / 100,
+        )
+        for row in rows
+    ]
+    return SendRequest(
+        job_name=job_name(job, printer),
+        documents=in_printing_order(films, job.copies, collated=job.collated),
+        media=_media(session, printer, catalog),
+        session=session,
+        folder=folder,
+        originator=job.originator,
+        skip_documents=job.sent_documents,
+        attempted_at=job.send_began.timestamp() if job.send_began else None,
+        is_canceled=lambda: is_canceled(store, job.job_id),
+    )
+
+
+def job_name(job: print_jobs.Job, printer: Printer) -> str:
+    """The number, for files; beside it a piece of the UID where a device is asked for a job among those of others."""
+    again = f"-again{job.again}" if job.again else ""
+    if printer.device_uri.startswith("folder:"):
+        return f"{job.job_id}{again}"
+    return f"appliance-{job.job_id}-{job.print_job_uid[-8:].replace('.', '')}{again}"
+
+
+def in_printing_order(films: list[Document], copies: int, *, collated: bool) -> tuple[Document, ...]:
+    """1234 1234 when collated, else 11 22 33 44."""
+    numbers = range(1, copies + 1)
+    if collated:
+        return tuple(replace(film, copy=copy) for copy in numbers for film in films)
+    return tuple(replace(film, copy=copy) for film in films for copy in numbers)
+
+
+def is_canceled(store: Store, job_id: int) -> bool:
+    """Whether a person cancelled the job while it is being sent."""
+    with store.database.read() as connection:
+        job = print_jobs.get(connection, job_id)
+    return job is None or "processing-to-stop-point" in job.job_state_reasons
+
+
+def _media(session: FilmSession, printer: Printer, catalog: Catalog) -> MediaChoice:
+    film = session.film_boxes[0]
+    medium, sheet = sheet_of(printer.settings, session, film, catalog)
+    return media_choice(printer.settings, medium, (sheet.width_mm, sheet.height_mm), session.FilmDestination)
+
+
+def _read(store: Store, job_id: int) -> tuple[print_jobs.Job | None, Printer | None]:
+    with store.database.read() as connection:
+        job = print_jobs.get(connection, job_id)
+        row = printers.get(connection, job.printer) if job else None
+    return job, printer_from_row(row) if row else None
+
+
+def _mark_started(store: Store, job_id: int) -> None:
+    """From now on a crash may have cost or made a film: the job says so before the first byte leaves."""
+    with store.database.write() as connection:
+        print_jobs.change(connection, job_id, send_started=True)
+    files.failpoint("send.started")
+
+
+def _raster_for_imager(store: Store, printer: Printer) -> Any:
+    """Compose a whole film as P-values for a film imager that refuses its layout: the imager applies the GSDF."""
+
+    def raster(session: FilmSession, number: int, folder: Path | None, matrix: tuple[int, int] | None) -> FilmRaster:
+        catalog = load(store.folder.layouts)
+        _, sheet = sheet_of(printer.settings, session, session.film_boxes[number - 1], catalog)
+        resolution = sheet.resolution
+        if matrix is not None:
+            resolution = min(matrix[1] / sheet.width_mm, matrix[0] / sheet.height_mm) * 25.4
+        p_values = replace(
+            sheet, bits=12, color=False, resolution=resolution, characteristic=Characteristic(kind="p-values")
+        )
+        return compose(session, number, p_values, folder or store.folder.root, catalog=catalog)
+
+    return raster

@@ -1,0 +1,142 @@
+"""What a send's answer makes of the job and of its printer: decided here, done in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from appliance.events import process_actor
+from appliance.jobs.retry import wait_after
+from appliance.printing.device.outcome import SendOutcome, SendResult
+from appliance.printing.printers import PrinterSettings
+from appliance.security.audit import record
+from appliance.store import job_states as states
+from appliance.store import print_jobs, printers
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """What becomes of a job after a send."""
+
+    state: str
+    reasons: tuple[str, ...] = ()
+    message: str = ""
+    wait: bool = False  # for the back-off before it is its turn again
+    stop_printer: bool = False
+    redirect: str = ""  # name of the printer that takes it over
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def decide(result: SendResult, settings: PrinterSettings, attempts: int, *, canceled: bool) -> Settlement:
+    """The settlement of one send. Pure.
+
+    attempts: sends tried, this one included. canceled: a person asked for it meanwhile.
+    """
+    if result.outcome is SendOutcome.DONE:
+        reasons = tuple(result.job_state_reasons) or ("job-completed-successfully",)
+        return Settlement(state=states.COMPLETED, reasons=reasons, message=result.message)
+    if canceled:
+        return Settlement(state=states.CANCELED, reasons=("job-canceled-by-user",), message=result.message)
+    return _undone(result, settings, attempts)
+
+
+def _undone(result: SendResult, settings: PrinterSettings, attempts: int) -> Settlement:
+    reasons, message = tuple(result.job_state_reasons), result.message
+    if result.outcome is SendOutcome.UNCERTAIN:
+        doubt = "Some of it may have come out. Look at the printer, then release it (prints again) or confirm it."
+        return Settlement(state=states.HELD, reasons=("in-doubt", *reasons), message=f"{message} {doubt}".strip())
+    if result.outcome is SendOutcome.HOLD:
+        return Settlement(state=states.HELD, reasons=reasons or ("job-hold-until-specified",), message=message)
+    if result.outcome is SendOutcome.CANCEL:
+        return Settlement(state=states.ABORTED, reasons=reasons or ("aborted-by-system",), message=message)
+    if result.outcome is SendOutcome.STOP_PRINTER:
+        return Settlement(state=states.PENDING, reasons=("printer-stopped",), message=message, stop_printer=True)
+    return _after_failure(result, settings, attempts)
+
+
+def _after_failure(result: SendResult, settings: PrinterSettings, attempts: int) -> Settlement:
+    """RETRY by the printer's error policy: its last word comes after `retry_limit` attempts (the first, when 0)."""
+    policy, limit = settings.error_policy, settings.retry_limit
+    reasons, message = tuple(result.job_state_reasons), result.message
+    exhausted = attempts >= (limit or 1) if policy != "retry-job" else bool(limit) and attempts >= limit
+    if not exhausted or policy.startswith("redirect:"):
+        return Settlement(state=states.PENDING, reasons=reasons, message=message, wait=True)
+    if policy == "abort-job":
+        return Settlement(state=states.ABORTED, reasons=("aborted-by-system",), message=message)
+    if policy == "stop-printer":
+        return Settlement(state=states.PENDING, reasons=("printer-stopped",), message=message, stop_printer=True)
+    return Settlement(state=states.HELD, reasons=("job-hold-until-specified", *reasons), message=message)
+
+
+def settle_send(store: Store, job_id: int, worker: str, result: SendResult) -> None:
+    """Settle the sending claim `worker` holds on a job."""
+    with store.database.write("print", "printer") as connection:
+        job = print_jobs.get(connection, job_id)
+        if job is None or job.sending_by != worker:
+            return
+        row = printers.get(connection, job.printer)
+        settings = PrinterSettings.model_validate(row.settings) if row else PrinterSettings()
+        canceled = "processing-to-stop-point" in job.job_state_reasons
+        settlement = decide(result, settings, job.attempts, canceled=canceled)
+        values: dict[str, Any] = {"sending_by": None, "send_started": False, "evidence": result.evidence}
+        if result.rest_untouched:
+            values["sent_documents"] = max(result.documents_done, job.sent_documents)
+        values["not_before"] = now() + wait_after(job.attempts) if settlement.wait else None
+        _settle(connection, job, settlement, worker, values)
+        _tell_printer(connection, job.printer, result, settlement)
+
+
+def _settle(
+    connection: Connection, job: print_jobs.Job, settlement: Settlement, worker: str, values: dict[str, Any]
+) -> None:
+    actor = process_actor(worker)
+    print_jobs.settle(
+        connection,
+        job.job_id,
+        (job.job_state,),
+        settlement.state,
+        actor=str(actor),
+        reasons=settlement.reasons,
+        message=settlement.message,
+        **values,
+    )
+    if settlement.state in states.FINAL:
+        outcome = "success" if settlement.state == states.COMPLETED else "failure"
+        detail = {"printer": job.printer, "originator": job.originator, "films": job.films, "copies": job.copies}
+        record(
+            connection,
+            "film-printed",
+            actor,
+            outcome=outcome,
+            object_kind="print-job",
+            object_id=str(job.job_id),
+            detail=detail,
+        )
+
+
+def _tell_printer(connection: Connection, name: str, result: SendResult, settlement: Settlement) -> None:
+    """The printer's own state, as this send has shown it."""
+    if settlement.stop_printer:
+        printers.report_state(
+            connection,
+            name,
+            printer_state="stopped",
+            printer_state_reasons=list(result.job_state_reasons) or ["paused"],
+            printer_state_message=result.message,
+        )
+    elif result.outcome is SendOutcome.DONE:
+        printers.report_state(
+            connection, name, printer_state="idle", printer_state_reasons=[], printer_state_message=""
+        )
+    elif settlement.wait:
+        printers.report_state(
+            connection,
+            name,
+            printer_state="idle",
+            printer_state_reasons=list(result.job_state_reasons),
+            printer_state_message=result.message,
+        )

@@ -1,0 +1,22 @@
+"""What the appliance keeps to itself, by name."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, select
+
+from appliance.store.tables.base import now
+from appliance.store.tables.security import secret
+
+
+def get(connection: Connection, name: str) -> str | None:
+    return connection.scalar(select(secret.c.value).where(secret.c.name == name))
+
+
+def put(connection: Connection, name: str, value: str) -> None:
+    """Keep `value`, in place of what was kept under the name before."""
+    remove(connection, name)
+    connection.execute(secret.insert().values(name=name, value=value, created=now()))
+
+
+def remove(connection: Connection, name: str) -> None:
+    connection.execute(delete(secret).where(secret.c.name == name))
