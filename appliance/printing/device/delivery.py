@@ -29,6 +29,7 @@ class Delivery:
         self.documents = tuple(request.documents[request.skip_documents :])
         self.documents_done = request.skip_documents
         self.document_begun = False  # bytes of the document after documents_done have left
+        self.document_left = False  # all of them have
         self.total = sum(_size(document) for document in self.documents)
         self.sent = 0
         self._progress = progress
@@ -40,12 +41,14 @@ class Delivery:
             raise CanceledError
 
     def chunks(self, path: Path) -> Iterator[bytes]:
-        """The bytes of one document; each is counted as sent when the next one is asked for."""
+        """The bytes of one document; each piece is counted as sent when the next one is asked for."""
+        self.document_left = False
         with path.open("rb") as file:
             while data := file.read(CHUNK):
                 self.leaving(len(data))
                 yield data
                 self.left(len(data))
+        self.document_left = True
 
     def leaving(self, count: int) -> None:
         """Just before `count` more bytes of a document leave."""
@@ -98,27 +101,32 @@ def failure(error: Exception, delivery: Delivery, printer: str) -> SendResult:
 
     Once bytes of a document have left, nobody can tell whether it came out.
     """
-    what = f"{printer}: {describe(error)}."
-    count = len(delivery.request.documents)
-    done = {"documents_done": delivery.documents_done, "rest_untouched": not delivery.document_begun}
     if isinstance(error, CanceledError):
         return canceled(delivery, printer)
+    outcome, reason, advice = _verdict(error, delivery)
+    return SendResult(
+        outcome=outcome,
+        job_state_reasons=(reason,),
+        message=f"{printer}: {describe(error)}. {advice}",
+        documents_done=delivery.documents_done,
+        rest_untouched=not delivery.document_begun,
+    )
+
+
+def _verdict(error: Exception, delivery: Delivery) -> tuple[SendOutcome, str, str]:
+    done, count = delivery.documents_done, len(delivery.request.documents)
     if isinstance(error, ForbiddenAddressError):
-        message = f"{what} Correct the printer's address, or allow it in the settings."
-        return SendResult(outcome=SendOutcome.STOP_PRINTER, message=message, **done)
+        advice = "Correct the printer's address, or allow it in the settings."
+        return SendOutcome.STOP_PRINTER, "connecting-to-device", advice
     if delivery.document_begun:
-        film = delivery.documents_done + 1
-        message = f"{what} It stopped in sheet {film} of {count}: look at the printer whether it came out, then print it again or call it done."
-        return SendResult(
-            outcome=SendOutcome.UNCERTAIN, job_state_reasons=("submission-interrupted",), message=message, **done
+        advice = (
+            f"It stopped in sheet {done + 1} of {count}: look whether it came out, then print again or call it done."
         )
-    if delivery.documents_done > delivery.request.skip_documents:
-        message = f"{what} Sheets 1 to {delivery.documents_done} of {count} were sent, the others not."
-        return SendResult(
-            outcome=SendOutcome.UNCERTAIN, job_state_reasons=("submission-interrupted",), message=message, **done
-        )
-    message = f"{what} Nothing was printed; it will be tried again."
-    return SendResult(outcome=SendOutcome.RETRY, job_state_reasons=("connecting-to-device",), message=message, **done)
+        return SendOutcome.UNCERTAIN, "submission-interrupted", advice
+    if done > delivery.request.skip_documents:
+        advice = f"Sheets 1 to {done} of {count} were sent, the others not."
+        return SendOutcome.UNCERTAIN, "submission-interrupted", advice
+    return SendOutcome.RETRY, "connecting-to-device", "Nothing was printed; it will be tried again."
 
 
 def canceled(delivery: Delivery, printer: str) -> SendResult:
@@ -136,5 +144,10 @@ def canceled(delivery: Delivery, printer: str) -> SendResult:
 def describe(error: BaseException) -> str:
     """One line on an error of the network, without the number of it."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+        return shown(error.strerror)
+    return shown(error) or type(error).__name__
+
+
+def shown(text: object, length: int = 300) -> str:
+    """Foreign text as one printable line, cut short."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)[: 4 * length]).split())[:length]

@@ -47,6 +47,7 @@ class Document:
     copy: int = 1  # number of the copy, from 1
     width_mm: float  # of the sheet as the page is (after orientation)
     height_mm: float
+    resolution: int = 0  # dpi of its raster, told to a printer that has it; 0: not told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +93,8 @@ def document_name(request: SendRequest, document: Document) -> str:
 
 
 Progress = Callable[[int, int], None]
-"""Called with (bytes sent, bytes in all). The first call with more than 0 bytes comes just before the first byte leaves.
-What it raises goes through the device to the caller."""
+"""Called with (bytes sent, bytes in all). The first call with more than 0 bytes comes just before the first byte
+leaves. What it raises goes through the device to the caller."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,7 @@ def unknown(request: SendRequest, printer: str) -> SendResult:
 def reachable(endpoint: Endpoint, options: DeviceOptions) -> DeviceStatus:
     """The state of a device of which only its port can be seen."""
     try:
-        with closing(Route(endpoint, options, options.probe_deadline / 2).connect()):
+        with closing(Route(endpoint, options, options.probe_deadline / 5).connect()):
             return DeviceStatus(printer_state="idle")
     except OSError as error:
         return DeviceStatus(
@@ -125,7 +125,7 @@ def check_connection(endpoint: Endpoint, options: DeviceOptions) -> list[Finding
     """The first two steps of each network device's check."""
     what = f"finds {endpoint.host}"
     try:
-        route = Route(endpoint, options, options.probe_deadline / 2)
+        route = Route(endpoint, options, options.probe_deadline / 5)
     except OSError as error:
         return [Finding(ok=False, what=what, advice=f"{describe(error)}. Correct the printer's address.")]
     found = Finding(ok=True, what=f"{what} ({', '.join(str(address[0]) for _, address in route.addresses)})")

@@ -11,6 +11,7 @@ import fcntl
 import os
 import select
 import socket
+import ssl
 import struct
 import termios
 import time
@@ -49,10 +50,10 @@ class Wire:
         """Write all of `data`. Raises OSError when the connection breaks or nothing moves for the stall deadline."""
         view = memoryview(data)
         while view:
-            if self._wait(select.POLLOUT) & select.POLLOUT:
+            if self.wait(select.POLLOUT) & select.POLLOUT:
                 try:
                     count = self.connection.send(view)
-                except BlockingIOError:
+                except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     continue
                 self._written += count
                 view = view[count:]
@@ -61,7 +62,7 @@ class Wire:
         """The next byte of the printer's answer. Raises OSError when it closes or says nothing within `deadline` s."""
         end = time.monotonic() + deadline
         while time.monotonic() < end:
-            if self._wait(select.POLLIN) & (select.POLLIN | select.POLLHUP):
+            if self.wait(select.POLLIN) & (select.POLLIN | select.POLLHUP):
                 data = self.connection.recv(1)
                 if not data:
                     raise InterruptedTransferError("the printer closed the connection without an answer")
@@ -70,13 +71,14 @@ class Wire:
 
     def finish(self, close_deadline: float) -> None:
         """Close our side and wait until the printer has taken everything and closed its own, in that order."""
+        self.wait(timeout=0)
         early = self.peer_closed
         self.connection.shutdown(socket.SHUT_WR)
         while unacknowledged(self.connection):
-            self._wait(0)
+            self.wait()
         end = time.monotonic() + close_deadline
         while not self.peer_closed:
-            self._wait(select.POLLIN)
+            self.wait(select.POLLIN)
             if time.monotonic() > end:
                 raise InterruptedTransferError(f"it took everything but did not close for {close_deadline:.0f} s")
         if early:
@@ -88,13 +90,13 @@ class Wire:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
-    def _wait(self, events: int) -> int:
-        """Wait up to one tick for `events`; which came."""
+    def wait(self, events: int = 0, timeout: float = TICK) -> int:
+        """Wait up to `timeout` seconds for `events`; which came."""
         if self._drain and not self.peer_closed:
             events |= select.POLLIN
         poll = select.poll()
         poll.register(self.connection, events)
-        ready = poll.poll(TICK * 1000)
+        ready = poll.poll(timeout * 1000)
         came = ready[0][1] if ready else 0
         if came & select.POLLIN and self._drain:
             self._read_unasked()
