@@ -54,6 +54,8 @@ def densities(levels: ArrayLike, sheet: Sheet) -> Floats:
     sent = np.clip(np.asarray(levels, dtype=np.float64), 0.0, 1.0)
     if sheet.characteristic.kind == "p-values":
         return gsdf.density(sent, own_viewing(sheet))
+    if sheet.characteristic.kind == "measured":
+        return np.interp(sent, *_measured(sheet.characteristic))
     grid = np.linspace(sheet.min_density, sheet.max_density, 4096)
     falling = driving_levels(grid, sheet)
     return np.interp(sent, falling[::-1], grid[::-1])

@@ -113,7 +113,9 @@ def _blank(film_box: FilmBox, sheet: Sheet, folder: Path, policy: GreyPolicy, in
     density, note = background_density(film_box.BorderDensity, sheet.border_density, sheet)
     border = level_of_density(density, sheet)
     shape = (held.height, held.width, 3) if in_color else (held.height, held.width)
-    canvas = np.full(shape, border, np.uint8 if sheet.bits == 8 else np.uint16)
+    canvas = np.zeros(shape, np.uint8 if sheet.bits == 8 else np.uint16)
+    if border:  # black costs nothing: pages come zeroed
+        canvas.fill(border)
     film = _Film(film_box, sheet, policy, folder, held, canvas, border, {})
     if note:
         film.warn(f"Border Density: {note}")

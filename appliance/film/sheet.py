@@ -41,9 +41,7 @@ class GreyPolicy:
 
     without_lut: str = "p-values"  # p-values, lin-od, or the name of a table under `tables`
     lin_od_zero_is_max_density: bool = True  # LIN OD: 0 is Max Density; False reverses it
-    tables: dict[str, tuple[int, ...]] = field(
-        default_factory=dict
-    )  # name or ConfigurationInformation: 16-bit P-values
+    tables: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by name or Configuration Information: P-values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,8 +47,8 @@ def size_verdict(
     """How an image is printed in `area`: best fit, 1:1 for Magnification Type NONE, or at Requested Image Size.
 
     Too large means: at its requested size it is wider or higher than the area, or, with none requested, it has more
-    rows or columns than the area has pixels. Then Requested Decimate/Crop Behavior decides. Where it is silent an image of
-    requested size is cropped about its centre and others are demagnified; when strict, requested size and NONE fail.
+    rows or columns than the area has pixels. Then Requested Decimate/Crop Behavior decides. Where it is silent an image
+    of requested size is cropped about its centre and others are demagnified; when strict, requested size and NONE fail.
     """
     image = image_box.image
     assert image is not None
