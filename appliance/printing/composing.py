@@ -14,7 +14,6 @@ from appliance.film.catalog import Catalog, load
 from appliance.film.compose import compose
 from appliance.film.pdf import pdf_document
 from appliance.film.postscript import postscript_document
-from appliance.film.preview import preview_png
 from appliance.film.raster import FilmRaster
 from appliance.film.sheet import GreyPolicy, Sheet
 from appliance.jobs.retry import wait_after
@@ -122,13 +121,13 @@ def _compose_film(
     name = f"film-{number:02}.{SUFFIXES[settings.document_format]}"
     files.write_file(folder / name, document)
     files.failpoint("compose.document")
-    preview = f"preview-{number:02}.png"
-    files.write_file(folder / preview, preview_png(raster))
+    preview_name = f"preview-{number:02}.png"
+    files.write_file(folder / preview_name, preview(raster, sheet))
     return ComposedFilm(
         document=name,
         document_format=FORMATS[settings.document_format],
         document_sha256=hashlib.sha256(document).hexdigest(),
-        preview=preview,
+        preview=preview_name,
         width_mm=raster.width_mm,
         height_mm=raster.height_mm,
         warnings=raster.warnings,

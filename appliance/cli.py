@@ -1,0 +1,74 @@
+"""The command line: parses, calls verbs, prints tables or JSON. One file a noun under ``commands/``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from appliance import __version__
+from appliance.errors import ApplianceError
+
+COMMANDS = {
+    "serve": "serve",
+    "printer": "printer",
+    "profile": "profile",
+    "job": "job",
+    "peer": "peer",
+    "send-film": "send_film",
+    "conformance": "conformance",
+    "study": "study",
+    "disc": "disc",
+    "burner": "burner",
+    "user": "user",
+    "token": "token",
+    "audit": "audit",
+    "check": "check",
+    "backup": "backup",
+    "restore": "restore",
+    "purge": "purge",
+    "tls": "tls",
+    "burner-agent": "burner_agent",
+}
+"""Command -> module under ``appliance.commands`` that has it as ``command``. Loaded when used: start-up stays quick."""
+
+
+class Commands(click.Group):
+    """The commands, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if _exists(name)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS or not _exists(cmd_name):
+            return None
+        return import_module(f"appliance.commands.{COMMANDS[cmd_name]}").command
+
+
+def _exists(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(f"appliance.commands.{COMMANDS[name]}") is not None
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__)
+def cli() -> None:
+    """Print-and-disc appliance: films from modalities to printers, studies to discs."""
+
+
+def main() -> None:
+    """Entry point: errors are one clear line and an exit code (1 failed, 2 usage)."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ApplianceError as error:
+        click.echo(f"appliance: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,96 @@
+"""What every command shares: the data folder, the actor, tables and JSON."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from appliance.errors import NotFoundError
+from appliance.events import Actor
+from appliance.store.folder import find_data_folder
+from appliance.store.store import Store, open_store
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def with_store(function: Function) -> Function:
+    """Give a command ``--data`` and ``--config``, and the opened Store as its first argument."""
+
+    @click.option("--data", type=click.Path(path_type=Path), help="Data folder.")
+    @click.option("--config", type=click.Path(path_type=Path), help="Settings file.")
+    @functools.wraps(function)
+    def command(data: Path | None, config: Path | None, **values: Any) -> Any:
+        folder = find_data_folder(data)
+        if data is None and not folder.is_dir():
+            raise NotFoundError(f"There is no data folder {folder}: name one with --data, or start the service first.")
+        store = open_store(folder, config)
+        try:
+            prepare_first(store)
+            return function(store, **values)
+        finally:
+            store.close()
+
+    return command  # type: ignore[return-value]
+
+
+def prepare_first(store: Store) -> None:
+    """A fresh data folder has its first printer, whoever opens it first."""
+    from appliance.printing.first_run import add_first_printer
+
+    add_first_printer(store)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def actor() -> Actor:
+    """The person at the command line."""
+    return Actor(name=getpass.getuser(), kind="process", address="")
+
+
+def show(values: Any, *, as_json: bool, columns: Sequence[str] = ()) -> None:
+    """Print a row or rows: as JSON, or as a table of the named columns."""
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False, indent=2, default=str))
+    elif isinstance(values, Mapping):
+        _show_one(values)
+    else:
+        _show_table(values, columns)
+
+
+def _show_one(values: Mapping[str, Any]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    width = max((len(key) for key in values), default=0)
+    for key, value in values.items():
+        console.print(f"[bold]{key:{width}}[/]  {escape(as_text(value))}")
+
+
+def _show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*[escape(as_text(row.get(column))) for column in columns])
+    Console(highlight=False).print(table)
+
+
+def as_text(value: Any) -> str:
+    """A value for a person: lists with commas, None empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(as_text(item) for item in value)
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)

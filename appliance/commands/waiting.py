@@ -1,0 +1,46 @@
+"""``--wait``: follow a job to its end, by the running service or in the foreground under the same locks."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from appliance.commands.common import show
+from appliance.errors import ApplianceError
+from appliance.jobs.locks import is_alive
+from appliance.printing.jobs import get_job
+from appliance.printing.views import show_job
+from appliance.store import job_states as states
+from appliance.store.store import Store
+
+wait_option = click.option("--wait", is_flag=True, help="Wait until it is done.")
+
+
+def show_job_result(store: Store, job_id: int, *, wait: bool, as_json: bool) -> None:
+    """Print a job, at its end when waited for. Raises ApplianceError when it was waited for and did not print."""
+    if wait:
+        follow_job(store, job_id)
+    view = show_job(store, job_id)
+    if as_json:
+        show(view, as_json=True)
+    else:
+        click.echo(f"Job {job_id} on {view['printer']}: {view['job_state']} {view['job_state_message']}".rstrip())
+    if wait and view["job_state"] != states.COMPLETED:
+        raise ApplianceError(f"Job {job_id} is {view['job_state']}: {view['job_state_message']}")
+
+
+def follow_job(store: Store, job_id: int) -> None:
+    """Return when a job is final or held."""
+    if not has_workers(store, "films"):
+        from appliance.printing.worker import FilmWorker
+
+        FilmWorker(store).work_off()
+    while get_job(store, job_id).job_state not in (*states.FINAL, states.HELD):
+        time.sleep(0.2)
+
+
+def has_workers(store: Store, kind: str) -> bool:
+    """Whether a process of the running service does this kind of work."""
+    names = [path.name for path in store.folder.locks.glob(f"{kind}-*")]
+    return any(is_alive(store.folder.locks, name) for name in names)

@@ -1,0 +1,109 @@
+"""Print jobs, printers and profiles as JSON-ready values: the same for the command line, the API and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from appliance.printing.jobs import get_job
+from appliance.printing.printers import Printer
+from appliance.printing.profiles import PrintProfile
+from appliance.store import job_events, print_jobs
+from appliance.store.store import Store
+
+PRIORITIES = {3: "HIGH", 2: "MED", 1: "LOW"}
+
+
+def list_jobs(store: Store, **conditions: Any) -> list[dict[str, Any]]:
+    """The newest jobs that fit; conditions as of store.print_jobs.page."""
+    with store.database.read() as connection:
+        jobs = print_jobs.page(connection, **conditions)
+        films = print_jobs.films(connection, [job.job_id for job in jobs])
+    return [job_view(job, [film for film in films if film.job_id == job.job_id]) for job in jobs]
+
+
+def show_job(store: Store, job_id: int) -> dict[str, Any]:
+    """One job with its history. Raises NotFoundError."""
+    job = get_job(store, job_id)
+    with store.database.read() as connection:
+        films = print_jobs.films(connection, [job_id])
+        history = job_events.of(connection, "print", job_id)
+    view = job_view(job, films)
+    view["history"] = [
+        {
+            "at": event.at.isoformat(),
+            "job_state": event.state,
+            "job_state_reasons": list(event.reasons),
+            "job_state_message": event.message,
+            "actor": event.actor,
+        }
+        for event in history
+    ]
+    return view
+
+
+def job_view(job: print_jobs.Job, films: Sequence[Any]) -> dict[str, Any]:
+    """A job and its films."""
+    return {
+        "job_id": job.job_id,
+        "printer": job.printer,
+        "job_state": job.job_state,
+        "job_state_reasons": list(job.job_state_reasons),
+        "job_state_message": job.job_state_message,
+        "originator": job.originator,
+        "originator_address": job.originator_address,
+        "called_ae_title": job.called_ae_title,
+        "profile": job.profile,
+        "priority": PRIORITIES[job.priority],
+        "copies": job.copies,
+        "collated": job.collated,
+        "color": job.color,
+        "label": job.label,
+        "warnings": list(job.warnings),
+        "attempts": job.attempts,
+        "evidence": job.evidence,
+        "reprint_of": job.reprint_of,
+        "bytes": job.bytes,
+        "purged": job.purged,
+        "created": job.created.isoformat(),
+        "updated": job.updated.isoformat(),
+        "completed": job.completed.isoformat() if job.completed else None,
+        "films": [film_view(film) for film in films],
+    }
+
+
+def film_view(film: Any) -> dict[str, Any]:
+    return {
+        "film": film.film,
+        "film_size_id": film.film_size_id,
+        "film_orientation": film.film_orientation,
+        "image_display_format": film.image_display_format,
+        "document": film.document or None,
+        "document_format": film.document_format or None,
+        "document_sha256": film.document_sha256 or None,
+        "preview": film.preview or None,
+        "warnings": list(film.warnings),
+    }
+
+
+def printer_view(printer: Printer) -> dict[str, Any]:
+    """A printer, its state and its settings."""
+    reasons = list(printer.printer_state_reasons) + (["paused"] if printer.paused else [])
+    return {
+        "name": printer.name,
+        "ae_titles": list(printer.ae_titles),
+        "device_uri": printer.device_uri,
+        "printer_state": "stopped" if printer.paused else printer.printer_state,
+        "printer_state_reasons": reasons,
+        "printer_state_message": printer.printer_state_message,
+        "is_accepting_jobs": printer.is_accepting_jobs,
+        "supplies": [{"name": name, "level": level} for name, level in printer.supplies],
+        "settings": printer.settings.model_dump(mode="json"),
+        "version": printer.version,
+    }
+
+
+def profile_view(profile: PrintProfile) -> dict[str, Any]:
+    """A print profile."""
+    return asdict(profile)

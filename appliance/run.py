@@ -1,0 +1,282 @@
+"""Composition root: which part is plugged into which, and the supervisor of the processes they run in.
+
+``serve`` supervises one process a part; ``serve --only PART`` is one of them, and a systemd unit of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.config import Settings
+from appliance.logs import start_logging
+from appliance.store.store import Store, open_store
+
+PARTS = ("dicom", "web", "films", "discs")
+RESTART_SECONDS = (0.5, 1, 2, 5, 10)
+STOP_SECONDS = 15.0
+"""What a part may take to stop after its associations are drained."""
+BEAT_SECONDS = 20.0
+"""A part that shows no life for so long feeds no watchdog."""
+FILM_MEMORY = 6 << 30
+"""Address space of a film worker: a film too large for it fails alone."""
+PR_SET_PDEATHSIG = 1
+
+log = logging.getLogger(__name__)
+
+Beat = Callable[[], None]
+
+
+# one part ------------------------------------------------------------------------------------------------------------
+
+
+def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = None) -> None:
+    """Run one part in this process until SIGTERM or SIGINT."""
+    _die_with_parent()
+    store = open_store(data, config)
+    start_logging(store.settings.log.level, store.settings.log.format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("starts", extra={"process": part})
+    try:
+        RUNNERS[part](store, stop, _beat_to(ready_fd))
+    finally:
+        store.close()
+    log.info("stopped", extra={"process": part})
+
+
+def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
+    from appliance.dicom.server import DicomServer
+
+    server = DicomServer(store)
+    server.start()
+    try:
+        while not stop.wait(1.0):
+            beat()
+    finally:
+        server.stop()
+
+
+def _run_web(store: Store, stop: threading.Event, beat: Beat) -> None:
+    from appliance.web.serve import serve
+
+    serve(store, stop, beat)
+
+
+def _run_films(store: Store, stop: threading.Event, beat: Beat) -> None:
+    import cv2
+
+    from appliance.printing.worker import FilmWorker
+
+    os.nice(10)
+    resource.setrlimit(resource.RLIMIT_AS, (FILM_MEMORY, FILM_MEMORY))
+    cv2.setNumThreads(1)  # one worker a core: threads of its own would only get in the other's way
+    FilmWorker(store).run(stop, beat)
+
+
+def _run_discs(store: Store, stop: threading.Event, beat: Beat) -> None:
+    from appliance.media.worker import DiscWorker
+
+    os.nice(10)
+    DiscWorker(store).run(stop, beat)
+
+
+RUNNERS: dict[str, Callable[[Store, threading.Event, Beat], None]] = {
+    "dicom": _run_dicom,
+    "web": _run_web,
+    "films": _run_films,
+    "discs": _run_discs,
+}
+
+
+def _beat_to(ready_fd: int | None) -> Beat:
+    """A beat is a byte to the supervisor, once a second at most; the first says ready. Without one, systemd is told."""
+    last = 0.0
+
+    def beat() -> None:
+        nonlocal last
+        if time.monotonic() - last < 1.0:
+            return
+        first, last = last == 0.0, time.monotonic()
+        if ready_fd is not None:
+            os.write(ready_fd, b".")
+        else:
+            notify("READY=1\nWATCHDOG=1" if first else "WATCHDOG=1")
+
+    return beat
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def notify(state: str) -> None:
+    """Tell systemd, when it started us (sd_notify)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
+        connection.connect("\0" + address[1:] if address[0] == "@" else address)
+        connection.sendall(state.encode())
+
+
+# the supervisor ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Child:
+    """One part's process."""
+
+    part: str
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    pipe: int = -1  # we read its beats here
+    beaten: float = 0.0  # monotonic moment of the last beat; 0: not ready yet
+    failures: int = 0
+    start_at: float = field(default=0.0)
+
+    def start(self) -> None:
+        reading, writing = os.pipe()
+        os.set_inheritable(writing, True)
+        command = [*self.command, "--ready-fd", str(writing)]
+        self.process = subprocess.Popen(command, pass_fds=(writing,), stdin=subprocess.DEVNULL)
+        os.close(writing)
+        os.set_blocking(reading, False)
+        self.pipe, self.beaten = reading, 0.0
+
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def forget(self) -> None:
+        if self.pipe >= 0:
+            os.close(self.pipe)
+        self.process, self.pipe = None, -1
+
+
+def supervise(data: Path, config: Path | None) -> int:
+    """Start every part and keep it running until SIGTERM or SIGINT; the exit code."""
+    store = open_store(data, config)
+    start_logging(store.settings.log.level, store.settings.log.format)
+    prepare(store)
+    settings = store.settings
+    store.close()
+    return Supervisor(data, config, settings).run()
+
+
+def prepare(store: Store) -> None:
+    """Before anything listens: what a fresh folder needs, and what a crash left."""
+    from appliance.printing import first_run, recovery
+
+    recovery.sweep(store)
+    first_run.add_first_printer(store)
+
+
+class Supervisor:
+    """Starts parts, restarts those that die, stops them all."""
+
+    def __init__(self, data: Path, config: Path | None, settings: Settings) -> None:
+        self.settings = settings
+        counts = {"films": settings.printing.workers, "discs": settings.discs.workers}
+        base = [sys.executable, "-m", "appliance", "serve", "--data", str(data)]
+        base += ["--config", str(config)] if config else []
+        self.children = [Child(part, [*base, "--only", part]) for part in PARTS for _ in range(counts.get(part, 1))]
+        self.stopping = False
+        self.told_ready = False
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for child in self.children:
+            child.start()
+        while not self.stopping:
+            self._look()
+        return self._end()
+
+    def _stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _look(self) -> None:
+        """One round: read beats, restart the dead, feed the watchdog."""
+        pipes = {child.pipe: child for child in self.children if child.pipe >= 0}
+        readable, _, _ = select.select(list(pipes), [], [], 0.5)
+        for pipe in readable:
+            if os.read(pipe, 4096):
+                pipes[pipe].beaten = time.monotonic()
+            else:
+                time.sleep(0.05)  # its end is closed: it is ending
+        for child in self.children:
+            self._keep(child)
+        self._tell()
+
+    def _keep(self, child: Child) -> None:
+        if child.ended():
+            assert child.process is not None
+            code = child.process.returncode
+            child.forget()
+            wait = RESTART_SECONDS[min(child.failures, len(RESTART_SECONDS) - 1)]
+            child.failures += 1
+            child.start_at = time.monotonic() + wait
+            log.error("ended with %s; started again in %s s", code, wait, extra={"process": child.part})
+        elif child.process is None and time.monotonic() >= child.start_at:
+            child.start()
+        elif child.beaten and time.monotonic() - child.start_at > 60:
+            child.failures = 0
+
+    def _tell(self) -> None:
+        moment = time.monotonic()
+        if all(child.beaten and moment - child.beaten < BEAT_SECONDS for child in self.children):
+            if not self.told_ready:
+                self.told_ready = True
+                notify("READY=1")
+                print(welcome(self.settings), file=sys.stderr, flush=True)
+            notify("WATCHDOG=1")
+
+    def _end(self) -> int:
+        notify("STOPPING=1")
+        for child in self.children:
+            if child.process is not None:
+                child.process.terminate()
+        end = time.monotonic() + self.settings.dicom.drain_seconds + STOP_SECONDS
+        for child in self.children:
+            if child.process is not None:
+                _wait_or_kill(child.process, end)
+        return 0
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes], end: float) -> None:
+    try:
+        process.wait(max(0.1, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def welcome(settings: Settings) -> str:
+    """Where it listens and how to send it a film, for the console."""
+    dicom, web = settings.dicom, settings.web
+    host = "127.0.0.1" if dicom.address in ("0.0.0.0", "::") else dicom.address
+    ports = ", ".join(str(port) for port in dicom.ports)
+    to = f"--to {host}:{dicom.ports[0]} --ae {dicom.ae_title}"
+    return "\n".join(
+        (
+            "",
+            f"  The appliance is running.  DICOM: {dicom.ae_title} at {dicom.address} port {ports}",
+            f"  Page:  http://{web.address}:{web.port}/",
+            f"  Send it a film:  .venv/bin/appliance send-film IMAGE.dcm {to}",
+            "  Films come out in the data folder, under printed/.  Stop with Ctrl-C.",
+            "",
+        )
+    )
