@@ -15,8 +15,10 @@ from appliance.units import pixels
 
 
 def by_ghostscript(document: bytes, resolution: float, folder: Path, *, device: str = "pnggray") -> NDArray[np.generic]:
-    """The page at `resolution` dpi: (rows, columns) or (rows, columns, 3) as RGB; fails on any complaint."""
-    source, drawn = folder / "film.document", folder / "ghostscript.image"
+    """The last page at `resolution` dpi: (rows, columns) or (rows, columns, 3) as RGB; fails on any complaint."""
+    source, drawn = folder / "film.document", folder / "ghostscript-%d.image"
+    for earlier in folder.glob("ghostscript-*.image"):
+        earlier.unlink()
     source.write_bytes(document)
     command = [
         "gs",
@@ -32,7 +34,7 @@ def by_ghostscript(document: bytes, resolution: float, folder: Path, *, device: 
     ]
     said = _run(*command)
     assert not said, said
-    return _read(drawn)
+    return _read(max(folder.glob("ghostscript-*.image")))
 
 
 def by_poppler(document: bytes, resolution: float, folder: Path, *, color: bool = False) -> NDArray[np.generic]:
