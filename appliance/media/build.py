@@ -1,0 +1,224 @@
+"""From a plan to media: images, folders or archives, each checked by reading it back before it gets its name."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError, ConflictError, DamagedError
+from appliance.store import files
+from appliance.store.files import PartFile
+
+from . import check, targets
+from .check import Demands, Finding, Report
+from .dicomdir import DicomDir
+from .disc_file import DiscFile, content_file, instance_file, streamed_file
+from .iso import Progress, write_iso
+from .plan import CHECKSUMS, UID_LENGTH, Plan, Volume, descriptor_of, size_of
+from .profiles import EXPLICIT_LE
+from .source import Placed
+from .transcode import decompressed
+
+Content = Iterable[tuple[str, bytes | Path]]
+"""Files that are not DICOM: path on the disc and bytes, or where to read them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """One volume, made and checked."""
+
+    volume: int  # from 1
+    path: Path
+    file_set_id: str
+    file_set_uid: str
+    sha256: str  # of the image; of an archive; "" for a folder
+    bytes: int
+    instances: int
+    findings: tuple[Finding, ...]  # warnings and notes; an error raises
+
+    def to_json(self) -> dict[str, Any]:
+        """As command line and API show it."""
+        return {
+            "volume": self.volume,
+            "image": str(self.path),
+            "file_set_id": self.file_set_id,
+            "file_set_uid": self.file_set_uid,
+            "sha256": self.sha256,
+            "bytes": self.bytes,
+            "instances": self.instances,
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+
+def new_file_set_uid() -> str:
+    """A UID of a fixed length, for the size of the directory is part of the plan."""
+    while True:
+        found = f"2.25.{uuid.uuid4().int}"
+        if len(found) == UID_LENGTH:
+            return found
+
+
+def build(
+    plan: Plan,
+    folder: Path,
+    content: Callable[[Volume], Content] | None = None,
+    progress: Progress | None = None,
+) -> list[Built]:
+    """Make every volume of a plan in `folder` as ``volume-N.iso`` (or folder, or ``.zip``).
+
+    `content` gives the other files of a volume. Raises ConflictError if the plan is not ready or something outgrew
+    its medium,
+    DamagedError if a source is not what was received or the finished volume fails its check; nothing is left then.
+    """
+    if not plan.ready:
+        raise ConflictError("The plan still has conflicts or refusals; decide them first")
+    files.make_folder(folder)
+    return [build_volume(plan, volume, folder, content(volume) if content else (), progress) for volume in plan.volumes]
+
+
+def build_volume(
+    plan: Plan, volume: Volume, folder: Path, content: Content = (), progress: Progress | None = None
+) -> Built:
+    """Make one volume; see :func:`build`."""
+    work = folder / f"work-{volume.number}"
+    try:
+        volume = _decompressed(volume, work)
+        assembled = Assembly(plan, volume, content)
+        path = folder / f"volume-{volume.number}{targets.SUFFIX[plan.medium.form]}"
+        report = _write(plan, assembled, path, progress)
+    finally:
+        files.remove_tree(work)
+    return Built(
+        volume=volume.number,
+        path=path,
+        file_set_id=volume.file_set_id,
+        file_set_uid=assembled.file_set_uid,
+        sha256=report.sha256,
+        bytes=report.bytes,
+        instances=report.instances,
+        findings=tuple(report.findings),
+    )
+
+
+def _decompressed(volume: Volume, work: Path) -> Volume:
+    """The volume with its instances as they will lie on it."""
+    if not any(placed.decompress for placed in volume.placed):
+        return volume
+    files.make_folder(work)
+    placed = tuple(decompressed(each, work) if each.decompress else each for each in volume.placed)
+    return replace(volume, placed=placed)
+
+
+class Assembly:
+    """All the files of one volume, in the order they are written."""
+
+    def __init__(self, plan: Plan, volume: Volume, content: Content) -> None:
+        self.plan = plan
+        self.volume = volume
+        self.file_set_uid = new_file_set_uid()
+        others = [content_file(path, what) for path, what in content]
+        options = replace(plan.options, content=tuple((file.path, file.size) for file in others))
+        descriptor = descriptor_of(options)
+        self.directory = DicomDir(volume.file_set_id, self.file_set_uid, volume.entries, descriptor)
+        dicomdir = streamed_file("DICOMDIR", self.directory.size, self.directory.chunks)
+        self.files: list[DiscFile] = [dicomdir, *others, *map(instance_file, volume.placed)]
+        if plan.options.checksums:
+            self.files.append(self._checksums(list(self.files)))
+        kept = replace(options, content_per_instance=0, content_ratio=0.0)
+        self.size = size_of(volume, plan.profile, plan.medium, kept)
+        self._check_size()
+
+    def _checksums(self, listed: Sequence[DiscFile]) -> DiscFile:
+        """The list of sums: written last, when all others have been read."""
+
+        def lines() -> Iterator[bytes]:
+            for file in listed:
+                yield f"{file.sha256}  {file.path}\n".encode()
+
+        return streamed_file(CHECKSUMS, sum(64 + 2 + len(file.path.encode()) + 1 for file in listed), lines)
+
+    def _check_size(self) -> None:
+        capacity = self.plan.medium.capacity
+        if capacity is not None and self.size > capacity:
+            raise ConflictError(
+                f"Volume {self.volume.number} takes {self.size:,} bytes with its content,"
+                f" {self.plan.medium.title} holds {capacity:,}; leave the viewer out or plan with more room"
+            )
+
+    def sums(self) -> dict[str, str]:
+        """SHA-256 of every file as it was written, by path."""
+        return {file.path: file.sha256 for file in self.files}
+
+
+def _write(plan: Plan, assembly: Assembly, path: Path, progress: Progress | None) -> Report:
+    form = plan.medium.form
+    if form == "folder":
+        with targets.PartFolder(path) as folder:
+            targets.write_folder(folder, assembly.files, progress)
+            report = _checked(folder.part, plan, assembly)
+            folder.commit()
+        return report
+    with PartFile(path) as part:
+        if form == "zip":
+            targets.write_zip(part, assembly.files, progress)
+        else:
+            shape = plan.shape()
+            write_iso(
+                part,
+                assembly.volume.file_set_id,
+                assembly.files,
+                joliet=shape.joliet,
+                udf=shape.udf,
+                progress=progress,
+            )
+        syncing = threading.Thread(target=_sync, args=(part.part,))
+        syncing.start()
+        try:
+            report = _checked(part.part, plan, assembly)
+        finally:
+            syncing.join()
+        part.commit()
+    return report
+
+
+def _sync(path: Path) -> None:
+    """Let the disk begin; the commit's own sync tells of failure."""
+    try:
+        files.sync_file(path)
+    except OSError:
+        return
+
+
+def _checked(path: Path, plan: Plan, assembly: Assembly) -> Report:
+    """Read the finished volume with the checker. Raises DamagedError if it finds an error."""
+    profile = plan.profile
+    syntaxes = None if profile.any_syntax else frozenset(profile.transfer_syntaxes | {EXPLICIT_LE})
+    demands = Demands(keys=profile.keys, transfer_syntaxes=syntaxes)
+    report = check.examine(path, expected=_as_on_disc(assembly, plan), demands=demands)
+    if not report.good:
+        worst = report.findings[0]
+        raise DamagedError(f"Volume {assembly.volume.number} failed its check and was not kept: {worst}")
+    if report.instances != len(assembly.volume.placed):
+        raise ApplianceError(
+            f"Volume {assembly.volume.number} holds {report.instances} instances of {len(assembly.volume.placed)}"
+        )
+    return report
+
+
+def _as_on_disc(assembly: Assembly, plan: Plan) -> dict[str, str]:
+    """Sums by the names the checker sees: level 1 ones on an image."""
+    from .iso import checked_names
+
+    if plan.medium.form != "iso":
+        return assembly.sums()
+    names = checked_names(assembly.volume.file_set_id, assembly.files)
+    return {names[path]: digest for path, digest in assembly.sums().items()}
+
+
+def placed_sizes(placed: Iterable[Placed]) -> int:
+    """Bytes of instances on a disc."""
+    return sum(each.size for each in placed)

@@ -1,0 +1,257 @@
+"""The DICOMDIR, read without a DICOM library: records, chains, keys (PS3.3 Annex F)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from . import rules
+from .dataset import Element, Encoding, MalformedError, TruncatedError, elements, is_dicom, items, read_head
+from .finding import Findings
+
+WHERE = "DICOMDIR"
+_EXPLICIT = Encoding()
+_COMPONENT = re.compile(r"[A-Z0-9_]{1,8}")
+
+
+@dataclass(slots=True)
+class Record:
+    """One directory record."""
+
+    offset: int  # of its item
+    next: int
+    child: int
+    type: str
+    keys: dict[int, bytes] = field(default_factory=dict)
+    in_use: int = 0xFFFF
+
+    def text(self, tag: int) -> str:
+        """A key as text; "" if absent."""
+        return self.keys.get(tag, b"").rstrip(b"\0 ").decode("latin-1").strip(" ")
+
+    @property
+    def file_id(self) -> str:
+        """Referenced File ID as a path."""
+        return "/".join(part.strip(" ") for part in self.text(0x00041500).split("\\"))
+
+
+@dataclass
+class Directory:
+    """The records that hold together."""
+
+    file_set_id: str = ""
+    file_set_uid: str = ""
+    records: dict[int, Record] = field(default_factory=dict)  # by offset
+    parents: dict[int, int] = field(default_factory=dict)  # offset of a record's parent; 0 for those in the root
+    instances: list[Record] = field(default_factory=list)  # reachable ones that reference a file
+
+
+def read_directory(data: memoryview, findings: Findings) -> Directory:
+    """Read and check the DICOMDIR; everything odd is a finding."""
+    directory = Directory()
+    if not is_dicom(data):
+        findings.error("no-dicomdir", WHERE, "it is no DICOM file")
+        return directory
+    try:
+        root = _read(data, directory, findings)
+    except (TruncatedError, MalformedError) as error:
+        text = f"it can't be read to its end: {error or 'it is cut short'}"
+        findings.error("dicomdir-damaged", WHERE, text)
+        return directory
+    _follow(directory, root, findings)
+    _check_identity(directory, findings)
+    return directory
+
+
+def _read(data: memoryview, directory: Directory, findings: Findings) -> tuple[int, int]:
+    head = read_head(data)
+    directory.file_set_uid = head.values.get(0x03, "")
+    if head.values.get(0x02) != rules.DIRECTORY_CLASS:
+        findings.error("dicomdir-class", WHERE, "its SOP class is not Media Storage Directory Storage")
+    if head.values.get(0x10) != rules.EXPLICIT_LE:
+        findings.error("dicomdir-syntax", WHERE, "it is not in Explicit VR Little Endian (PS3.10 8.6)")
+    found: dict[int, Element] = {}
+    for element in elements(data, head.data_set, len(data), _EXPLICIT):
+        found[element.tag] = element
+    if 0x00041130 in found:
+        directory.file_set_id = _value(data, found[0x00041130]).rstrip(b" \0").decode("latin-1")
+    if _number(data, found.get(0x00041212)) != 0:
+        findings.error("consistency-flag", WHERE, "the File-set Consistency Flag is not 0000")
+    if 0x00041220 in found:
+        for start, end in items(data, found[0x00041220], _EXPLICIT):
+            record = _record(data, start, end)
+            directory.records[record.offset] = record
+    return _number(data, found.get(0x00041200)), _number(data, found.get(0x00041202))
+
+
+def _value(data: memoryview, element: Element) -> bytes:
+    return bytes(data[element.start : element.end])
+
+
+def _number(data: memoryview, element: Element | None) -> int:
+    return int.from_bytes(_value(data, element), "little") if element else -1
+
+
+def _record(data: memoryview, start: int, end: int) -> Record:
+    record = Record(offset=start - 8, next=-1, child=-1, type="")
+    for element in elements(data, start, end, _EXPLICIT):
+        if element.tag == 0x00041400:
+            record.next = _number(data, element)
+        elif element.tag == 0x00041410:
+            record.in_use = _number(data, element)
+        elif element.tag == 0x00041420:
+            record.child = _number(data, element)
+        elif element.tag == 0x00041430:
+            record.type = _value(data, element).rstrip(b" \0").decode("latin-1")
+        else:
+            record.keys[element.tag] = _value(data, element)
+    return record
+
+
+def _follow(directory: Directory, root: tuple[int, int], findings: Findings) -> None:
+    """Go through the tree by its offsets; what is not reached is lost to every reader."""
+    first, last = root
+    seen: set[int] = set()
+    levels = [(first, 0)]
+    while levels:
+        offset, parent = levels.pop()
+        tail = 0
+        for record in _chain(directory, offset, seen, findings):
+            tail = record.offset
+            directory.parents[record.offset] = parent
+            _check_record(directory, record, parent, findings)
+            if record.child > 0:
+                levels.append((record.child, record.offset))
+        if not parent and tail != last:
+            findings.error("last-root", WHERE, "the offset of the last root record does not lead to the last one")
+    lost = len(directory.records) - len(seen)
+    if lost:
+        findings.error("lost-records", WHERE, f"{lost} records can't be reached: a chain of offsets is broken")
+
+
+def _chain(directory: Directory, offset: int, seen: set[int], findings: Findings) -> Iterator[Record]:
+    while offset:
+        record = directory.records.get(offset)
+        if record is None:
+            findings.error("bad-offset", WHERE, f"offset {offset} leads to no record")
+            return
+        if offset in seen:
+            findings.error("offset-loop", WHERE, f"the record at {offset} is reached twice")
+            return
+        seen.add(offset)
+        yield record
+        if record.next < 0 or record.child < 0:
+            findings.error("no-offset", WHERE, f"the {record.type} record at {offset} lacks its offsets")
+            return
+        offset = record.next
+
+
+def _check_record(directory: Directory, record: Record, parent: int, findings: Findings) -> None:
+    where = record.file_id or f"{record.type} record at {record.offset}"
+    if record.type not in rules.TYPE_1:
+        findings.error("record-type", where, f"there is no directory record type {record.type!r}")
+    if record.in_use != 0xFFFF:
+        findings.error("in-use-flag", where, "the Record In-use Flag is not FFFF")
+    _check_level(directory, record, parent, where, findings)
+    for tag in rules.TYPE_1.get(record.type, ()):
+        if not record.keys.get(tag, b"").strip(b" \0") and not _is_number_zero(record, tag):
+            text = f"the {record.type} record has no {rules.name_of(tag)}, which is required and may not be empty"
+            findings.error("type-1-key", where, text)
+    _check_document(record, where, findings)
+    _check_charset(record, where, findings)
+    _check_reference(record, where, findings)
+    if 0x00041500 in record.keys:
+        directory.instances.append(record)
+
+
+def _is_number_zero(record: Record, tag: int) -> bool:
+    """A binary number of zero has no byte that is not zero, yet is a value."""
+    return tag in (0x00280010, 0x00280011, 0x00289001, 0x00289002, 0x00720014, 0x00080428) and bool(
+        record.keys.get(tag)
+    )
+
+
+def _check_level(directory: Directory, record: Record, parent: int, where: str, findings: Findings) -> None:
+    above = directory.records[parent].type if parent else ""
+    if not parent:
+        right = record.type in rules.IN_ROOT
+    elif above in rules.BELOW:
+        right = record.type in rules.BELOW[above]
+    else:
+        right = above == "SERIES" and record.type not in rules.NOT_BELOW_SERIES
+    if not right:
+        findings.error("record-level", where, f"a {record.type} record may not lie below {above or 'the root'}")
+
+
+def _check_document(record: Record, where: str, findings: Findings) -> None:
+    if record.type not in ("SR DOCUMENT", "KEY OBJECT DOC"):
+        return
+    if record.text(0x0040A493) == "VERIFIED" and not record.text(0x0040A030):
+        findings.error("type-1-key", where, "a verified document has no Verification DateTime (0040,A030)")
+    content = memoryview(record.keys.get(0x0040A730, b""))
+    if not content:
+        return
+    whole = Element(0x0040A730, b"SQ", 0, len(content), len(content))
+    for start, end in items(content, whole, _EXPLICIT):
+        relation = [
+            _value(content, each) for each in elements(content, start, end, _EXPLICIT) if each.tag == 0x0040A010
+        ]
+        if not relation or relation[0].rstrip(b" ") != rules.CONCEPT_MOD:
+            findings.error(
+                "report-text", where, "the directory holds content of the report, not only concept modifiers"
+            )
+
+
+def _check_charset(record: Record, where: str, findings: Findings) -> None:
+    texts = (0x00100010, 0x00100020, 0x00081030, 0x00200010, 0x0008103E, 0x00080080, 0x00080081, 0x00081050, 0x00700081)
+    charset = record.text(0x00080005)
+    special = b"".join(record.keys.get(tag, b"") for tag in texts)
+    if not special.isascii() or b"\x1b" in special:
+        if not charset or charset == "ISO_IR 6":
+            text = f"the {record.type} record has text beyond ASCII and no Specific Character Set"
+            findings.error("character-set", where, text)
+        elif charset == "ISO_IR 192":
+            try:
+                special.decode("utf-8")
+            except UnicodeDecodeError:
+                findings.error("character-set", where, f"the {record.type} record is not in UTF-8, as it says it is")
+
+
+def _check_reference(record: Record, where: str, findings: Findings) -> None:
+    if 0x00041500 not in record.keys:
+        if record.type not in rules.WITHOUT_FILE and record.type != "PRIVATE":
+            findings.error("no-file", where, f"the {record.type} record references no file")
+        return
+    parts = record.text(0x00041500).split("\\")
+    if len(parts) > 8 or not all(_COMPONENT.fullmatch(part) for part in parts):
+        text = f"the File ID {record.file_id!r} is not 1 to 8 components of 1 to 8 of A-Z, 0-9 and _"
+        findings.error("file-id", where, text)
+    for tag, name in (
+        (0x00041510, "SOP Class UID"),
+        (0x00041511, "SOP Instance UID"),
+        (0x00041512, "Transfer Syntax UID"),
+    ):
+        if not record.text(tag):
+            findings.error("reference", where, f"the record does not say the {name} of its file")
+
+
+_UNIQUE = {"PATIENT": (0x00100020, "Patient ID"), "STUDY": (0x0020000D, "study"), "SERIES": (0x0020000E, "series")}
+
+
+def _check_identity(directory: Directory, findings: Findings) -> None:
+    """One PATIENT record for each Patient ID, one STUDY and SERIES record for each UID, one record for each file."""
+    seen: set[tuple[str, str]] = set()
+    for record in directory.records.values():
+        if record.type in _UNIQUE:
+            tag, name = _UNIQUE[record.type]
+            _once(seen, name, record.text(tag), findings)
+    for record in directory.instances:
+        _once(seen, "SOP instance", record.text(0x00041511), findings)
+        _once(seen, "file", record.file_id, findings)
+
+
+def _once(seen: set[tuple[str, str]], name: str, value: str, findings: Findings) -> None:
+    if value and (name, value) in seen:
+        findings.error("record-twice", value if name == "file" else WHERE, f"there are two records for {name} {value}")
+    seen.add((name, value))

@@ -1,0 +1,130 @@
+"""Each instance against its record: is it the one it is said to be, and is all of it there?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import rules
+from .dataset import (
+    DEFLATED,
+    UNDEFINED,
+    Element,
+    MalformedError,
+    TruncatedError,
+    elements,
+    encoding_of,
+    inflated,
+    is_dicom,
+    read_head,
+)
+from .directory import Directory, Record
+from .finding import Findings
+from .medium import DiscFile
+
+_IDENTITY = (
+    (0x00041510, 0x02, 0x00080016, "SOP Class UID"),
+    (0x00041511, 0x03, 0x00080018, "SOP Instance UID"),
+    (0x00041512, 0x10, 0, "Transfer Syntax UID"),
+)
+_KEPT = frozenset({0x00080016, 0x00080018, 0x00100020, 0x0020000D, 0x0020000E})
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demands:
+    """What is asked of the disc; what was not promised is only warned about."""
+
+    keys: str = ""  # table of profile keys: see rules.PROFILE_KEYS; "" for D.3-2 as a warning
+    transfer_syntaxes: frozenset[str] | None = None  # allowed; None: any
+
+
+class InstanceChecker:
+    """Checks files one by one."""
+
+    def __init__(self, directory: Directory, demands: Demands, findings: Findings) -> None:
+        self.directory = directory
+        self.demands = demands
+        self.findings = findings
+
+    def check(self, file: DiscFile, record: Record) -> None:
+        """Compare a file with its record, and walk to its end."""
+        data = file.content()
+        if not is_dicom(data):
+            self.findings.error("no-dicom", file.path, "the directory references it, but it is no DICOM file")
+            return
+        try:
+            self._check(file.path, data, record)
+        except TruncatedError:
+            self.findings.error("truncated", file.path, "the instance is cut short")
+        except MalformedError as error:
+            self.findings.error("malformed", file.path, f"the instance can't be read: {error}")
+
+    def _check(self, where: str, data: memoryview, record: Record) -> None:
+        head = read_head(data)
+        if data[:128].tobytes().strip(b"\0"):
+            self.findings.warning("preamble", where, "its preamble is not empty and could hold a program (PS3.10 7.5)")
+        syntax = head.values.get(0x10, "")
+        allowed = self.demands.transfer_syntaxes
+        if allowed is not None and syntax not in allowed:
+            self.findings.error("transfer-syntax", where, f"the profile does not allow transfer syntax {syntax}")
+        body = inflated(data[head.data_set :]) if syntax == DEFLATED else data[head.data_set :]
+        values, present = self._walk(body, syntax)
+        for tag, number, inner, name in _IDENTITY:
+            said = record.text(tag)
+            for place, value in (
+                ("file meta information", head.values.get(number, "")),
+                ("data set", values.get(inner, "")),
+            ):
+                if said and value != said and (place[0] == "f" or inner):
+                    text = f"the record says {name} {said}, its {place} says {value or 'nothing'}"
+                    self.findings.error("other-instance", where, text)
+        self._check_place(where, record, values)
+        self._check_profile_keys(where, record, present)
+
+    def _walk(self, body: memoryview, syntax: str) -> tuple[dict[int, str], set[int]]:
+        """Values that identify the instance, and which elements are there and not empty."""
+        values: dict[int, str] = {}
+        present: set[int] = set()
+        pixels = False
+        for element in elements(body, 0, len(body), encoding_of(syntax)):
+            tag = element.tag
+            if tag in _KEPT:
+                values[tag] = body[element.start : element.end].tobytes().strip(b"\0 ").decode("latin-1")
+            if element.length and _filled(body, element):
+                present.add(tag)
+            if tag in _PIXELS:
+                pixels = True
+        if not pixels and 0x00280010 in present and 0x00280100 in present:
+            raise TruncatedError  # an image whose pixels are not there
+        return values, present
+
+    def _check_place(self, where: str, record: Record, values: dict[int, str]) -> None:
+        """Whether it lies below its own patient, study and series."""
+        series = self._above(record)
+        study = self._above(series)
+        patient = self._above(study)
+        for above, tag, name in (
+            (series, 0x0020000E, "series"),
+            (study, 0x0020000D, "study"),
+            (patient, 0x00100020, "patient"),
+        ):
+            if above is not None and values.get(tag) and above.text(tag) != values[tag]:
+                text = f"it lies below {name} {above.text(tag)}, but belongs to {values[tag]}"
+                self.findings.error("wrong-place", where, text)
+
+    def _above(self, record: Record | None) -> Record | None:
+        return self.directory.records.get(self.directory.parents.get(record.offset, 0)) if record else None
+
+    def _check_profile_keys(self, where: str, record: Record, present: set[int]) -> None:
+        if record.type != "IMAGE":
+            return
+        for tag in rules.PROFILE_KEYS[self.demands.keys or "D.3-2"]:
+            if tag in present and not record.keys.get(tag):
+                text = f"its record lacks {rules.name_of(tag)}, which the object has"
+                self.findings.add("error" if self.demands.keys else "warning", "profile-key", where, text)
+
+
+def _filled(body: memoryview, element: Element) -> bool:
+    if element.length == UNDEFINED:
+        return element.end - element.start > 8  # more than the delimiter
+    return element.length > 2 or bool(body[element.start : element.end].tobytes().strip(b" "))

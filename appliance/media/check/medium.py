@@ -1,0 +1,103 @@
+"""The files of a disc, wherever they lie: ISO image, device, folder or zip archive."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zipfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from .finding import Findings
+from .iso9660 import read_image
+
+
+@dataclass
+class DiscFile:
+    """One file of the disc."""
+
+    path: str  # as a File ID would say it: "/" between components, no version
+    size: int
+    content: Callable[[], memoryview]
+    long_path: str = ""  # its name in the Joliet view, if there is one
+
+
+@dataclass
+class Medium:
+    """A disc opened for reading."""
+
+    files: dict[str, DiscFile] = field(default_factory=dict)
+    volume_id: str | None = None  # of an ISO 9660 volume
+    image: memoryview | None = None  # the whole volume, where it is one file
+    kind: str = "iso"  # iso, folder, zip
+
+
+def open_medium(path: Path, findings: Findings, stack: ExitStack) -> Medium:
+    """Open what lies at `path`; closed with the stack. Raises OSError."""
+    if path.is_dir():
+        return _folder(path)
+    whole = _mapped(path, stack)
+    if bytes(whole[:4]) in (b"PK\3\4", b"PK\5\6"):
+        return _archive(path, whole, findings, stack)
+    return _image(whole, findings)
+
+
+def _mapped(path: Path, stack: ExitStack) -> memoryview:
+    """A file or device as memory."""
+    file = stack.enter_context(path.open("rb"))
+    size = file.seek(0, os.SEEK_END)  # stat() says 0 for devices
+    if not size:
+        return memoryview(b"")
+    return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))  # unmapped when nobody looks at it
+
+
+def _image(whole: memoryview, findings: Findings) -> Medium:
+    found = read_image(whole, findings)
+    medium = Medium(volume_id=found.volume_id, image=whole[: found.size])
+    for entry in found.files:
+        content = partial(_part, whole, entry.offset, entry.offset + entry.size)
+        medium.files[entry.path] = DiscFile(entry.path, entry.size, content, entry.long_path)
+    return medium
+
+
+def _part(whole: memoryview, start: int, end: int) -> memoryview:
+    return whole[start:end]
+
+
+def _folder(root: Path) -> Medium:
+    medium = Medium(kind="folder")
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder) / name
+            where = path.relative_to(root).as_posix()
+            medium.files[where] = DiscFile(where, path.stat().st_size, partial(_once, path))
+    return medium
+
+
+def _once(path: Path) -> memoryview:
+    """A file as memory for as long as somebody looks at it."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _archive(path: Path, whole: memoryview, findings: Findings, stack: ExitStack) -> Medium:
+    medium = Medium(kind="zip", image=whole)
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+    except zipfile.BadZipFile as error:
+        findings.error("zip", "", f"the archive can't be read: {error}")
+        return medium
+    for info in archive.infolist():
+        if not info.is_dir():
+            content = partial(_member, archive, info.filename)
+            medium.files[info.filename] = DiscFile(info.filename, info.file_size, content)
+    return medium
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> memoryview:
+    return memoryview(archive.read(name))

@@ -1,0 +1,386 @@
+"""The plan of a disc, before a byte is written: a pure function from instances, profile and medium to volumes.
+
+It says what goes where under which name, how large each volume becomes, what must be decompressed, which directory
+keys had to
+be supplied, what is left out or refused and why, and what must be decided by a person first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from appliance.errors import UsageError
+from appliance.studies.part10 import head_of_file
+from appliance.studies.record_tables import ROOT_TYPES
+
+from . import patients, split
+from .dicomdir import DicomDir, Entry
+from .file_id import is_file_set_id
+from .patients import Conflict, Side
+from .profiles import (
+    EXPLICIT_LE,
+    VIDEO_SYNTAXES,
+    ApplicationProfile,
+    Medium,
+    profiles_that_allow,
+)
+from .sizes import MAXIMUM_FILE, Shape
+from .source import Placed, SourceInstance
+from .tree import Supplied, entries_of
+
+UID_LENGTH = 44  # of the File-set UIDs we make: the size of a DICOMDIR depends on it
+CHECKSUMS = "SHA256.TXT"
+
+_DECODABLE = frozenset(
+    "1.2.840.10008.1.2" + suffix
+    for suffix in ("", ".1.99", ".2", ".5", *(f".4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)))
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions:
+    """Choices of the one who orders the disc."""
+
+    file_set_id: str = "DISC"  # with several volumes a number is put after it
+    several_patients: bool = False  # asked for: more than one patient on one disc
+    decisions: frozenset[str] = frozenset()  # Conflict.decision of what a person decided, see patients.Conflict
+    refuse_without_record: bool = False  # refuse the disc for a class without directory record; else leave it out
+    split: bool = True  # several volumes are allowed
+    joliet: bool = True  # long names of files that are not DICOM
+    checksums: bool = True  # a list of SHA-256 sums of every file
+    content: tuple[tuple[str, int], ...] = ()  # other files on each volume: path on disc, bytes
+    content_per_instance: int = 0  # bytes to keep free for each instance (viewer data)
+    content_ratio: float = 0.0  # part of the instances' bytes to keep free
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something said about one instance."""
+
+    SOPInstanceUID: str
+    reason: str
+    proposal: str = ""  # what would do instead
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """One disc: a file-set of its own."""
+
+    number: int  # from 1
+    file_set_id: str
+    placed: tuple[Placed, ...]
+    entries: tuple[Entry, ...]  # of its DICOMDIR
+    size: int  # bytes of the image, folder or archive, with room kept for content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be made. Nothing is, while there are conflicts or refusals."""
+
+    profile: ApplicationProfile
+    medium: Medium
+    options: PlanOptions
+    volumes: tuple[Volume, ...] = ()
+    decompress: tuple[Note, ...] = ()
+    supplied: tuple[Note, ...] = ()  # Type 1 keys written in the directory that no instance has
+    left_out: tuple[Note, ...] = ()
+    refused: tuple[Note, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    instances: int = field(default=0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may be built."""
+        return bool(self.volumes) and not self.refused and not self.conflicts
+
+    def shape(self) -> Shape:
+        """What decides the overhead of each volume."""
+        return shape_of(self.profile, self.medium, self.options)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the page and ``--plan``."""
+        return {
+            "profile": self.profile.name,
+            "medium": self.medium.name,
+            "capacity": self.medium.capacity,
+            "ready": self.ready,
+            "instances": self.instances,
+            "volumes": [_volume_json(volume) for volume in self.volumes],
+            "conflicts": [_conflict_json(conflict) for conflict in self.conflicts],
+            **{
+                name: [_note_json(note) for note in getattr(self, name)]
+                for name in ("decompress", "supplied", "left_out", "refused")
+            },
+        }
+
+
+def _volume_json(volume: Volume) -> dict[str, Any]:
+    files = [
+        {
+            "file_id": "/".join(placed.file_id),
+            "sop_instance_uid": placed.source.keys.SOPInstanceUID,
+            "record_type": placed.source.records.record_type,
+            "bytes": placed.size,
+            "decompress": placed.decompress,
+        }
+        for placed in volume.placed
+    ]
+    return {"volume": volume.number, "file_set_id": volume.file_set_id, "bytes": volume.size, "files": files}
+
+
+def _note_json(note: Note) -> dict[str, str]:
+    return {"sop_instance_uid": note.SOPInstanceUID, "reason": note.reason, "proposal": note.proposal}
+
+
+def _conflict_json(conflict: Conflict) -> dict[str, Any]:
+    return {
+        "kind": conflict.kind,
+        "subject": conflict.subject,
+        "message": conflict.message,
+        "decision": conflict.decision,
+        "sides": [{"text": side.text, "instances": side.instances, "example": side.example} for side in conflict.sides],
+    }
+
+
+def shape_of(profile: ApplicationProfile, medium: Medium, options: PlanOptions, extra: int = 0) -> Shape:
+    """The shape of a volume of this profile and medium with the content of the options."""
+    lists = ((CHECKSUMS, extra),) if options.checksums else ()
+    return Shape(
+        form=medium.form,
+        joliet=options.joliet and medium.form == "iso",
+        udf=profile.udf and medium.form == "iso",
+        files=(*options.content, *lists),
+    )
+
+
+def plan(
+    instances: Iterable[SourceInstance],
+    profile: ApplicationProfile,
+    medium: Medium,
+    options: PlanOptions | None = None,
+) -> Plan:
+    """Plan the discs. Raises UsageError if the profile has nothing to do with the medium."""
+    options = options or PlanOptions()
+    if medium.kind not in profile.kinds:
+        raise UsageError(f"{profile.name} is for {' or '.join(profile.kinds)}, not for {medium.title}", field="medium")
+    if not is_file_set_id(options.file_set_id):
+        raise UsageError(
+            f"A File-set ID has 1 to 16 of A-Z, 0-9 and _: not {options.file_set_id!r}", field="file_set_id"
+        )
+    planner = _Planner(profile, medium, options)
+    planner.take(instances)
+    return planner.finish()
+
+
+class _Planner:
+    """Sorts instances into those that go, those that don't, and reasons."""
+
+    def __init__(self, profile: ApplicationProfile, medium: Medium, options: PlanOptions) -> None:
+        self.profile = profile
+        self.medium = medium
+        self.options = options
+        self.placed: dict[str, Placed] = {}
+        self.twice: dict[str, list[SourceInstance]] = {}
+        self.notes: dict[str, list[Note]] = {name: [] for name in ("decompress", "supplied", "left_out", "refused")}
+
+    def note(self, where: str, uid: str, reason: str, proposal: str = "") -> None:
+        self.notes[where].append(Note(SOPInstanceUID=uid, reason=reason, proposal=proposal))
+
+    def take(self, instances: Iterable[SourceInstance]) -> None:
+        for source in instances:
+            uid = source.keys.SOPInstanceUID
+            if uid in self.placed:
+                self._again(source)
+            elif self._may_go(source):
+                placed = self._place(source)
+                if placed is not None:
+                    self.placed[uid] = placed
+
+    def _again(self, source: SourceInstance) -> None:
+        """The same UID twice: one is kept if they are the same bytes, else a person decides."""
+        uid = source.keys.SOPInstanceUID
+        kept = self.placed[uid].source
+        if kept.sha256 and kept.sha256 == source.sha256:
+            self.note("left_out", uid, "it is there twice with the same bytes; one is kept")
+        else:
+            self.twice.setdefault(uid, [kept]).append(source)
+
+    def _may_go(self, source: SourceInstance) -> bool:
+        keys, records = source.keys, source.records
+        if not records.record_type:
+            where = "refused" if self.options.refuse_without_record else "left_out"
+            self.note(where, keys.SOPInstanceUID, f"no directory record exists for SOP class {keys.SOPClassUID}")
+        elif self.profile.classes is not None and keys.SOPClassUID not in self.profile.classes:
+            proposal = "STD-GEN-CD" if self.medium.kind == "cd" else ""
+            reason = f"{self.profile.name} does not allow SOP class {keys.SOPClassUID}"
+            self.note("refused", keys.SOPInstanceUID, reason, proposal)
+        elif records.missing or not (keys.StudyInstanceUID and keys.SeriesInstanceUID or records_in_root(source)):
+            names = ", ".join(records.missing) or "Study or Series Instance UID"
+            self.note("refused", keys.SOPInstanceUID, f"the directory needs {names}, which nobody can supply")
+        else:
+            return True
+        return False
+
+    def _place(self, source: SourceInstance) -> Placed | None:
+        keys = source.keys
+        syntax, uid = keys.TransferSyntaxUID, keys.SOPInstanceUID
+        keep = self.profile.allows(syntax)
+        if not keep and not self._may_be_decompressed(source):
+            return None
+        target = syntax if keep else EXPLICIT_LE
+        size = len(head_of_file(keys.SOPClassUID, uid, target)) + _size_of_data_set(source, keep)
+        if size > MAXIMUM_FILE:
+            self.note("refused", uid, f"it has {size:,} bytes; a file on a disc has less than 4 GiB")
+            return None
+        if not keep:
+            self.note("decompress", uid, f"{self.profile.name} does not allow transfer syntax {syntax}")
+        if source.records.supplied:
+            self.note("supplied", uid, ", ".join(source.records.supplied))
+        return Placed(
+            source=source,
+            patient_id=patients.patient_id(keys),
+            TransferSyntaxUID=target,
+            size=size,
+            decompress=not keep,
+        )
+
+    def _may_be_decompressed(self, source: SourceInstance) -> bool:
+        syntax, uid = source.keys.TransferSyntaxUID, source.keys.SOPInstanceUID
+        if syntax in _DECODABLE:
+            return True
+        names = [name for name in profiles_that_allow(syntax) if name != self.profile.name]
+        proposal = " or ".join(names)
+        what = "video" if syntax in VIDEO_SYNTAXES else f"transfer syntax {syntax}"
+        self.note("refused", uid, f"{self.profile.name} does not allow {what}, which can't be decompressed", proposal)
+        return False
+
+    def finish(self) -> Plan:
+        conflicts = self._conflicts()
+        self._file_studies_once()
+        ordered = sorted(self.placed.values(), key=_order)
+        volumes = self._volumes(ordered)
+        return Plan(
+            profile=self.profile,
+            medium=self.medium,
+            options=self.options,
+            volumes=volumes,
+            conflicts=tuple(conflicts),
+            instances=len(self.placed),
+            **{name: tuple(notes) for name, notes in self.notes.items()},
+        )
+
+    def _conflicts(self) -> list[Conflict]:
+        keys = [placed.source.keys for placed in self.placed.values()]
+        found = [*patients.patient_conflicts(keys), *patients.study_conflicts(keys), *self._two_contents()]
+        if not self.options.several_patients:
+            found += patients.several_patients(keys)
+        return [conflict for conflict in found if conflict.decision not in self.options.decisions]
+
+    def _two_contents(self) -> list[Conflict]:
+        """One UID with two byte contents; a decision ``instance:UID=SHA256`` says which one goes."""
+        found = []
+        for uid, sources in self.twice.items():
+            chosen = [each for each in sources if f"instance:{uid}={each.sha256}" in self.options.decisions]
+            if chosen:
+                placed = self._place(chosen[0])
+                self.placed[uid] = placed or self.placed[uid]
+                continue
+            sides = tuple(
+                Side(text=f"{each.sha256}, {each.data_set_size:,} bytes", instances=1, example=uid) for each in sources
+            )
+            message = f"Instance {uid} is there with {len(sources)} different contents"
+            found.append(Conflict(kind="instance", subject=uid, sides=sides, message=message))
+        return found
+
+    def _file_studies_once(self) -> None:
+        """Where a person decided that two Patient IDs of one study are one patient, the first one counts."""
+        first: dict[str, str] = {}
+        for uid, placed in self.placed.items():
+            owner = first.setdefault(placed.source.keys.StudyInstanceUID, placed.patient_id)
+            if owner != placed.patient_id:
+                self.placed[uid] = replace(placed, patient_id=owner)
+
+    def _volumes(self, ordered: Sequence[Placed]) -> tuple[Volume, ...]:
+        room = split.Room(
+            shape=shape_of(self.profile, self.medium, self.options),
+            capacity=self.medium.capacity,
+            per_instance=self.options.content_per_instance,
+            ratio=self.options.content_ratio,
+            checksums=self.options.checksums,
+        )
+        parts, oversized = split.volumes(ordered, room)
+        for placed in oversized:
+            uid = placed.source.keys.SOPInstanceUID
+            self.note("refused", uid, f"it has {placed.size:,} bytes and does not fit on one {self.medium.title}")
+        if len(parts) > 1 and not self.options.split:
+            self.note("refused", "", f"it takes {len(parts)} discs and splitting is not allowed")
+        return tuple(self._volume(number, len(parts), part) for number, part in enumerate(parts, 1))
+
+    def _volume(self, number: int, count: int, part: split.Part) -> Volume:
+        placed = split.named(part.placed)
+        name = self.options.file_set_id
+        if count > 1:
+            suffix = f"_{number}"
+            name = name[: 16 - len(suffix)] + suffix
+        supplied: Supplied = []
+        entries = tuple(entries_of(placed, supplied))
+        for uid, keywords in supplied:
+            self.note("supplied", uid, keywords)
+        volume = Volume(number=number, file_set_id=name, placed=placed, entries=entries, size=0)
+        return replace(volume, size=size_of(volume, self.profile, self.medium, self.options))
+
+
+def size_of(volume: Volume, profile: ApplicationProfile, medium: Medium, options: PlanOptions) -> int:
+    """Bytes of the image, folder or archive: exact for a volume without room kept and nothing to decompress."""
+    count = len(volume.placed)
+    dicomdir = DicomDir(volume.file_set_id, "0" * UID_LENGTH, volume.entries, descriptor_of(options)).size
+    lengths = [len("/".join(placed.file_id)) for placed in volume.placed]
+    lengths += [len(path.encode()) for path, _ in options.content] + [len("DICOMDIR")]
+    shape = shape_of(profile, medium, options, sum(lengths) + split.CHECKSUM_LINE * len(lengths))
+    instances = sum(placed.size for placed in volume.placed)
+    size = shape.size(count, sum(shape.space(placed.size) for placed in volume.placed), dicomdir)
+    return size + count * options.content_per_instance + int(instances * options.content_ratio)
+
+
+def descriptor_of(options: PlanOptions) -> str:
+    """The File-set Descriptor File ID (0004,1141): the README, if there is one (its name is no File ID otherwise)."""
+    return "README" if any(path == "README" for path, _ in options.content) else ""
+
+
+def records_in_root(source: SourceInstance) -> bool:
+    """Whether the instance's record lies beside PATIENT: it has no study."""
+    return source.records.record_type in ROOT_TYPES
+
+
+def _size_of_data_set(source: SourceInstance, keep: bool) -> int:
+    """Bytes of the data set on the disc: exact if it stays, an upper bound if it is decompressed."""
+    if keep:
+        return source.data_set_size
+    pixels = source.keys.pixel_bytes
+    if source.keys.TransferSyntaxUID in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.2"):
+        rest = max(source.data_set_size - pixels, 0)
+        return source.data_set_size + rest // 2 + 16  # explicit long VRs take 4 bytes more of at least 8
+    return source.data_set_size + pixels + 4096
+
+
+def _order(placed: Placed) -> tuple[Any, ...]:
+    keys = placed.source.keys
+    return (
+        placed.patient_id,
+        keys.StudyDate,
+        keys.StudyTime,
+        keys.StudyInstanceUID,
+        _number(keys.SeriesNumber),
+        keys.SeriesInstanceUID,
+        _number(keys.InstanceNumber),
+        keys.SOPInstanceUID,
+    )
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0

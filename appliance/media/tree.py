@@ -1,0 +1,124 @@
+"""From the instances of one volume to the records of its DICOMDIR, parents first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from appliance.studies import elements
+from appliance.studies.charset import CharacterSet, character_set, is_special
+from appliance.studies.record_tables import PATIENT_KEYS, ROOT_TYPES, SERIES_KEYS, STUDY_KEYS, Key
+from appliance.studies.records import SPECIFIC_CHARACTER_SET, placeholder
+
+from .dicomdir import Entry, Reference
+from .file_id import FileID
+from .source import Placed
+
+_PATIENT_ID = 0x00100020
+
+
+Supplied = list[tuple[str, str]]
+"""(SOP Instance UID of the first instance below, "STUDY: StudyID") of keys supplied above the instances."""
+
+_LEVELS = (
+    ("PATIENT", "patient", PATIENT_KEYS),
+    ("STUDY", "study", STUDY_KEYS),
+    ("SERIES", "series", SERIES_KEYS),
+)
+
+
+def entries_of(placed: Sequence[Placed], supplied: Supplied | None = None) -> Iterator[Entry]:
+    """Directory records, parents first; keys supplied for patients, studies and series are told to `supplied`."""
+    for each in placed:
+        if each.source.records.record_type in ROOT_TYPES:
+            yield _instance_entry(each, 0)
+    filed = [each for each in placed if each.source.records.record_type not in ROOT_TYPES]
+    yield from _below(filed, 0, [] if supplied is None else supplied)
+
+
+def _below(placed: Sequence[Placed], level: int, supplied: Supplied) -> Iterator[Entry]:
+    if level == len(_LEVELS):
+        yield from (_instance_entry(each, level) for each in placed)
+        return
+    name, part, keys = _LEVELS[level]
+    for members in _grouped(placed, level):
+        identifier = members[0].patient_id.encode("utf-8") if level == 0 else b""
+        supply = {_PATIENT_ID: elements.element(_PATIENT_ID, "LO", identifier)} if identifier else {}
+        body, given = merged((getattr(each.source.records, part) for each in members), keys, supply)
+        if given:
+            supplied.append((members[0].source.keys.SOPInstanceUID, f"{name}: {', '.join(given)}"))
+        yield Entry(level=level, record_type=name, body=body)
+        yield from _below(members, level + 1, supplied)
+
+
+def _grouped(placed: Sequence[Placed], level: int) -> Iterator[list[Placed]]:
+    found: dict[str, list[Placed]] = {}
+    for each in placed:
+        keys = each.source.keys
+        found.setdefault((each.patient_id, keys.StudyInstanceUID, keys.SeriesInstanceUID)[level], []).append(each)
+    yield from found.values()
+
+
+def _instance_entry(placed: Placed, level: int) -> Entry:
+    return Entry(
+        level=level,
+        record_type=placed.source.records.record_type,
+        body=placed.source.records.instance,
+        reference=reference(placed, placed.file_id),
+    )
+
+
+def reference(placed: Placed, file_id: FileID) -> Reference:
+    """What the record of an instance refers to."""
+    keys = placed.source.keys
+    return Reference(
+        file_id=file_id,
+        SOPClassUID=keys.SOPClassUID,
+        SOPInstanceUID=keys.SOPInstanceUID,
+        TransferSyntaxUID=placed.TransferSyntaxUID,
+        related_class=placed.source.records.related_class,
+    )
+
+
+def merged(
+    bodies: Iterable[bytes], keys: Sequence[Key], supply: dict[int, bytes] | None = None
+) -> tuple[bytes, tuple[str, ...]]:
+    """One record body for all that lies below it, and the keywords of Type 1 keys that had to be supplied.
+
+    A key is there if any instance below has it not empty (PS3.11 Table H.3-2); where several have it the first counts.
+    `supply` gives elements for tags that have no fixed placeholder. Mixed character sets become ISO_IR 192.
+    """
+    distinct = list(dict.fromkeys(bodies))
+    found, charset = _first_values(distinct)
+    supplied, parts = [], []
+    for key in keys:
+        value = found.get(key.tag, b"")
+        if value or key.type in ("2", "2C"):
+            parts.append((key.tag, elements.element(key.tag, key.vr, value)))
+        elif key.type == "1":
+            supplied.append(key.keyword)
+            parts.append((key.tag, (supply or {}).get(key.tag) or placeholder(key)))
+    if charset:
+        parts.append((SPECIFIC_CHARACTER_SET, elements.element(SPECIFIC_CHARACTER_SET, "CS", charset)))
+    return b"".join(part for _, part in sorted(parts)), tuple(supplied)
+
+
+def _first_values(bodies: Sequence[bytes]) -> tuple[dict[int, bytes], bytes]:
+    """First value of each tag, and the character set they are all in."""
+    parsed = [{tag: value for tag, _, value in elements.walk(body)} for body in bodies]
+    chosen: dict[int, tuple[bytes, bytes]] = {}
+    for values in parsed:
+        charset = values.pop(SPECIFIC_CHARACTER_SET, b"")
+        for tag, value in values.items():
+            if value.strip(b" \0") and tag not in chosen:
+                chosen[tag] = (value, charset)
+    sets = {charset for value, charset in chosen.values() if is_special(value)}
+    if len(sets) > 1:
+        return {tag: _as_utf8(value, charset) for tag, (value, charset) in chosen.items()}, b"ISO_IR 192"
+    return {tag: value for tag, (value, _) in chosen.items()}, next(iter(sets), b"").strip(b" \0")
+
+
+def _as_utf8(value: bytes, charset: bytes) -> bytes:
+    if not is_special(value):
+        return value
+    read: CharacterSet = character_set(charset, value)
+    return read.text(value).encode("utf-8")

@@ -1,0 +1,136 @@
+"""Data elements as bytes: taken from a data set as they were received, written in Explicit VR Little Endian (PS3.5
+7.1).
+
+Values are copied, not interpreted: what the modality wrote is what stands in the directory, in its own character set.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
+
+LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
+"""VRs with two reserved bytes and a length of four (PS3.5 Table 7.1-1)."""
+
+_WORD_BYTES = {
+    "US": 2,
+    "SS": 2,
+    "OW": 2,
+    "AT": 2,
+    "UL": 4,
+    "SL": 4,
+    "FL": 4,
+    "OF": 4,
+    "OL": 4,
+    "FD": 8,
+    "OD": 8,
+    "UV": 8,
+    "SV": 8,
+}
+_PAD = {"UI": b"\0", "OB": b"\0", "UN": b"\0"}
+_ITEM = b"\xfe\xff\x00\xe0"
+_SHORT = struct.Struct("<HH2sH")
+_LONG = struct.Struct("<HH2sHL")
+
+
+def element(tag: int, vr: str, value: bytes) -> bytes:
+    """One element with `value`, padded to an even length."""
+    if len(value) % 2:
+        value += _PAD.get(vr, b" ")
+    code = vr.encode("ascii")
+    if vr in LONG_VRS:
+        return _LONG.pack(tag >> 16, tag & 0xFFFF, code, 0, len(value)) + value
+    if len(value) > 0xFFFE:
+        value = value[:0xFFFE]  # no such value is legal in a short VR; the directory can't say more
+    return _SHORT.pack(tag >> 16, tag & 0xFFFF, code, len(value)) + value
+
+
+def item(body: bytes) -> bytes:
+    """A sequence item of explicit length."""
+    return _ITEM + struct.pack("<L", len(body)) + body
+
+
+def sequence(tag: int, bodies: Iterable[bytes]) -> bytes:
+    """A sequence of explicit length whose items have these bodies."""
+    return element(tag, "SQ", b"".join(item(body) for body in bodies))
+
+
+def value_bytes(dataset: Dataset, tag: int, vr: str, encodings: list[str] | None = None) -> bytes:
+    """The value of a non-sequence element as Explicit VR Little Endian has it, without padding; b"" if absent."""
+    found: Any = dataset.get_item(tag)
+    if found is None:
+        return b""
+    if getattr(found, "is_raw", False):
+        value = found.value or b""
+        if not found.is_little_endian and vr in _WORD_BYTES:
+            value = _swapped(value, _WORD_BYTES[vr])
+    else:
+        value = _written(found, encodings)
+    return value if vr in _WORD_BYTES else value.strip(b" \0")
+
+
+def _swapped(value: bytes, width: int) -> bytes:
+    return b"".join(value[start : start + width][::-1] for start in range(0, len(value), width))
+
+
+def _written(found: Any, encodings: list[str] | None) -> bytes:
+    """The value part of an already converted element."""
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, True
+    write_data_element(buffer, found, encodings)
+    return buffer.getvalue()[8:]
+
+
+def copied(dataset: Dataset, tag: int, encodings: list[str] | None = None) -> bytes:
+    """A whole element of any VR, sequences and all in them, in Explicit VR Little Endian; b"" if absent."""
+    found: Any = dataset.get_item(tag)
+    if found is None:
+        return b""
+    vr = known_vr(tag, found.VR)
+    if vr == "SQ":
+        return sequence(tag, (copied_all(each, encodings) for each in items(dataset, tag)))
+    return element(tag, vr, value_bytes(dataset, tag, vr, encodings))
+
+
+def copied_all(dataset: Dataset, encodings: list[str] | None = None) -> bytes:
+    """All elements of a data set that is small (a sequence item)."""
+    return b"".join(copied(dataset, int(tag), encodings) for tag in sorted(dataset.keys()))
+
+
+def items(dataset: Dataset, tag: int) -> list[Dataset]:
+    """The items of a sequence; none if it is absent, empty, or no sequence."""
+    if dataset.get_item(tag) is None:
+        return []
+    found = dataset[tag].value
+    return list(found) if found and not isinstance(found, (bytes, str)) else []
+
+
+def known_vr(tag: int, vr: str | None) -> str:
+    """The VR an element is written with: its own, or the dictionary's, or UN."""
+    if vr and vr != "UN" and len(vr) == 2:
+        return vr
+    try:
+        found = dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+    return found if len(found) == 2 else "US" if found.startswith("US") else "OW"
+
+
+def walk(body: bytes) -> Iterator[tuple[int, str, bytes]]:
+    """(tag, VR, value) of a flat run of explicit-length elements, as this module writes them."""
+    position = 0
+    while position < len(body):
+        group, number, code = struct.unpack_from("<HH2s", body, position)
+        vr = code.decode("ascii")
+        if vr in LONG_VRS:
+            start, length = position + 12, struct.unpack_from("<L", body, position + 8)[0]
+        else:
+            start, length = position + 8, struct.unpack_from("<H", body, position + 6)[0]
+        yield group << 16 | number, vr, body[start : start + length]
+        position = start + length
