@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.film.areas import set_verdict
 from appliance.film.boxes import FilmBox, FilmSession, Image, ImageBox, PixelReference
-from appliance.film.compose import compose, image_areas
-from appliance.film.layout import page
+from appliance.film.compose import compose
 from appliance.film.sheet import Sheet
-from appliance.film.sizing import size_verdict
 
 PAIRS = 7
 FILM_17X17 = (431.8, 431.8)
@@ -50,11 +49,8 @@ def _case(
     table: NDArray[Any] = np.arange(256 if stored == 8 else 65536).astype(np.uint8 if bits == 8 else np.uint16)
 
     def bare() -> list[Any]:  # kept to the end, as a film's pixels are
-        resized = (
-            (cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC))
-            for (_, pixels), size in zip(images, sizes, strict=False)
-        )
-        return [cv2.LUT(pixels, table) for pixels in resized]
+        pairs = zip(images, sizes, strict=True)
+        return [cv2.LUT(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC), table) for (_, pixels), size in pairs]
 
     pairs = _paired(lambda: compose(session, 1, sheet, folder), bare)
     ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
@@ -80,8 +76,7 @@ def _noise(folder: Path, name: str, side: int, stored: int, seed: int) -> tuple[
 
 
 def _printed(box: ImageBox, film: FilmBox, sheet: Sheet) -> tuple[int, int]:
-    area = image_areas(film, sheet)[box.ImageBoxPosition - 1]
-    verdict = size_verdict(box, film, area, page(sheet, None), sheet)
+    verdict = set_verdict(box, film, sheet)
     return verdict.width, verdict.height
 
 

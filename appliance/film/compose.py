@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from appliance.errors import RefusedError, UsageError
 from appliance.film import scale, stored_pixels
+from appliance.film.annotate import AnnotationFormats, annotate
+from appliance.film.areas import Areas, areas, trim_line
 from appliance.film.boxes import FilmBox, FilmSession, ImageBox
 from appliance.film.catalog import Catalog
 from appliance.film.densities import background_density
-from appliance.film.display_format import parse
-from appliance.film.layout import Page, Place, page, place
+from appliance.film.layout import Place
 from appliance.film.presentation import grey_table, is_inverted, level_of_density
 from appliance.film.raster import FilmRaster
 from appliance.film.sheet import GreyPolicy, Sheet
 from appliance.film.sizing import PRINTED, TOO_LARGE, SizeVerdict, magnification_type, size_verdict
 
-TRIM_MM = 0.25  # width of the line around each image
 DEFAULT_POLICY = GreyPolicy()
 
 
@@ -37,7 +37,7 @@ class _Film:
     sheet: Sheet
     policy: GreyPolicy
     folder: Path
-    held: Page
+    areas: Areas
     canvas: NDArray[Any]
     border: int  # driving level around the images
     warnings: dict[str, list[int]]  # in words -> positions of the images it is about, none when about the film
@@ -54,6 +54,7 @@ def compose(
     *,
     policy: GreyPolicy = DEFAULT_POLICY,
     catalog: Catalog | None = None,
+    formats: AnnotationFormats | None = None,
 ) -> FilmRaster:
     """Film `number` (from 1) of a session on a sheet, from the pixels that lie in `folder`.
 
@@ -67,67 +68,33 @@ def compose(
     in_color = sheet.color and any(box.image and box.image.SamplesPerPixel == 3 for box in film_box.image_boxes)
     if in_color:
         sheet = replace(sheet, bits=8)
-    areas = image_areas(film_box, sheet, catalog)
-    film = _blank(film_box, sheet, folder, policy, in_color)
-    _draw_boxes(film, areas)
+    label = session.FilmSessionLabel if sheet.label_session else ""
+    places = areas(film_box, sheet, label, catalog, formats)
+    film = _blank(film_box, sheet, folder, policy, places, in_color)
+    _draw_boxes(film)
+    _draw_texts(film, label, formats)
     return _raster(film, in_color)
 
 
-def image_areas(film_box: FilmBox, sheet: Sheet, catalog: Catalog | None = None) -> list[Place]:
-    """Where the images of a film may lie, by position: its boxes, less the annotations' strips and the trim line."""
-    display_format = parse(film_box.ImageDisplayFormat)
-    areas = place(display_format, sheet, film_box.FilmOrientation, catalog)
-    line = _trim_line(film_box, sheet)
-    return [_inside(area, line) for area in areas]
-
-
-def set_verdict(
-    image_box: ImageBox, film_box: FilmBox, sheet: Sheet, *, strict: bool = False, catalog: Catalog | None = None
-) -> SizeVerdict:
-    """The size verdict on an image as it is set into its box: see :func:`appliance.film.sizing.size_verdict`.
-
-    Raises RefusedError (0106) for a position the film does not have.
-    """
-    areas = image_areas(film_box, sheet, catalog)
-    if not 1 <= image_box.ImageBoxPosition <= len(areas):
-        what = f"Image Box Position {image_box.ImageBoxPosition} is not among the film's {len(areas)}"
-        raise RefusedError(0x0106, what)
-    held = page(sheet, film_box.FilmOrientation)
-    return size_verdict(image_box, film_box, areas[image_box.ImageBoxPosition - 1], held, sheet, strict=strict)
-
-
-def _trim_line(film_box: FilmBox, sheet: Sheet) -> int:
-    """Width of the trim line in pixels, 0 without."""
-    asked = (film_box.Trim or "").strip(" \0").upper() == "YES"
-    return max(1, round(TRIM_MM * sheet.resolution / 25.4)) if asked else 0
-
-
-def _inside(area: Place, line: int) -> Place:
-    if min(area.width, area.height) <= 2 * line:
-        return area
-    return Place(left=area.left + line, top=area.top + line, width=area.width - 2 * line, height=area.height - 2 * line)
-
-
-def _blank(film_box: FilmBox, sheet: Sheet, folder: Path, policy: GreyPolicy, in_color: bool) -> _Film:
-    held = page(sheet, film_box.FilmOrientation)
+def _blank(film_box: FilmBox, sheet: Sheet, folder: Path, policy: GreyPolicy, places: Areas, in_color: bool) -> _Film:
     density, note = background_density(film_box.BorderDensity, sheet.border_density, sheet)
     border = level_of_density(density, sheet)
-    shape = (held.height, held.width, 3) if in_color else (held.height, held.width)
+    shape = (places.page.height, places.page.width, *([3] if in_color else []))
     canvas = np.zeros(shape, np.uint8 if sheet.bits == 8 else np.uint16)
     if border:  # black costs nothing: pages come zeroed
         canvas.fill(border)
-    film = _Film(film_box, sheet, policy, folder, held, canvas, border, {})
+    film = _Film(film_box, sheet, policy, folder, places, canvas, border, {})
     if note:
         film.warn(f"Border Density: {note}")
     return film
 
 
-def _draw_boxes(film: _Film, areas: list[Place]) -> None:
+def _draw_boxes(film: _Film) -> None:
     boxes = {box.ImageBoxPosition: box for box in film.film_box.image_boxes}
-    for position, area in enumerate(areas, 1):
+    for position, (whole, area) in enumerate(zip(film.areas.boxes, film.areas.images, strict=True), 1):
         box = boxes.pop(position, None)
         if box is None or box.image is None:
-            _draw_empty(film, area)
+            _draw_empty(film, whole)
         else:
             _draw_image(film, box, area)
     if boxes:
@@ -142,7 +109,7 @@ def _draw_empty(film: _Film, area: Place) -> None:
 
 
 def _draw_image(film: _Film, box: ImageBox, area: Place) -> None:
-    verdict = size_verdict(box, film.film_box, area, film.held, film.sheet)
+    verdict = size_verdict(box, film.film_box, area, film.areas.page, film.sheet)
     if verdict.status == TOO_LARGE:
         raise RefusedError(TOO_LARGE, f"image {box.ImageBoxPosition}: {verdict.reason}")
     if verdict.status != PRINTED:
@@ -159,7 +126,7 @@ def _centred(area: Place, width: int, height: int) -> Place:
 
 def _draw_trim(film: _Film, target: Place) -> None:
     """A line just outside the image, drawn as a filled rectangle that the image then covers."""
-    line = _trim_line(film.film_box, film.sheet)
+    line = trim_line(film.film_box, film.sheet)
     if line:
         contrast = film.sheet.min_density if film.border < 1 << (film.sheet.bits - 1) else film.sheet.max_density
         rows = slice(max(0, target.top - line), target.top + target.height + line)
@@ -177,10 +144,11 @@ def _draw_pixels(film: _Film, box: ImageBox, verdict: SizeVerdict, out: NDArray[
         if is_inverted("RGB", box.Polarity):
             cv2.bitwise_not(out, dst=out)
         return
+    policy = film.policy
     if box.image.SamplesPerPixel == 3:
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-        box = _as_grey(box)
-    table, notes = grey_table(box, film.film_box, film.sheet, film.policy)
+        box, policy = _as_grey(box), DEFAULT_POLICY  # luma is P-values, whatever the profile says of grey
+    table, notes = grey_table(box, film.film_box, film.sheet, policy)
     for note in notes:
         film.warn(note, box.ImageBoxPosition)
     in_place = out if out.ndim == 2 and out.dtype == pixels.dtype and out.shape != pixels.shape else None
@@ -211,16 +179,32 @@ def _smoothing(film: _Film, box: ImageBox) -> int:
     return steps or 0
 
 
+def _draw_texts(film: _Film, label: str, formats: AnnotationFormats | None) -> None:
+    black, white = (level_of_density(od, film.sheet) for od in (film.sheet.max_density, film.sheet.min_density))
+    said = annotate(
+        film.canvas,
+        film.film_box,
+        film.sheet,
+        black=black,
+        white=white,
+        areas=film.areas.boxes,
+        session_label=label,
+        formats=formats,
+    )
+    for text in said:
+        film.warn(text)
+
+
 def _raster(film: _Film, in_color: bool) -> FilmRaster:
     profile = film.film_box.icc_profile if in_color else None
     return FilmRaster(
         pixels=film.canvas,
         bits=film.sheet.bits,
         resolution=film.sheet.resolution,
-        width_mm=film.held.sheet_width_mm,
-        height_mm=film.held.sheet_height_mm,
-        left_mm=film.held.left_mm,
-        top_mm=film.held.top_mm,
+        width_mm=film.areas.page.sheet_width_mm,
+        height_mm=film.areas.page.sheet_height_mm,
+        left_mm=film.areas.page.left_mm,
+        top_mm=film.areas.page.top_mm,
         icc_profile=(film.folder / profile).read_bytes() if profile else None,
         warnings=tuple(_sentence(text, positions) for text, positions in film.warnings.items()),
     )
