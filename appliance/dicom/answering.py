@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -66,11 +66,11 @@ class Answer:
     dataset: Dataset | None = None  # Attribute List or Action Reply; None: no data set at all
     instance: str = ""  # Affected SOP Instance UID, where the response needs one
     comment: str = ""  # Error Comment
-    attributes: tuple[str, ...] = ()  # keywords for the Attribute Identifier List
+    tags: tuple[int, ...] = ()  # Attribute Identifier List
 
     def masked(self) -> Answer:
         """The same, with a warning told as success: for peers that stop on any warning."""
-        return replace(self, status=SUCCESS, comment="", attributes=()) if is_warning(self.status) else self
+        return replace(self, status=SUCCESS, comment="", tags=()) if is_warning(self.status) else self
 
     def status_dataset(self) -> Dataset:
         """The elements of the command set, as pynetdicom's handlers return them."""
@@ -78,10 +78,16 @@ class Answer:
         status.Status = self.status
         if self.comment and self.status != SUCCESS:
             status.ErrorComment = short_comment(self.comment)
+        if self.instance:
+            status.AffectedSOPInstanceUID = self.instance
+        if self.tags:
+            status.AttributeIdentifierList = list(self.tags)
         return status
 
-    def tags(self) -> list[int]:
-        return [Tag(keyword) for keyword in self.attributes]
+
+def tags_of(keywords: Iterable[str]) -> tuple[int, ...]:
+    """The tags of elements, for the Attribute Identifier List."""
+    return tuple(int(Tag(keyword)) for keyword in keywords)
 
 
 def short_comment(text: str) -> str:
@@ -109,7 +115,7 @@ def answering(what: str, full_status: int = RESOURCE_LIMITATION) -> Iterator[Out
         yield outcome
     except StatusError as refusal:
         log.warning("%s refused with %04X: %s", what, refusal.dimse_status, refusal)
-        outcome.answer = Answer(status=refusal.dimse_status, comment=str(refusal), attributes=refusal.attributes)
+        outcome.answer = Answer(status=refusal.dimse_status, comment=str(refusal), tags=tags_of(refusal.attributes))
     except ApplianceError as error:
         status = full_status if error.dimse_status == RESOURCE_LIMITATION else error.dimse_status
         log.warning("%s failed with %04X: %s", what, status, error)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from appliance.config import Settings
+from appliance.film.annotation_format import AnnotationFormats, shipped_formats
 from appliance.film.catalog import Catalog, shipped_catalog
 from appliance.film.sheet import Sheet
 from appliance.printing.desk import PrintDesk
 from appliance.printing.printers import Medium, PrinterSettings, medium_for, sheet_for, wanted_medium
-from appliance.security.peers import Peer
 
 MEDIUM_TYPES = ("BLUE FILM", "CLEAR FILM", "PAPER", "MAMMO BLUE FILM", "MAMMO CLEAR FILM")
 """Defined terms of Medium Type (PS3.3 C.13.1)."""
@@ -25,8 +25,8 @@ FILM_DESTINATIONS = ("PROCESSOR", "MAGAZINE")
 MAXIMUM_COPIES = 99
 STANDARD_RESOLUTION, HIGH_RESOLUTION = "STANDARD", "HIGH"
 
-Positions = Callable[[int], tuple[int, ...]]
-"""The positions of the annotation boxes of a film of so many image boxes."""
+BOXES_OF_ANY = 6
+"""Annotation boxes of a format that takes any position: those left empty print nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Capabilities:
     smoothing_types: tuple[str, ...] = SMOOTHING_TYPES
     resolutions: tuple[str, ...] = (STANDARD_RESOLUTION,)  # Requested Resolution ID
     configuration_names: tuple[str, ...] = ()  # tables that Configuration Information may name
-    annotation_formats: Mapping[str, Positions] = field(default_factory=dict)  # by Annotation Display Format ID
+    annotations: AnnotationFormats = field(default_factory=shipped_formats)  # by Annotation Display Format ID
     takes_color: bool = False  # the Basic Color Meta class
     maximum_copies: int = MAXIMUM_COPIES
     film_boxes: int = 200  # in one session
@@ -54,13 +54,25 @@ class Capabilities:
     session_print: bool = True  # N-ACTION of the film session
 
 
-def capabilities_of(desk: PrintDesk, settings: Settings, catalog: Catalog) -> Capabilities:
+def annotation_positions(formats: AnnotationFormats, AnnotationDisplayFormatID: str | None, images: int) -> list[int]:
+    """The Annotation Positions of a film of so many image boxes, in order."""
+    places = formats.chosen(AnnotationDisplayFormatID).places
+    named = {position for place in places if not isinstance(place.positions, str) for position in place.positions}
+    if any(place.positions == "images" for place in places):
+        named.update(range(1, images + 1))
+    return sorted(named) or (list(range(1, BOXES_OF_ANY + 1)) if places else [])
+
+
+def capabilities_of(
+    desk: PrintDesk, settings: Settings, catalog: Catalog, annotations: AnnotationFormats
+) -> Capabilities:
     """What a peer may ask of a printer under its print profile."""
     printer = desk.printer.settings
     return Capabilities(
         sheet=lambda medium_type, size, resolution: _sheet(printer, catalog, medium_type, size, resolution),
         strict=desk.peer.answering == "strict",
         catalog=catalog,
+        annotations=annotations,
         medium_types=_medium_types(printer),
         film_sizes=_film_sizes(printer, catalog),
         film_destinations=tuple(dict.fromkeys((*FILM_DESTINATIONS, *printer.destinations))),
@@ -70,12 +82,8 @@ def capabilities_of(desk: PrintDesk, settings: Settings, catalog: Catalog) -> Ca
         takes_color=desk.printer.takes_color,
         film_boxes=settings.dicom.film_boxes,
         image_boxes=settings.dicom.image_boxes,
-        **_of_peer(desk.peer),
+        assumed_charset=desk.peer.assumed_charset,
     )
-
-
-def _of_peer(peer: Peer) -> dict[str, str]:
-    return {"assumed_charset": peer.assumed_charset}
 
 
 def _medium_types(printer: PrinterSettings) -> tuple[str, ...]:
@@ -93,7 +101,7 @@ def _sheet(
     printer: PrinterSettings, catalog: Catalog, MediumType: str | None, FilmSizeID: str | None, resolution: str | None
 ) -> Sheet:
     medium_type, size_id = wanted_medium(printer, MediumType, FilmSizeID)
-    medium = medium_for(printer, medium_type, size_id) or Medium(film_size_id=size_id)
+    medium = medium_for(printer, medium_type, size_id) or Medium.model_validate({"film_size_id": size_id})
     size = catalog.film_size(size_id)
     high = resolution == HIGH_RESOLUTION
     return sheet_for(printer, medium, (size.width_mm, size.height_mm), MediumType=medium_type, high=high)

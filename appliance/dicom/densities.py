@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def keep_densities(reading: Reading, values: dict[str, Any], sheet: Sheet, *, strict: bool) -> None:
-    """Bring ``MinDensity`` and ``MaxDensity`` of `values` into the sheet's range, with a warning of the reading for each.
+    """Bring `MinDensity` and `MaxDensity` of `values` into the sheet's range, with a warning of the reading for each.
 
     Max Density 0 and a range turned round mean nothing set (trap 19), except to a strict peer: 0106.
     """

@@ -88,7 +88,7 @@ class Medium:
 
 @dataclass(frozen=True)
 class FilmSize:
-    """Film Size ID or an alias: the printer's own, or (tolerant) another we know, whose film waits until it is loaded."""
+    """Film Size ID or an alias: the printer's own, or (tolerant) another we know, whose film waits for it."""
 
     def read(self, value: Any, can: Capabilities) -> str:
         if term(value) == "CURRENT":
@@ -199,10 +199,12 @@ class Annotations:
     """Annotation Display Format ID."""
 
     def read(self, value: Any, can: Capabilities) -> str:
-        return one_of(value, ("NONE", *can.annotation_formats))
+        if not can.annotations.knows(str(value)):
+            raise ValueError(f"{term(value)[:32]!r} is none of {self.words(can)}")
+        return term(value)
 
     def words(self, can: Capabilities) -> str:
-        return ", ".join(("NONE", *can.annotation_formats))
+        return ", ".join(can.annotations.by_id)
 
 
 @dataclass(frozen=True)

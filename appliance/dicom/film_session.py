@@ -28,8 +28,9 @@ from appliance.dicom.answering import (
     Answer,
     StatusError,
     is_warning,
+    tags_of,
 )
-from appliance.dicom.capabilities import Capabilities
+from appliance.dicom.capabilities import Capabilities, annotation_positions
 from appliance.dicom.densities import keep_densities
 from appliance.dicom.film_attributes import (
     ANNOTATION_BOX,
@@ -58,8 +59,8 @@ from appliance.dicom.film_nodes import (
 )
 from appliance.dicom.image_attributes import read_image
 from appliance.dicom.presentation_luts import read_presentation_lut
+from appliance.film.areas import set_verdict
 from appliance.film.boxes import AnnotationBox, FilmBox, FilmSession, ImageBox, PixelReference, PresentationLUT
-from appliance.film.compose import set_verdict
 from appliance.film.display_format import parse
 from appliance.film.layout import number_of_boxes
 from appliance.film.sheet import Sheet
@@ -152,7 +153,6 @@ class FilmSessionTree:
         self._refuse_more_films()
         uid = self._new_uid(uid)
         reading = self._read(FILM_BOX, dataset, CREATE, session.charset)
-        self._choose_annotations(reading)
         lut = self._referenced_lut(dataset)
         sheet = self._sheet(reading.values)
         keep_densities(reading, reading.values, sheet, strict=self.can.strict)
@@ -185,13 +185,6 @@ class FilmSessionTree:
         if not self.can.session_print and any(not node.printed for node in self.films.values()):
             raise StatusError(FILM_NOT_PRINTED, "the film box before is not printed yet")
 
-    def _choose_annotations(self, reading: Reading) -> None:
-        """An annotation format nobody knows gets the first there is: the text is worth more than its place."""
-        formats = self.can.annotation_formats
-        warned = any(keyword == "AnnotationDisplayFormatID" for _, keyword, _ in reading.warnings)
-        if warned and not reading.values.get("AnnotationDisplayFormatID") and formats:
-            reading.values["AnnotationDisplayFormatID"] = next(iter(formats))
-
     def _sheet(self, values: dict[str, Any]) -> Sheet:
         medium_type = self.session.session.MediumType if self.session else None
         return self.can.sheet(medium_type, values.get("FilmSizeID"), values.get("RequestedResolutionID"))
@@ -209,9 +202,8 @@ class FilmSessionTree:
         if count > self.can.image_boxes:
             raise StatusError(RESOURCE_LIMITATION, f"{count} image boxes, at most {self.can.image_boxes} on a film")
         node.images = {generate_uid(None): ImageBox(ImageBoxPosition=number) for number in range(1, count + 1)}
-        wanted = node.film.AnnotationDisplayFormatID or "NONE"
-        if annotated and wanted in self.can.annotation_formats:
-            positions = self.can.annotation_formats[wanted](count)
+        if annotated:
+            positions = annotation_positions(self.can.annotations, film.AnnotationDisplayFormatID, count)
             node.annotations = {generate_uid(None): AnnotationBox(AnnotationPosition=p) for p in positions}
 
     def set_film_box(self, uid: str, dataset: Dataset, icc: str | None = None) -> Answer:
@@ -235,12 +227,15 @@ class FilmSessionTree:
 
     # --- image box, annotation box ---
 
-    def set_image_box(self, uid: str, dataset: Dataset, pixels: PixelReference | None) -> Answer:
-        """`pixels`: where the Pixel Data of the image lies; None when there is none."""
+    def set_image_box(
+        self, uid: str, dataset: Dataset, pixels: PixelReference | None, unreadable: tuple[str, ...] = ()
+    ) -> Answer:
+        """`pixels`: where the Pixel Data lies, None without; `unreadable`: keywords of values that could not be read."""
         node = self._film_of(uid, "images")
         before = node.images[uid]
         table = COLOR_IMAGE_BOX if node.color else IMAGE_BOX
         reading = self._read(table, dataset, SET, fresh=True)
+        self._note_unreadable(unreadable, reading)
         _check_position(dataset, before.ImageBoxPosition)
         image = self._image(dataset, pixels, node.color, reading)
         if not node.color:
@@ -265,6 +260,12 @@ class FilmSessionTree:
             raise StatusError(INVALID_VALUE, f"{keyword} has more than one item", (keyword,))
         return read_image(items[0], pixels, color, self.can, reading)
 
+    def _note_unreadable(self, keywords: tuple[str, ...], reading: Reading) -> None:
+        for keyword in keywords:
+            if self.can.strict:
+                raise StatusError(INVALID_VALUE, f"{keyword} can't be read as its VR says", (keyword,))
+            reading.warn(VALUE_OUT_OF_RANGE, keyword, f"{keyword} can't be read as its VR says, default used")
+
     def _check_lut_matches(self, node: FilmNode, box: ImageBox) -> None:
         """In strict, a table has as many entries as the image has values (PS3.4 H.4.9.1.1); else it is stretched."""
         lut = box.presentation_lut or node.film.presentation_lut
@@ -275,7 +276,15 @@ class FilmSessionTree:
     def _verdict(self, node: FilmNode, box: ImageBox) -> tuple[int, str]:
         if box.image is None:
             return (0, "")
-        verdict = set_verdict(box, node.film, self._sheet_of(node), strict=self.can.strict, catalog=self.can.catalog)
+        verdict = set_verdict(
+            box,
+            node.film,
+            self._sheet_of(node),
+            self.session.session.FilmSessionLabel if self.session else "",
+            strict=self.can.strict,
+            catalog=self.can.catalog,
+            formats=self.can.annotations,
+        )
         if verdict.status == TOO_LARGE:
             raise StatusError(verdict.status, verdict.reason)
         return verdict.status, verdict.reason
@@ -476,6 +485,5 @@ def _worst(nodes: tuple[FilmNode, ...]) -> tuple[int, str]:
 
 
 def _answer(reading: Reading, dataset: Dataset | None, instance: str = "") -> Answer:
-    return Answer(
-        status=reading.status, dataset=dataset, instance=instance, comment=reading.comment, attributes=reading.offending
-    )
+    tags = tags_of(reading.offending)
+    return Answer(status=reading.status, dataset=dataset, instance=instance, comment=reading.comment, tags=tags)

@@ -1,0 +1,196 @@
+"""The DICOM front door: ports, who is let in, what is negotiated with whom, and which part answers.
+
+A plug board: parts (print, storage ...) say which abstract syntaxes a caller may have and answer the requests that come
+under them. Draining and stopping are the network's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.events import Event
+from pynetdicom.presentation import PresentationContext, build_context
+
+from appliance.dicom.answering import CLASS_NOT_SUPPORTED, Answer
+from appliance.dicom.callers import Caller, caller_of, rejection
+from appliance.dicom.notify import Notifier
+from appliance.dicom.print_classes import TRANSFER_SYNTAXES, VERIFICATION
+from appliance.dicom.print_scp import PrintScp
+from appliance.network.association import BoundedAssociation
+from appliance.network.limits import Limits
+from appliance.network.server import Listen, ServerGroup, start_server
+from appliance.network.spool import SpoolRequest
+from appliance.store.store import Store
+
+log = logging.getLogger(__name__)
+
+N_SERVICES = {
+    "N-CREATE": evt.EVT_N_CREATE,
+    "N-SET": evt.EVT_N_SET,
+    "N-GET": evt.EVT_N_GET,
+    "N-ACTION": evt.EVT_N_ACTION,
+    "N-DELETE": evt.EVT_N_DELETE,
+}
+
+
+class Part(Protocol):
+    """One plug of the board."""
+
+    def supported(self, caller: Caller) -> Mapping[str, Sequence[str]]:
+        """Abstract syntax -> transfer syntaxes this caller may have, in our order of preference."""
+
+    def opened(self, caller: Caller) -> None:
+        """An association with this part's contexts was accepted."""
+
+    def closed(self, caller: Caller) -> None:
+        """It ended, by release, abort or loss. Called once for each that was opened."""
+
+    def spool_folder(self, caller: Caller, request: SpoolRequest) -> Path | None:
+        """The folder for the data set of a C-STORE or N-SET; None: it stays in memory."""
+
+    def serve(self, caller: Caller, event: Event, service: str) -> Answer:
+        """Answer a request. Raises nothing."""
+
+
+@dataclass(kw_only=True)
+class Line:
+    """One association on the board."""
+
+    caller: Caller
+    routes: dict[str, Part]  # abstract syntax -> the part that answers
+    opened: list[Part] = field(default_factory=list)
+
+
+class DicomServer:
+    """All DICOM ports of one appliance."""
+
+    def __init__(self, store: Store, parts: Sequence[Part] | None = None) -> None:
+        self.store = store
+        self.print_scp = PrintScp(store)
+        self.parts: list[Part] = [self.print_scp, *(parts or ())]
+        self.notifier = Notifier(store, self.print_scp)
+        self.group: ServerGroup | None = None
+        self._open: dict[int, Line] = {}
+
+    def start(self) -> None:
+        """Open the ports. Raises OSError when one is taken."""
+        settings = self.store.settings.dicom
+        listen = [Listen(address=settings.address, port=port) for port in settings.ports]
+        self.group = start_server(
+            AE(settings.ae_title),
+            listen,
+            self._handlers(),
+            limits=self._limits(),
+            spool=self._spool,
+            on_end=self._ended,
+        )
+        self.notifier.start()
+
+    @property
+    def port(self) -> int:
+        """The first port, as the system gave it."""
+        assert self.group is not None
+        return self.group.port
+
+    def stop(self, grace: float | None = None) -> None:
+        """Accept nothing more, let running messages end, abort the rest."""
+        self.notifier.stop()
+        if self.group is not None:
+            self.group.drain(self.store.settings.dicom.drain_seconds if grace is None else grace)
+
+    def _limits(self) -> Limits:
+        settings = self.store.settings.dicom
+        return Limits(
+            associations=settings.associations,
+            associations_per_address=settings.associations_per_address,
+            pending=settings.unassociated,
+            request_deadline=settings.request_seconds,
+            pdu_deadline=settings.pdu_seconds,
+            send_timeout=settings.send_seconds,
+            idle=settings.idle_seconds,
+            pdu_max=settings.maximum_pdu,
+            dataset_max=settings.film_mib << 20,
+            store_max=settings.instance_mib << 20,
+        )
+
+    def _handlers(self) -> list[tuple[Any, ...]]:
+        services = [(event, partial(self._n_request, service)) for service, event in N_SERVICES.items()]
+        return [
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_ACCEPTED, self._accepted),
+            (evt.EVT_C_ECHO, lambda event: 0x0000),
+            (evt.EVT_C_STORE, self._store),
+            *services,
+        ]
+
+    # --- association ---
+
+    def _requested(self, event: Event) -> None:
+        association = event.assoc
+        caller = caller_of(self.store, association)
+        reason = rejection(self.store, caller)
+        if reason is not None:
+            log.warning("%s calling %s is rejected %s", caller, caller.called_ae_title, reason)
+            association.acse.send_reject(*reason)
+            association.kill()
+            return
+        association.acceptor.supported_contexts = self._plug_in(association, caller)
+
+    def _plug_in(self, association: BoundedAssociation, caller: Caller) -> list[PresentationContext]:
+        """Ask each part what this caller may have, and remember who answers what."""
+        wanted: dict[str, Sequence[str]] = {VERIFICATION: TRANSFER_SYNTAXES}
+        line = Line(caller=caller, routes={})
+        for part in self.parts:
+            supported = part.supported(caller)
+            wanted.update(supported)
+            line.routes.update(dict.fromkeys(supported, part))
+        self._open[id(association)] = line
+        return [_context(uid, tuple(syntaxes)) for uid, syntaxes in wanted.items()]
+
+    def _accepted(self, event: Event) -> None:
+        line = self._open[id(event.assoc)]
+        log.info("%s calling %s is accepted", line.caller, line.caller.called_ae_title)
+        accepted = {str(context.abstract_syntax) for context in event.assoc.accepted_contexts}
+        line.opened = [part for part in self.parts if any(line.routes.get(syntax) is part for syntax in accepted)]
+        for part in line.opened:
+            part.opened(line.caller)
+
+    def _ended(self, association: BoundedAssociation) -> None:
+        line = self._open.pop(id(association), None)
+        for part in line.opened if line else ():
+            part.closed(line.caller)  # type: ignore[union-attr]
+
+    # --- requests ---
+
+    def _spool(self, request: SpoolRequest) -> Path | None:
+        line = self._open.get(id(request.association))
+        part = line.routes.get(request.abstract_syntax) if line else None
+        return part.spool_folder(line.caller, request) if part and line else None
+
+    def _serve(self, service: str, event: Event) -> Answer:
+        line = self._open[id(event.assoc)]
+        part = line.routes.get(str(event.context.abstract_syntax))
+        if part is None:
+            return Answer(status=CLASS_NOT_SUPPORTED, comment="not served here")
+        return part.serve(line.caller, event, service)
+
+    def _n_request(self, service: str, event: Event) -> tuple[Dataset, Dataset | None] | Dataset:
+        answer = self._serve(service, event)
+        status = answer.status_dataset()
+        return status if service == "N-DELETE" else (status, answer.dataset)
+
+    def _store(self, event: Event) -> Dataset:
+        return self._serve("C-STORE", event).status_dataset()
+
+
+@lru_cache(maxsize=4096)
+def _context(abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> PresentationContext:
+    """Shared between associations: negotiation only reads it."""
+    return build_context(abstract_syntax, list(transfer_syntaxes))
