@@ -24,9 +24,10 @@ def raster_of(rows: int, columns: int, *planes: int, bits: int = 8) -> FilmRaste
     return FilmRaster(pixels=pixels, bits=bits, resolution=320, width_mm=100, height_mm=100)
 
 
-@pytest.mark.parametrize(
-    ("rows", "columns", "size"), [(5440, 4480, (1318, 1600)), (400, 300, (300, 400)), (1, 4000, (1600, 1))]
-)
+SIZES = [(5440, 4480, (1318, 1600)), (400, 300, (300, 400)), (1, 4000, (1600, 1))]
+
+
+@pytest.mark.parametrize(("rows", "columns", "size"), SIZES)
 def test_a_preview_is_at_most_1600_pixels_and_never_enlarged(rows: int, columns: int, size: tuple[int, int]) -> None:
     assert opened(preview(raster_of(rows, columns))).size == size
 
@@ -48,9 +49,7 @@ def test_colour_keeps_its_order() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_screen_shows_the_greys_that_were_sent_whatever_the_printer_needs(
-    kind: str, bits: int, tmp_path: Path
-) -> None:
+def test_a_screen_shows_the_greys_that_were_sent_to_any_printer(kind: str, bits: int, tmp_path: Path) -> None:
     sheet: Sheet = replace(SMALL, bits=bits, characteristic=Characteristic(kind=kind))
     ramp = np.repeat(np.linspace(0, 255, 16).astype(np.uint8)[None], 16, 0).repeat(25, 0).repeat(25, 1)
     raster = compose(session(film(r"STANDARD\1,1", keep(tmp_path, ramp))), 1, sheet, tmp_path)
