@@ -131,10 +131,10 @@ class FilmSessionTree:
         return _answer(reading, session_in_use(node, self.can) if reading.warnings else None)
 
     def delete_session(self, uid: str) -> Answer:
+        """Presentation LUTs stay: clients make them before the session and delete them after it."""
         self._session(uid)
         self.session = None
         self.films.clear()
-        self.luts.clear()
         return Answer()
 
     def _common(self, dataset: Dataset, reading: Reading) -> dict[str, Any]:
@@ -230,7 +230,7 @@ class FilmSessionTree:
     def set_image_box(
         self, uid: str, dataset: Dataset, pixels: PixelReference | None, unreadable: tuple[str, ...] = ()
     ) -> Answer:
-        """`pixels`: where the Pixel Data lies, None without; `unreadable`: keywords of values that could not be read."""
+        """`pixels`: where the Pixel Data lies, None without; `unreadable`: keywords of values not readable."""
         node = self._film_of(uid, "images")
         before = node.images[uid]
         table = COLOR_IMAGE_BOX if node.color else IMAGE_BOX

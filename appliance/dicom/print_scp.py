@@ -28,6 +28,7 @@ from appliance.dicom.answering import (
     Answer,
     StatusError,
     answered,
+    is_warning,
 )
 from appliance.dicom.callers import Caller
 from appliance.dicom.capabilities import Capabilities, capabilities_of
@@ -153,7 +154,7 @@ class PrintScp:
         name = CLASS_NAMES.get(request.sop_class, request.sop_class)
         what = f"{service} {name} of {caller} for {here.desk.printer.name}"
         answer = answered(what, lambda: self._serve(here, request), self._when_full(request))
-        if answer.status and answer.comment:
+        if is_warning(answer.status):
             log.info("%s answered with %04X: %s", what, answer.status, answer.comment)
         return answer.masked() if caller.peer.mask_warnings else answer
 

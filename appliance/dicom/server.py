@@ -143,7 +143,7 @@ class DicomServer:
             return
         association.acceptor.supported_contexts = self._plug_in(association, caller)
 
-    def _plug_in(self, association: BoundedAssociation, caller: Caller) -> list[PresentationContext]:
+    def _plug_in(self, association: Any, caller: Caller) -> list[PresentationContext]:
         """Ask each part what this caller may have, and remember who answers what."""
         wanted: dict[str, Sequence[str]] = {VERIFICATION: TRANSFER_SYNTAXES}
         line = Line(caller=caller, routes={})
