@@ -88,7 +88,7 @@ class IppevePrinter:
     def documents(self) -> list[bytes]:
         """The documents as they came, by the number of their job."""
         spool = self.folder / "spool"
-        found = [path for path in spool.iterdir() if path.suffix in (".pdf", ".ps", ".prn")]
+        found = [path for path in spool.iterdir() if path.suffix in (".pdf", ".ps")]
         return [path.read_bytes() for path in sorted(found, key=lambda path: int(path.name.split("-")[0]))]
 
     def log(self) -> str:
@@ -119,11 +119,13 @@ def start_bus() -> None:
 
 @contextmanager
 def ippeve_printer(folder: Path, *, films: bool = True, command: str = "/bin/true") -> Iterator[IppevePrinter]:
-    """Run one in `folder` on a free port; `films`: as a film printer, otherwise as the office printer it is by itself."""
+    """Run one in `folder` on a free port, as a film printer or as the office printer it is by itself."""
     start_bus()
     (folder / "spool").mkdir(parents=True)
     port = _free_port()
-    arguments = ["ippeveprinter", "-p", str(port), "-n", "localhost", "-c", command, "-k", "-d", str(folder / "spool")]
+    (folder / "keys").mkdir()
+    arguments = ["ippeveprinter", "-p", str(port), "-n", "localhost", "-c", command, "-K", str(folder / "keys")]
+    arguments += ["-k", "-d", str(folder / "spool")]
     if films:
         (folder / "attributes").write_text(FILM_ATTRIBUTES)
         arguments += ["-v", "-a", str(folder / "attributes")]

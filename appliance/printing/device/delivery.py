@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +35,14 @@ class Delivery:
         self.sent = 0
         self._progress = progress
         self._begun = False
+        self._ask_again = 0.0
 
     def check_canceled(self) -> None:
-        """Raises CanceledError once a person cancelled the job."""
+        """Raises CanceledError once a person cancelled the job; asks at most every tenth of a second."""
+        now = time.monotonic()
+        if now < self._ask_again:
+            return
+        self._ask_again = now + 0.1
         if self.request.is_canceled():
             raise CanceledError
 
@@ -124,8 +130,8 @@ def _verdict(error: Exception, delivery: Delivery) -> tuple[SendOutcome, str, st
         )
         return SendOutcome.UNCERTAIN, "submission-interrupted", advice
     if done > delivery.request.skip_documents:
-        advice = f"Sheets 1 to {done} of {count} were sent, the others not."
-        return SendOutcome.UNCERTAIN, "submission-interrupted", advice
+        advice = f"Sheets 1 to {done} of {count} were sent; the others will be tried again."
+        return SendOutcome.RETRY, "connecting-to-device", advice
     return SendOutcome.RETRY, "connecting-to-device", "Nothing was printed; it will be tried again."
 
 

@@ -18,7 +18,7 @@ class SendOutcome(Enum):
     """How a send ended (CUPS back ends have the same idea)."""
 
     DONE = "done"  # with evidence; see SendResult.reasons for how far it goes
-    RETRY = "retry"  # nothing left here; safe to try again
+    RETRY = "retry"  # nothing left here beyond documents_done: safe to try again, skipping those
     HOLD = "hold"  # this job needs a person (e.g. media-needed); others may go on
     STOP_PRINTER = "stop-printer"  # the device needs a person
     CANCEL = "cancel"  # the device refuses this document for good
@@ -34,6 +34,7 @@ class SendResult:
     message: str = ""  # what happened and what to do next
     evidence: str = ""  # e.g. "ipp job 42 completed", "FIN after FIN"
     documents_done: int = 0  # how many of the request's documents, from the first, surely came out or are queued there
+    asked: bool = False  # the worker's own mark: the answer to `ask`, not to `send`
     rest_untouched: bool = False  # the others surely did not: a send with skip_documents=documents_done prints the rest
 
 
