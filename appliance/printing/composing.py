@@ -14,6 +14,7 @@ from appliance.film.catalog import Catalog, load
 from appliance.film.compose import compose
 from appliance.film.pdf import pdf_document
 from appliance.film.postscript import postscript_document
+from appliance.film.preview import preview
 from appliance.film.raster import FilmRaster
 from appliance.film.sheet import GreyPolicy, Sheet
 from appliance.jobs.retry import wait_after

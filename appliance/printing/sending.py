@@ -79,7 +79,7 @@ def _send(store: Store, job: print_jobs.Job, printer: Printer | None) -> SendRes
         doubt = ("in-doubt",) if job.send_started else ()
         return SendResult(outcome=outcome, job_state_reasons=doubt, message=str(error))
     if job.send_started:  # an earlier worker died while bytes may have been leaving
-        return device.ask(request)
+        return replace(device.ask(request), asked=True)
     _mark_started(store, job.job_id)
     return device.send(request, _no_progress)
 

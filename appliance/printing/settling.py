@@ -73,7 +73,7 @@ def _after_failure(result: SendResult, settings: PrinterSettings, attempts: int)
 
 
 def settle_send(store: Store, job_id: int, worker: str, result: SendResult) -> None:
-    """Settle the sending claim `worker` holds on a job."""
+    """Settle the sending claim `worker` holds on a job, after a send or after asking about an interrupted one."""
     with store.database.write("print", "printer") as connection:
         job = print_jobs.get(connection, job_id)
         if job is None or job.sending_by != worker:
@@ -85,7 +85,9 @@ def settle_send(store: Store, job_id: int, worker: str, result: SendResult) -> N
         values: dict[str, Any] = {"sending_by": None, "send_started": False, "evidence": result.evidence}
         if result.rest_untouched:
             values["sent_documents"] = max(result.documents_done, job.sent_documents)
-        values["not_before"] = now() + wait_after(job.attempts) if settlement.wait else None
+        # an interrupted send says nothing bad of the device: no back-off after asking about one
+        waits = settlement.wait and not result.asked
+        values["not_before"] = now() + wait_after(job.attempts) if waits else None
         _settle(connection, job, settlement, worker, values)
         _tell_printer(connection, job.printer, result, settlement)
 

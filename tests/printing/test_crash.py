@@ -1,0 +1,109 @@
+"""kill -9 at every step from N-ACTION to the printer: nothing acknowledged is lost, nothing prints twice by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.printing import recovery
+from appliance.printing.printer_verbs import add_printer, get_printer
+from appliance.printing.printers import Printer, PrinterSettings
+from appliance.printing.views import list_jobs
+from appliance.printing.worker import FilmWorker
+from appliance.store import print_jobs
+from appliance.store.store import Store
+from tests.printing.films import MODALITY, add_folder_printer, printed, submit_films
+from tests.support.fault_printers import IppPrinter, SocketPrinter
+
+ROOT = Path(__file__).parents[2]
+
+SUBMIT = ["submit.start", "submit.numbered", "submit.renamed", "submit.committed"]
+COMPOSE = ["compose.start", "compose.raster", "compose.document", "compose.committed"]
+SEND = ["send.started", "device.connect", "device.first-byte", "device.half", "device.last-byte", "device.closed"]
+AFTER = ["send.answered", "send.settled"]
+
+
+def run_and_die(store: Store, what: str, failpoint: str, *arguments: str) -> str:
+    """Run crash_worker until it is killed at the failpoint; what it said before."""
+    environment = {**os.environ, "APPLIANCE_FAULT": f"{failpoint}:kill", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.printing.crash_worker", what, str(store.folder.root), *arguments]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == -9, f"{failpoint} was not met: {result.stderr}"
+    return result.stdout
+
+
+def recover_and_work(store: Store) -> None:
+    recovery.sweep(store)
+    FilmWorker(store).work_off()
+
+
+@pytest.mark.parametrize("failpoint", SUBMIT)
+def test_a_film_killed_while_submitted_is_there_whole_or_not_at_all(store: Store, failpoint: str) -> None:
+    add_folder_printer(store)
+    said = run_and_die(store, "submit", failpoint, "film")
+    assert "acknowledged" not in said
+    recover_and_work(store)
+    states = [job["job_state"] for job in list_jobs(store)]
+    assert states in ([], ["completed"])
+    assert len(printed(store)) == len(states)
+    assert [int(path.name) for path in store.folder.jobs.iterdir()] == [job["job_id"] for job in list_jobs(store)]
+    assert list(store.folder.spool.iterdir()) == []
+
+
+@pytest.mark.parametrize("failpoint", COMPOSE + SEND + AFTER)
+def test_a_film_for_a_folder_killed_on_its_way_comes_out_once(store: Store, failpoint: str) -> None:
+    job_id = submit_films(store, add_folder_printer(store), films=2)
+    run_and_die(store, "work", failpoint)
+    recover_and_work(store)
+    assert printed(store) == [f"{job_id}-01.pdf", f"{job_id}-02.pdf"]
+    assert [job["job_state"] for job in list_jobs(store)] == ["completed"]
+
+
+@pytest.mark.parametrize("failpoint", SEND + AFTER)
+def test_a_film_for_a_raw_port_killed_on_its_way_prints_once_or_is_held_in_doubt(store: Store, failpoint: str) -> None:
+    device = SocketPrinter()
+    try:
+        _add(store, f"socket://127.0.0.1:{device.port}")
+        run_and_die(store, "work", failpoint)
+        recover_and_work(store)
+    finally:
+        device.stop()
+    job = list_jobs(store)[0]
+    whole = [document for document in device.printed if document.rstrip().endswith(b"%%EOF")]
+    if job["job_state"] == "completed":
+        assert len(whole) == 1
+    else:
+        assert (job["job_state"], job["job_state_reasons"][0]) == ("pending-held", "in-doubt")
+        assert len(whole) <= 1
+    assert job["job_state"] == "completed" or failpoint != "send.settled"
+
+
+@pytest.mark.parametrize("failpoint", SEND + AFTER)
+def test_a_film_for_an_ipp_printer_killed_on_its_way_comes_out_once_or_is_held(store: Store, failpoint: str) -> None:
+    device = IppPrinter(loaded=[(20320, 25400)])
+    try:
+        _add(store, f"ipp://127.0.0.1:{device.port}/ipp/print")
+        run_and_die(store, "work", failpoint)
+        recover_and_work(store)
+        for _ in range(100):
+            if list_jobs(store)[0]["job_state"] in ("completed", "pending-held"):
+                break
+            with store.database.write("print") as connection:  # its back-off is over
+                print_jobs.change(connection, 1, not_before=None)
+            recover_and_work(store)
+    finally:
+        device.stop()
+    job = list_jobs(store)[0]
+    assert len(device.printed) == (1 if job["job_state"] == "completed" else len(device.printed))
+    assert len(device.printed) <= 1
+    assert job["job_state"] == "completed" or job["job_state_reasons"][0] == "in-doubt"
+
+
+def _add(store: Store, uri: str) -> None:
+    settings = PrinterSettings(resolution=72)
+    add_printer(store, Printer(name="raw", device_uri=uri, ae_titles=(), settings=settings), MODALITY)
+    submit_films(store, get_printer(store, "raw"))
