@@ -37,10 +37,14 @@ def areas(
     catalog: Catalog | None = None,
     formats: AnnotationFormats | None = None,
 ) -> Areas:
-    """The places of a film. Raises RefusedError (0106) when its format can't be laid out on this sheet."""
+    """The places of a film. The session's label takes room only where the sheet prints it.
+
+    Raises RefusedError (0106) when the film's format can't be laid out on this sheet.
+    """
+    label = session_label if sheet.label_session else ""
     held = page(sheet, film_box.FilmOrientation)
     display_format = parse(film_box.ImageDisplayFormat)
-    edges = reserved_mm(film_box, sheet, session_label, formats)
+    edges = reserved_mm(film_box, sheet, label, formats)
     boxes = place(display_format, sheet, film_box.FilmOrientation, catalog, edges)
     strips, line = image_reserved_mm(film_box, formats), trim_line(film_box, sheet)
     return Areas(page=held, boxes=boxes, images=[_image_area(box, held, strips, line) for box in boxes])

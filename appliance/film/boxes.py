@@ -1,8 +1,8 @@
 """What an association builds and what is printed: the film session tree (PS3.3 C.13), as plain values.
 
 The front door fills these in; a print job keeps them as ``film.json`` beside the image box files; the composer reads
-them. Attributes bear their DICOM keywords; None means absent (the printer's default applies). Densities are in 1/100 OD,
-as DICOM sends them. Pixels stay in their file until the composer maps them.
+them. Attributes bear their DICOM keywords; None means absent (the printer's default applies). Densities are in 1/100
+OD, as DICOM sends them. Pixels stay in their file until the composer maps them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class PixelReference:
     file: str  # name of the file inside the job's folder
     offset: int  # of the first byte of Pixel Data
     length: int  # bytes of Pixel Data, pad byte included
-    big_endian: bool = False  # byte order of 16-bit words
+    big_endian: bool = False  # byte order of 16-bit words; 8-bit samples lie in such words too (OW)
 
 
 @dataclass(frozen=True, kw_only=True)

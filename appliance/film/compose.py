@@ -68,11 +68,10 @@ def compose(
     in_color = sheet.color and any(box.image and box.image.SamplesPerPixel == 3 for box in film_box.image_boxes)
     if in_color:
         sheet = replace(sheet, bits=8)
-    label = session.FilmSessionLabel if sheet.label_session else ""
-    places = areas(film_box, sheet, label, catalog, formats)
+    places = areas(film_box, sheet, session.FilmSessionLabel, catalog, formats)
     film = _blank(film_box, sheet, folder, policy, places, in_color)
     _draw_boxes(film)
-    _draw_texts(film, label, formats)
+    _draw_texts(film, session.FilmSessionLabel if sheet.label_session else "", formats)
     return _raster(film, in_color)
 
 

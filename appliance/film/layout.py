@@ -96,13 +96,13 @@ def number_of_boxes(
 ) -> int:
     """How many image boxes a film box of this format has.
 
-    Raises RefusedError (0106) for a CUSTOM layout the catalog does not have.
+    Raises RefusedError (0106) for a CUSTOM layout that the catalog does not have or that does not fit on the film.
     """
     catalog = catalog or shipped_catalog()
     if display_format.kind == "STANDARD":
         return math.prod(display_format.numbers)
     if display_format.kind == "CUSTOM":
-        return len(_custom(display_format, catalog).boxes)
+        return len(place(display_format, sheet, FilmOrientation, catalog))
     if display_format.numbers:
         return sum(display_format.numbers)
     return math.prod(_slide_grid(catalog.slides[display_format.kind], sheet, FilmOrientation, catalog))
@@ -132,10 +132,8 @@ def place(
     if display_format.kind == "COL":
         return _columns(area, numbers, gaps)
     if display_format.kind == "CUSTOM":
-        return [
-            _custom_box(display_format, area, held, gaps, box, catalog)
-            for box in _custom(display_format, catalog).boxes
-        ]
+        layout = _custom(display_format, catalog)
+        return [_custom_box(display_format, layout.unit, box, area, held, gaps) for box in layout.boxes]
     slides = catalog.slides[display_format.kind]
     columns, rows = _slide_grid(slides, sheet, FilmOrientation, catalog)
     size = round(slides.width_mm * held.across), round(slides.height_mm * held.down)
@@ -197,19 +195,17 @@ def _custom(display_format: DisplayFormat, catalog: Catalog) -> CustomLayout:
 
 
 def _custom_box(
-    display_format: DisplayFormat, area: Place, held: Page, gaps: tuple[int, int], box: Box, catalog: Catalog
+    display_format: DisplayFormat, unit: str, box: Box, area: Place, held: Page, gaps: tuple[int, int]
 ) -> Place:
-    if _custom(display_format, catalog).unit == "mm":
-        across = _interval(box.left * held.across, box.width * held.across)
-        down = _interval(box.top * held.down, box.height * held.down)
+    if unit == "mm":
+        left, right = _interval(box.left * held.across, box.width * held.across)
+        top, bottom = _interval(box.top * held.down, box.height * held.down)
     else:
-        across = _inset(_interval(box.left * area.width, box.width * area.width), area.width, gaps[0])
-        down = _inset(_interval(box.top * area.height, box.height * area.height), area.height, gaps[1])
-    if across[1] > area.width or down[1] > area.height:
-        raise RefusedError(
-            INVALID_ATTRIBUTE_VALUE, f"a box of layout {display_format} lies outside the film's {_size(held)} mm"
-        )
-    (left, right), (top, bottom) = across, down
+        left, right = _inset(_interval(box.left * area.width, box.width * area.width), area.width, gaps[0])
+        top, bottom = _inset(_interval(box.top * area.height, box.height * area.height), area.height, gaps[1])
+    if right > area.width or bottom > area.height:
+        room = f"{area.width / held.across:.0f} x {area.height / held.down:.0f} mm"
+        raise RefusedError(INVALID_ATTRIBUTE_VALUE, f"a box of layout {display_format} lies outside the film's {room}")
     return Place(left=area.left + left, top=area.top + top, width=right - left, height=bottom - top)
 
 
@@ -227,7 +223,3 @@ def _inset(interval: tuple[int, int], length: int, gap: int) -> tuple[int, int]:
     near = gap // 2 if start > 0 else 0
     far = gap - gap // 2 if end < length else 0
     return (start, end) if near + far > (end - start) // 2 else (start + near, end - far)
-
-
-def _size(held: Page) -> str:
-    return f"{held.width / held.across:.0f} x {held.height / held.down:.0f}"

@@ -164,7 +164,7 @@ def test_a_custom_box_in_mm_measures_them() -> None:
 
 def test_a_custom_box_larger_than_the_film_is_refused() -> None:
     with pytest.raises(RefusedError, match="outside the film"):
-        place(parse(r"CUSTOM\7"), FILM, None, in_mm((10, 20, 350, 150)))
+        number_of_boxes(parse(r"CUSTOM\7"), FILM, None, in_mm((10, 20, 350, 150)))
 
 
 def test_an_unknown_custom_layout_is_refused_with_those_known() -> None:
