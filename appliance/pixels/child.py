@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from appliance.pixels import picture
+from appliance.pixels import picture, report
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError
 from appliance.pixels.source import Limits, Source
 from appliance.pixels.stored import frame_values
@@ -155,7 +155,11 @@ def serve(connection: socket.socket, limits: Limits) -> None:
 
 def _answer(request: dict[str, Any], handle: int, sources: Sources) -> Answer:
     try:
-        return DEEDS[request.pop("do")](sources.open(handle), **request)
+        do = request.pop("do")
+        source = sources.open(handle)
+        if do not in WITHOUT_PIXELS:
+            source.enter_pixels()
+        return DEEDS[do](source, **request)
     except PixelError as error:
         problem: PixelError = error
     except (MemoryError, cv2.error):
@@ -212,12 +216,28 @@ def _about(source: Source) -> Answer:
     return about, b""
 
 
+def _report(source: Source) -> Answer:
+    return report.structured_report(source.header), b""
+
+
+def _document(source: Source) -> Answer:
+    return report.encapsulated_document(source.header)
+
+
+def _references(source: Source) -> Answer:
+    return {"instances": report.references(source.header)}, b""
+
+
+WITHOUT_PIXELS = ("report", "document", "references")
 DEEDS: dict[str, Callable[..., Answer]] = {
     "about": _about,
     "frame": _frame,
     "encoded": _encoded,
     "raw": _raw,
     "preview": _preview,
+    "report": _report,
+    "document": _document,
+    "references": _references,
 }
 
 ERRORS: dict[str, type[PixelError]] = {

@@ -26,7 +26,7 @@ from appliance.pixels.display import Window
 from appliance.pixels.errors import DamagedPixelsError, PixelError, TooLargeError
 from appliance.pixels.source import Limits
 
-MAX_JSON = 1 << 20
+MAX_JSON = 64 << 20
 START_SECONDS = 30.0
 
 
@@ -214,6 +214,19 @@ class Decoder:
             PlanarConfiguration=0,
             frames=frames(),
         )
+
+    def report(self, path: Path) -> dict[str, Any]:
+        """A structured report as a tree of text: see :func:`appliance.pixels.report.structured_report`."""
+        return self._ask(path, {"do": "report"})[0]
+
+    def references(self, path: Path) -> list[str]:
+        """SOP Instance UIDs of the images a presentation state is for."""
+        return [str(uid) for uid in self._ask(path, {"do": "references"})[0]["instances"]]
+
+    def document(self, path: Path) -> tuple[dict[str, Any], bytes]:
+        """An encapsulated document: see :func:`appliance.pixels.report.encapsulated_document`."""
+        about, data = self._ask(path, {"do": "document"})
+        return about, bytes(data)
 
     def _encoded(
         self, path: Path, number: int, suffix: str, quality: int, window: Window | None, max_edge: int | None

@@ -93,8 +93,11 @@ def preview(source: Source, index: int, max_edge: int, budget: int, near: int) -
     """
     grey = source.samples == 1 and source.header.get("PhotometricInterpretation") != "PALETTE COLOR"
     if grey:
-        return _grey_preview(source, index, max_edge, budget, near)
-    return _color_preview(source, index, max_edge, budget)
+        about, data = _grey_preview(source, index, max_edge, budget, near)
+    else:
+        about, data = _color_preview(source, index, max_edge, budget)
+    about["full_rows"], about["full_columns"] = source.rows, source.columns
+    return about | place(source, index), data
 
 
 def _color_preview(source: Source, index: int, max_edge: int, budget: int) -> tuple[dict[str, Any], bytes]:
@@ -181,3 +184,49 @@ def _tone(tone: Tone) -> dict[str, Any]:
         "curve": [round(v, 1) for v in curve],
         "name": tone.name,
     }
+
+
+def place(source: Source, index: int) -> dict[str, Any]:
+    """What a viewer writes beside frame `index`: position, thickness, time, and which way its edges look."""
+    groups = display.frame_groups(source.header, index)
+
+    def first(keyword: str) -> Any:
+        return next((group.get(keyword) for group in groups if group.get(keyword) not in (None, "")), None)
+
+    return {
+        "location": _short_number(first("SliceLocation")),
+        "position": [_short_number(v) for v in first("ImagePositionPatient") or []],
+        "thickness": _short_number(first("SliceThickness")),
+        "time": str(first("AcquisitionTime") or first("ContentTime") or "")[:6],
+        "edges": edges(first("ImageOrientationPatient"), first("PatientOrientation")),
+        "frame_time": _short_number(first("FrameTime")),
+    }
+
+
+def _short_number(value: Any) -> float | None:
+    try:
+        return round(float(value), 3)
+    except (TypeError, ValueError):
+        return None
+
+
+def edges(orientation: Any, letters: Any = None) -> list[str]:
+    """Left, right, top and bottom edge as patient directions (PS3.3 C.7.6.1.1.1); empty when not known."""
+    try:
+        cosines = [float(v) for v in orientation or []]
+        to_right, to_bottom = (str(v) for v in letters) if letters and len(letters) == 2 else ("", "")
+    except (TypeError, ValueError):
+        return []
+    if len(cosines) == 6:
+        to_right, to_bottom = _direction(cosines[:3]), _direction(cosines[3:])
+    opposite = str.maketrans("LRAPHF", "RLPAFH")
+    if not to_right or not to_bottom:
+        return []
+    return [to_right.translate(opposite), to_right, to_bottom.translate(opposite), to_bottom]
+
+
+def _direction(cosine: list[float]) -> str:
+    """One or two letters for where a vector points; x grows to Left, y to Posterior, z to Head."""
+    names = ("LR", "PA", "HF")
+    order = sorted(range(3), key=lambda k: -abs(cosine[k]))
+    return "".join(names[k][0 if cosine[k] > 0 else 1] for k in order[:2] if abs(cosine[k]) > 0.3)

@@ -37,7 +37,7 @@ class Limits:
 
 
 class Source:
-    """One instance: `header` is the data set up to the pixels."""
+    """One instance: `header` is the data set up to the pixels. What follows is known after :meth:`enter_pixels`."""
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self.limits = limits
@@ -51,11 +51,16 @@ class Source:
             self.transfer_syntax.is_little_endian,
             stop_when=_at_pixels,
         )
-        self._enter_pixels()
-        self._check_claims()
+        self._entered = False
 
-    def _enter_pixels(self) -> None:
-        """Stand at the first byte of the pixel data's value."""
+    def enter_pixels(self) -> None:
+        """Find the pixel data and check its claims; once is enough."""
+        if not self._entered:
+            self._find_pixels()
+            self._check_claims()
+            self._entered = True
+
+    def _find_pixels(self) -> None:
         order = "little" if self.transfer_syntax.is_little_endian else "big"
         head = self.file.read(8)
         group, element = (int.from_bytes(head[at : at + 2], order) for at in (0, 2))  # type: ignore[arg-type]

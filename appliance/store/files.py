@@ -203,6 +203,14 @@ def write_file(path: Path, data: bytes | Iterable[bytes]) -> Path:
         return part.commit()
 
 
+def write_scratch(path: Path, data: bytes) -> Path:
+    """Write a file that is made again after a crash: counted as an operation, not made durable."""
+    operation("write-scratch", path)
+    with open(path, "wb", opener=_private) as file:  # noqa: PTH123
+        file.write(data)
+    return path
+
+
 def sweep_parts(folder: Path) -> int:
     """Remove half-written files left by a crash, below `folder`; how many there were."""
     parts = [path for path in folder.rglob("*" + PART_SUFFIX) if path.is_file()]

@@ -1,0 +1,229 @@
+"""The viewer on the disc: its shipped files (templates/viewer/) and the data it shows, as classic scripts.
+
+A page opened from file:// may load neither modules nor data by fetch, but any classic script. So pixels travel as string
+literals in scripts read in the encoding x-user-defined, where each byte is one character: 2 % more than the bytes, where
+base64 costs 33 %. Grey keeps its values by JPEG-LS (near-lossless as far as the share of the image data asks for), which
+VIEWER.JS decodes itself; color is JPEG.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.pixels import Decoder, PixelError, Preview
+from appliance.resources import shipped
+from appliance.store import files
+
+from .description import Item, Patient, Study, VolumeDescription, clock, day, line, person
+from .words import words
+
+DOCUMENTS = frozenset({"SR", "DOC", "KO"})
+"""Modalities that are read, not looked at."""
+ENCAPSULATED = "1.2.840.10008.5.1.4.1.1.104."
+PRESENTATION = "1.2.840.10008.5.1.4.1.1.11."
+
+SHIPPED = ("VIEWER.HTM", "VIEWER.JS", "JPEGLS.JS", "VIEWER.CSS")
+FIXED = 96 << 10
+"""Bytes the viewer takes whatever is on the disc: its own files and the words."""
+ESCAPES = 0.965
+"""What of a script's bytes is pixel data, the rest being escapes."""
+ABOUT = 420
+"""Bytes of a frame's description."""
+MAX_EDGE = 2560
+THUMBNAIL = 96
+CHUNK = 1_500_000
+MOST_IN_CHUNK = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What is scrolled through: the single images of a series, or one multi-frame."""
+
+    number: int  # on this disc, from 1
+    frames: tuple[tuple[Item, int], ...]  # instance, frame number
+    budget: int  # bytes of one frame
+
+    @property
+    def folder(self) -> str:
+        return f"S{self.number:04d}"
+
+    @property
+    def per_chunk(self) -> int:
+        return max(1, min(MOST_IN_CHUNK, CHUNK // max(1, self.budget)))
+
+
+def size_bound(image_bytes: int, share: float = 1 / 3) -> int:
+    """The most the viewer can take on a disc with so many bytes of images: for the plan."""
+    return FIXED + int(share * image_bytes)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the numbers 1..count, evenly spread, the ends among them."""
+    if count <= most:
+        return list(range(1, count + 1))
+    return [1 + round(k * (count - 1) / (most - 1)) for k in range(most)] if most > 1 else [(count + 1) // 2]
+
+
+def viewer_files(
+    volume: VolumeDescription, decoder: Decoder, workdir: Path, *, language: str = "en", share: float = 1 / 3, overview: bool = True
+) -> list[tuple[str, Path]]:
+    """The viewer's files: names on the disc and where they lie. They take about `share` of the images' bytes."""
+    made = [(f"VIEWER/{name}", shipped("templates") / "viewer" / name) for name in SHIPPED]
+    files.make_folder(workdir / "VIEWER" / "DATA")
+    with ThreadPoolExecutor(2) as pool:
+        patients = []
+        number = 0
+        for patient in volume.patients:
+            presented = _presented(patient, decoder)
+            stacks = {study.keys.StudyInstanceUID: list(_stacks(study, share, number)) for study in patient.studies}
+            number += sum(map(len, stacks.values()))
+            described = {
+                uid: [_write(stack, decoder, workdir, pool, made, presented) for stack in some]
+                for uid, some in stacks.items()
+            }
+            patients.append(_patient(patient, described))
+    index = {
+        "language": language,
+        "words": words(language),
+        "overview": overview,
+        "institution": line(volume.site.institution),
+        "incomplete": line(volume.incomplete),
+        "patients": patients,
+    }
+    path = workdir / "VIEWER" / "DATA" / "INDEX.JS"
+    made.append(("VIEWER/DATA/INDEX.JS", files.write_scratch(path, b"viewerIndex(" + _json(index) + b");\n")))
+    return made
+
+
+def _stacks(study: Study, share: float, before: int) -> Iterator[Stack]:
+    """The study's stacks, numbered on from `before`."""
+    groups: list[list[tuple[Item, int]]] = []
+    for series in study.series:
+        if series.keys.Modality in DOCUMENTS or series.keys.SOPClassUID.startswith((ENCAPSULATED, PRESENTATION)):
+            continue
+        shown = [item for item in series.items if item.keys.Rows]
+        if singles := [(item, 1) for item in shown if item.keys.NumberOfFrames <= 1]:
+            groups.append(singles)
+        groups += [
+            [(item, frame) for frame in range(1, item.keys.NumberOfFrames + 1)]
+            for item in shown
+            if item.keys.NumberOfFrames > 1
+        ]
+    for number, frames in enumerate(groups, before + 1):
+        size = sum(item.path.stat().st_size for item in {id(item): item for item, _ in frames}.values())
+        budget = int((share * size / len(frames) - ABOUT) * ESCAPES)
+        yield Stack(number=number, frames=tuple(frames), budget=max(600, budget))
+
+
+def _presented(patient: Patient, decoder: Decoder) -> set[str]:
+    """SOP Instance UIDs a presentation state on this disc is for."""
+    found: set[str] = set()
+    for study in patient.studies:
+        for series in study.series:
+            for item in series.items:
+                if item.keys.SOPClassUID.startswith(PRESENTATION):
+                    try:
+                        found.update(decoder.references(item.path))
+                    except PixelError:
+                        continue
+    return found
+
+
+def _write(
+    stack: Stack,
+    decoder: Decoder,
+    workdir: Path,
+    pool: ThreadPoolExecutor,
+    made: list[tuple[str, Path]],
+    presented: set[str],
+) -> dict[str, Any]:
+    """Write the stack's chunks; what the index says of it."""
+    middle, frame = stack.frames[len(stack.frames) // 2]
+    thumbnail, near = _first_look(stack, decoder)
+    size = stack.per_chunk
+    parts = [stack.frames[at : at + size] for at in range(0, len(stack.frames), size)]
+    files.make_folder(workdir / "VIEWER" / stack.folder)
+    for number, chunk in enumerate(pool.map(lambda part: _chunk(part, stack, decoder, near, presented), parts), 1):
+        name = f"VIEWER/{stack.folder}/C{number:05d}.JS"
+        data = f"viewerChunk({json.dumps(stack.folder)},{number},".encode() + chunk + b");\n"
+        made.append((name, files.write_scratch(workdir / name, data)))
+    keys = middle.keys
+    return {
+        "folder": stack.folder,
+        "count": len(stack.frames),
+        "per_chunk": size,
+        "modality": line(keys.Modality),
+        "number": line(keys.SeriesNumber),
+        "description": line(keys.SeriesDescription),
+        "clip": line(keys.InstanceNumber) if frame != 1 or len({item.path for item, _ in stack.frames}) == 1 else "",
+        "thumbnail": thumbnail,
+    }
+
+
+def _first_look(stack: Stack, decoder: Decoder) -> tuple[str, int]:
+    """Thumbnail of the middle frame as base64, and the loss it takes to fit: where the others begin."""
+    item, frame = stack.frames[len(stack.frames) // 2]
+    try:
+        picture = decoder.jpeg(item.path, frame, max_edge=THUMBNAIL, quality=70)
+        preview = decoder.preview(item.path, frame, max_edge=MAX_EDGE, budget=stack.budget)
+    except PixelError:
+        return "", 0
+    return base64.b64encode(picture).decode("ascii"), int(preview.about.get("near", 0))
+
+
+def _chunk(
+    part: tuple[tuple[Item, int], ...], stack: Stack, decoder: Decoder, near: int, presented: set[str]
+) -> bytes:
+    """Two arrays: what is known of each frame, and its bytes."""
+    abouts, data = [], []
+    for item, frame in part:
+        keys = item.keys
+        about = {"instance": line(keys.InstanceNumber), "frame": frame if keys.NumberOfFrames > 1 else 0}
+        about["presented"] = keys.SOPInstanceUID in presented
+        try:
+            preview = decoder.preview(item.path, frame, max_edge=MAX_EDGE, budget=stack.budget, near=near)
+        except PixelError as error:
+            preview = Preview(about={"kind": "note", "note": str(error)}, data=b"")
+        abouts.append({**about, **preview.about, "bytes": len(preview.data)})
+        data.append(preview.data)
+    return _json(abouts) + b",[" + b",".join(map(literal, data)) + b"]"
+
+
+def literal(data: bytes) -> bytes:
+    """Bytes as a JavaScript string literal in the encoding x-user-defined."""
+    data = data.replace(b"\\", b"\\\\").replace(b"'", b"\\'").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    # NUL is better not met raw; \0 before a digit would be an octal escape
+    for digit in b"0123456789":
+        data = data.replace(bytes((0, digit)), b"\\x00" + bytes((digit,)))
+    return b"'" + data.replace(b"\0", b"\\0") + b"'"
+
+
+def _json(value: Any) -> bytes:
+    """JSON that is ASCII, so that the script's encoding does not matter."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _patient(patient: Patient, stacks: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    keys = patient.keys
+    return {
+        "name": person(keys.PatientName),
+        "id": line(keys.PatientID),
+        "birth_date": day(keys.PatientBirthDate),
+        "sex": line(keys.PatientSex),
+        "studies": [
+            {
+                "date": day(study.keys.StudyDate),
+                "time": clock(study.keys.StudyTime),
+                "description": line(study.keys.StudyDescription),
+                "accession": line(study.keys.AccessionNumber),
+                "stacks": stacks[study.keys.StudyInstanceUID],
+            }
+            for study in patient.studies
+        ],
+    }
