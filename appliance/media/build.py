@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from appliance.errors import ApplianceError, ConflictError, DamagedError
+from appliance.pixels import Decoder
 from appliance.store import files
 from appliance.store.files import PartFile
 
@@ -17,10 +19,9 @@ from . import check, targets
 from .check import Demands, Finding, Report
 from .dicomdir import DicomDir
 from .disc_file import DiscFile, content_file, instance_file, streamed_file
-from .iso import Progress, write_iso
+from .iso import Progress, checked_names, write_iso
 from .plan import CHECKSUMS, UID_LENGTH, Plan, Volume, descriptor_of, size_of
 from .profiles import EXPLICIT_LE
-from .source import Placed
 from .transcode import decompressed
 
 Content = Iterable[tuple[str, bytes | Path]]
@@ -109,8 +110,9 @@ def _decompressed(volume: Volume, work: Path) -> Volume:
     if not any(placed.decompress for placed in volume.placed):
         return volume
     files.make_folder(work)
-    placed = tuple(decompressed(each, work) if each.decompress else each for each in volume.placed)
-    return replace(volume, placed=placed)
+    with Decoder() as decoder, ThreadPoolExecutor(2) as threads:
+        made = threads.map(lambda each: decompressed(each, work, decoder) if each.decompress else each, volume.placed)
+        return replace(volume, placed=tuple(made))
 
 
 class Assembly:
@@ -200,8 +202,9 @@ def _checked(path: Path, plan: Plan, assembly: Assembly) -> Report:
     demands = Demands(keys=profile.keys, transfer_syntaxes=syntaxes)
     report = check.examine(path, expected=_as_on_disc(assembly, plan), demands=demands)
     if not report.good:
-        worst = report.findings[0]
-        raise DamagedError(f"Volume {assembly.volume.number} failed its check and was not kept: {worst}")
+        raise DamagedError(
+            f"Volume {assembly.volume.number} failed its check and was not kept: {_worst(report, assembly)}"
+        )
     if report.instances != len(assembly.volume.placed):
         raise ApplianceError(
             f"Volume {assembly.volume.number} holds {report.instances} instances of {len(assembly.volume.placed)}"
@@ -209,16 +212,18 @@ def _checked(path: Path, plan: Plan, assembly: Assembly) -> Report:
     return report
 
 
+def _worst(report: Report, assembly: Assembly) -> str:
+    """The first error, with the instance it speaks of."""
+    worst = report.findings[0]
+    for placed in assembly.volume.placed:
+        if "/".join(placed.file_id) == worst.where:
+            return f"instance {placed.source.keys.SOPInstanceUID}: {worst.text}; fetch it again, or leave it out"
+    return str(worst)
+
+
 def _as_on_disc(assembly: Assembly, plan: Plan) -> dict[str, str]:
     """Sums by the names the checker sees: level 1 ones on an image."""
-    from .iso import checked_names
-
     if plan.medium.form != "iso":
         return assembly.sums()
     names = checked_names(assembly.volume.file_set_id, assembly.files)
     return {names[path]: digest for path, digest in assembly.sums().items()}
-
-
-def placed_sizes(placed: Iterable[Placed]) -> int:
-    """Bytes of instances on a disc."""
-    return sum(each.size for each in placed)

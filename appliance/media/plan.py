@@ -46,6 +46,7 @@ class PlanOptions:
     file_set_id: str = "DISC"  # with several volumes a number is put after it
     several_patients: bool = False  # asked for: more than one patient on one disc
     decisions: frozenset[str] = frozenset()  # Conflict.decision of what a person decided, see patients.Conflict
+    leave_out: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, reason: rejected, damaged, not yet looked at
     refuse_without_record: bool = False  # refuse the disc for a class without directory record; else leave it out
     split: bool = True  # several volumes are allowed
     joliet: bool = True  # long names of files that are not DICOM
@@ -189,9 +190,12 @@ class _Planner:
         self.notes[where].append(Note(SOPInstanceUID=uid, reason=reason, proposal=proposal))
 
     def take(self, instances: Iterable[SourceInstance]) -> None:
+        leave_out = dict(self.options.leave_out)
         for source in instances:
             uid = source.keys.SOPInstanceUID
-            if uid in self.placed:
+            if uid in leave_out:
+                self.note("left_out", uid, leave_out[uid])
+            elif uid in self.placed:
                 self._again(source)
             elif self._may_go(source):
                 placed = self._place(source)

@@ -1,11 +1,192 @@
-"""Instances made Explicit VR Little Endian for a disc that allows nothing else: lossless, UIDs unchanged."""
+"""Instances made Explicit VR Little Endian for a disc that allows nothing else: lossless, UIDs unchanged.
+
+Elements are copied as bytes; Pixel Data is decoded frame by frame (in the limited child process of ``appliance.pixels``)
+or copied with its bytes in order. What was written is decoded once more and compared with what the source decodes to.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from .source import Placed
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from appliance.errors import DamagedError
+from appliance.pixels import Decoder, PixelError, RawPixels
+from appliance.store.files import PartFile, failpoint
+from appliance.studies import elements
+from appliance.studies.part10 import head_of_file
+
+from .profiles import EXPLICIT_LE
+from .source import Placed, SourceInstance
+
+_PIXEL_DATA = 0x7FE00010
+_PIXELS = {_PIXEL_DATA: "", 0x7FE00008: "OF", 0x7FE00009: "OD"}
+_OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
+_ICON = 0x00880200
+_ALWAYS_LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+_DEFER = 1 << 21  # bytes; larger values are read when they are copied
+_BLOCK = 1 << 22  # a multiple of every word
 
 
-def decompressed(placed: Placed, work: Path) -> Placed:
-    raise NotImplementedError
+def decompressed(placed: Placed, work: Path, decoder: Decoder) -> Placed:
+    """Write the instance in Explicit VR Little Endian into `work`; it is placed with its exact size.
+
+    Raises DamagedError if it can't be decoded, or what was written does not decode to the same values.
+    """
+    source, keys = placed.source, placed.source.keys
+    failpoint("transcode.data")
+    path = work / f"{'-'.join(placed.file_id)}.dcm"
+    head = head_of_file(keys.SOPClassUID, keys.SOPInstanceUID, EXPLICIT_LE)
+    try:
+        transcoder = _Transcoder(source, decoder)
+        with PartFile(path) as part:
+            part.write(head)
+            sha256, size = _write(part, transcoder.chunks())
+            part.commit()
+        if transcoder.pixels is not None:
+            _compare(decoder.raw(path), transcoder.pixel_sum, keys.SOPInstanceUID)
+    except PixelError as error:
+        raise DamagedError(f"Instance {keys.SOPInstanceUID} can't be decompressed: {error}") from error
+    made = replace(source, path=path, data_set_offset=len(head), data_set_size=size, sha256=sha256)
+    return replace(placed, source=made, size=len(head) + size, decompress=False)
+
+
+def _write(part: PartFile, chunks: Iterable[bytes]) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
+        part.write(chunk)
+    return digest.hexdigest(), size
+
+
+def _compare(again: RawPixels, pixel_sum: str, name: str) -> None:
+    if _sum(again.frames) != pixel_sum:
+        raise DamagedError(f"Instance {name} does not decode to the same values after it was decompressed")
+
+
+def _sum(frames: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(frame)
+    return digest.hexdigest()
+
+
+class _Transcoder:
+    """The data set of one instance, element by element."""
+
+    def __init__(self, source: SourceInstance, decoder: Decoder) -> None:
+        self.source = source
+        self.syntax = UID(source.keys.TransferSyntaxUID)
+        self.pixel_sum = ""  # SHA-256 of all decoded frames, once written
+        defer = None if self.syntax.is_deflated else _DEFER
+        self.dataset = dcmread(source.path, force=True, defer_size=defer)
+        has_pixels = any(tag in self.dataset for tag in _PIXELS)
+        self.pixels = decoder.raw(source.path) if self.syntax.is_encapsulated and has_pixels else None
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes of the data set in Explicit VR Little Endian."""
+        changed = self._changes()
+        tags = {int(tag) for tag in self.dataset.keys()} | changed.keys()  # noqa: SIM118  (iterating reads values)
+        for tag in sorted(tags):
+            if tag & 0xFFFF == 0 or tag in _OFFSET_TABLES:  # group lengths are no longer true
+                continue
+            if tag in changed:
+                yield changed[tag]
+            elif tag in _PIXELS:
+                yield from self._pixel_data(tag)
+            elif tag != _ICON or self.pixels is None or not _has_coded_icon(self.dataset):
+                yield self._copied(tag)
+
+    def _changes(self) -> dict[int, bytes]:
+        """Elements that say how the pixels lie."""
+        pixels = self.pixels
+        if pixels is None:
+            return {}
+        changed = {
+            0x00280004: elements.element(0x00280004, "CS", pixels.PhotometricInterpretation.encode("ascii")),
+            0x00280100: _word(0x00280100, pixels.BitsAllocated),
+            0x00280101: _word(0x00280101, pixels.BitsStored),
+            0x00280102: _word(0x00280102, pixels.HighBit),
+            0x00280103: _word(0x00280103, pixels.PixelRepresentation),
+        }
+        if pixels.SamplesPerPixel > 1:
+            changed[0x00280006] = _word(0x00280006, pixels.PlanarConfiguration)
+        if self.syntax in _ALWAYS_LOSSY:
+            changed[0x00282110] = elements.element(0x00282110, "CS", b"01")
+        return changed
+
+    def _copied(self, tag: int) -> bytes:
+        found: Any = self.dataset.get_item(tag)
+        if getattr(found, "is_raw", False) and found.value is None and found.length:
+            self.dataset[tag]  # read what was deferred
+        signed = elements.value_bytes(self.dataset, 0x00280103, "US")[:1] == b"\1"
+        return elements.copied(self.dataset, tag, signed=signed)
+
+    def _pixel_data(self, tag: int) -> Iterator[bytes]:
+        if self.pixels is not None:
+            yield from self._decoded(tag, self.pixels)
+            return
+        found: Any = self.dataset.get_item(tag)
+        if self.syntax.is_deflated or found.value is not None:
+            value = found.value or b""
+            pieces: Iterable[bytes] = (value[at : at + _BLOCK] for at in range(0, len(value), _BLOCK))
+            length = len(value)
+        else:
+            length = found.length
+            pieces = _read(self.source.path, found.value_tell, length)
+        bits = int.from_bytes(elements.value_bytes(self.dataset, 0x00280100, "US")[:2], "little")
+        vr = _PIXELS[tag] or (found.VR if found.VR in ("OB", "OW") else "OW")
+        yield _long(tag, vr, length + length % 2)
+        width = 1 if self.syntax.is_little_endian or vr == "OB" else {"OF": 4, "OD": 8}.get(vr, max(2, bits // 8))
+        yield from pieces if width == 1 else (elements.swapped(piece, width) for piece in pieces)
+        yield bytes(length % 2)
+
+    def _decoded(self, tag: int, pixels: RawPixels) -> Iterator[bytes]:
+        frame = pixels.Rows * pixels.Columns * pixels.SamplesPerPixel * pixels.BitsAllocated // 8
+        length = frame * pixels.NumberOfFrames
+        digest = hashlib.sha256()
+        yield _long(tag, _PIXELS[tag] or ("OW" if pixels.BitsAllocated > 8 else "OB"), length + length % 2)
+        for number, data in enumerate(pixels.frames, 1):
+            if len(data) != frame:
+                name = self.source.keys.SOPInstanceUID
+                raise DamagedError(f"Instance {name}: frame {number} decodes to {len(data)} bytes, not {frame}")
+            digest.update(data)
+            yield data
+        self.pixel_sum = digest.hexdigest()
+        yield bytes(length % 2)
+
+
+def _word(tag: int, value: int) -> bytes:
+    return elements.element(tag, "US", value.to_bytes(2, "little"))
+
+
+def _long(tag: int, vr: str, length: int) -> bytes:
+    return struct.pack("<HH2sHL", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), 0, length)
+
+
+def _read(path: Path, offset: int, length: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while length:
+            piece = file.read(min(_BLOCK, length))
+            if not piece:
+                raise DamagedError(f"{path.name} ends within its pixel data; fetch the study again")
+            length -= len(piece)
+            yield piece
+
+
+def _has_coded_icon(dataset: Dataset) -> bool:
+    """Whether the icon is compressed as well: it can't stay in an uncompressed instance, and nobody misses it."""
+    for icon in elements.items(dataset, _ICON):
+        found: Any = icon.get_item(_PIXEL_DATA)
+        if found is not None and bytes(found.value or b"")[:4] == b"\xfe\xff\x00\xe0":
+            return True
+    return False

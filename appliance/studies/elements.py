@@ -34,6 +34,7 @@ _WORD_BYTES = {
     "SV": 8,
 }
 _PAD = {"UI": b"\0", "OB": b"\0", "UN": b"\0"}
+_TRIMMED = frozenset({"UI"})  # whose padding is not ours to keep: some pad with blanks
 _ITEM = b"\xfe\xff\x00\xe0"
 _SHORT = struct.Struct("<HH2sH")
 _LONG = struct.Struct("<HH2sHL")
@@ -63,20 +64,28 @@ def sequence(tag: int, bodies: Iterable[bytes]) -> bytes:
 
 def value_bytes(dataset: Dataset, tag: int, vr: str, encodings: list[str] | None = None) -> bytes:
     """The value of a non-sequence element as Explicit VR Little Endian has it, without padding; b"" if absent."""
-    found: Any = dataset.get_item(tag)
-    if found is None:
-        return b""
-    if getattr(found, "is_raw", False):
-        value = found.value or b""
-        if not found.is_little_endian and vr in _WORD_BYTES:
-            value = _swapped(value, _WORD_BYTES[vr])
-    else:
-        value = _written(found, encodings)
+    value = whole_value(dataset, tag, vr, encodings)
     return value if vr in _WORD_BYTES else value.strip(b" \0")
 
 
-def _swapped(value: bytes, width: int) -> bytes:
-    return b"".join(value[start : start + width][::-1] for start in range(0, len(value), width))
+def whole_value(dataset: Dataset, tag: int, vr: str, encodings: list[str] | None = None) -> bytes:
+    """The same with its padding, as it was written."""
+    found: Any = dataset.get_item(tag)
+    if found is None:
+        return b""
+    if not getattr(found, "is_raw", False):
+        return _written(found, encodings)
+    value: bytes = found.value or b""
+    return swapped(value, _WORD_BYTES[vr]) if not found.is_little_endian and vr in _WORD_BYTES else value
+
+
+def swapped(value: bytes, width: int) -> bytes:
+    """Words of `width` bytes in the other byte order; a rest that is no whole word stays."""
+    whole = len(value) // width * width
+    turned = bytearray(value)
+    for place in range(width):
+        turned[place:whole:width] = value[width - 1 - place : whole : width]
+    return bytes(turned)
 
 
 def _written(found: Any, encodings: list[str] | None) -> bytes:
@@ -87,20 +96,26 @@ def _written(found: Any, encodings: list[str] | None) -> bytes:
     return buffer.getvalue()[8:]
 
 
-def copied(dataset: Dataset, tag: int, encodings: list[str] | None = None) -> bytes:
-    """A whole element of any VR, sequences and all in them, in Explicit VR Little Endian; b"" if absent."""
+def copied(dataset: Dataset, tag: int, encodings: list[str] | None = None, signed: bool = False) -> bytes:
+    """A whole element of any VR, sequences and all in them, in Explicit VR Little Endian; b"" if absent.
+
+    `signed` decides what Implicit VR leaves open (US or SS).
+    """
     found: Any = dataset.get_item(tag)
     if found is None:
         return b""
-    vr = known_vr(tag, found.VR)
+    vr = known_vr(tag, found.VR, signed)
     if vr == "SQ":
-        return sequence(tag, (copied_all(each, encodings) for each in items(dataset, tag)))
-    return element(tag, vr, value_bytes(dataset, tag, vr, encodings))
+        return sequence(tag, (copied_all(each, encodings, signed) for each in items(dataset, tag)))
+    value = value_bytes(dataset, tag, vr, encodings) if vr in _TRIMMED else whole_value(dataset, tag, vr, encodings)
+    if len(value) > 0xFFFE and vr not in LONG_VRS:
+        vr = "UN"  # PS3.5 6.2.2: what is too long for its VR
+    return element(tag, vr, value)
 
 
-def copied_all(dataset: Dataset, encodings: list[str] | None = None) -> bytes:
+def copied_all(dataset: Dataset, encodings: list[str] | None = None, signed: bool = False) -> bytes:
     """All elements of a data set that is small (a sequence item)."""
-    return b"".join(copied(dataset, int(tag), encodings) for tag in sorted(dataset.keys()))
+    return b"".join(copied(dataset, int(tag), encodings, signed) for tag in sorted(dataset.keys()))
 
 
 def items(dataset: Dataset, tag: int) -> list[Dataset]:
@@ -111,7 +126,7 @@ def items(dataset: Dataset, tag: int) -> list[Dataset]:
     return list(found) if found and not isinstance(found, (bytes, str)) else []
 
 
-def known_vr(tag: int, vr: str | None) -> str:
+def known_vr(tag: int, vr: str | None, signed: bool = False) -> str:
     """The VR an element is written with: its own, or the dictionary's, or UN."""
     if vr and vr != "UN" and len(vr) == 2:
         return vr
@@ -119,7 +134,9 @@ def known_vr(tag: int, vr: str | None) -> str:
         found = dictionary_VR(tag)
     except KeyError:
         return "UN"
-    return found if len(found) == 2 else "US" if found.startswith("US") else "OW"
+    if len(found) == 2:
+        return found
+    return "OW" if "OW" in found else "SS" if signed else "US"
 
 
 def walk(body: bytes) -> Iterator[tuple[int, str, bytes]]:

@@ -114,13 +114,9 @@ def read_element(data: memoryview, position: int, end: int, encoding: Encoding, 
 
 
 def elements(data: memoryview, position: int, end: int, encoding: Encoding) -> Iterator[Element]:
-    """The elements of a data set; tags have to ascend. Raises TruncatedError or MalformedError."""
-    last = -1
+    """The elements of a data set, as they come. Raises TruncatedError or MalformedError."""
     while position < end:
         element = read_element(data, position, end, encoding)
-        if element.tag <= last:
-            raise MalformedError(f"({element.tag >> 16:04X},{element.tag & 0xFFFF:04X}) is out of order")
-        last = element.tag
         yield element
         position = element.end
 

@@ -68,7 +68,7 @@ class InstanceChecker:
         if allowed is not None and syntax not in allowed:
             self.findings.error("transfer-syntax", where, f"the profile does not allow transfer syntax {syntax}")
         body = inflated(data[head.data_set :]) if syntax == DEFLATED else data[head.data_set :]
-        values, present = self._walk(body, syntax)
+        values, present = self._walk(where, body, syntax)
         for tag, number, inner, name in _IDENTITY:
             said = record.text(tag)
             for place, value in (
@@ -81,13 +81,16 @@ class InstanceChecker:
         self._check_place(where, record, values)
         self._check_profile_keys(where, record, present)
 
-    def _walk(self, body: memoryview, syntax: str) -> tuple[dict[int, str], set[int]]:
+    def _walk(self, where: str, body: memoryview, syntax: str) -> tuple[dict[int, str], set[int]]:
         """Values that identify the instance, and which elements are there and not empty."""
         values: dict[int, str] = {}
         present: set[int] = set()
-        pixels = False
+        pixels, last = False, -1
         for element in elements(body, 0, len(body), encoding_of(syntax)):
             tag = element.tag
+            if tag <= last:
+                self.findings.warning("order", where, f"{rules.name_of(tag)} is out of order (PS3.5 7.1)")
+            last = tag
             if tag in _KEPT:
                 values[tag] = body[element.start : element.end].tobytes().strip(b"\0 ").decode("latin-1")
             if element.length and _filled(body, element):
@@ -95,7 +98,7 @@ class InstanceChecker:
             if tag in _PIXELS:
                 pixels = True
         if not pixels and 0x00280010 in present and 0x00280100 in present:
-            raise TruncatedError  # an image whose pixels are not there
+            self.findings.warning("no-pixels", where, "it describes an image, but has no pixels")
         return values, present
 
     def _check_place(self, where: str, record: Record, values: dict[int, str]) -> None:
