@@ -8,7 +8,7 @@ import logging
 import sys
 import traceback
 
-CONTEXT = ("job", "printer", "peer", "association", "study", "disc", "burner", "process", "number")
+CONTEXT = ("job", "printer", "peer", "association", "study", "disc", "burner", "part", "number")
 """Extra keys that `logger.info(..., extra={...})` may carry."""
 
 

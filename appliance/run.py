@@ -50,17 +50,18 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    log.info("starts", extra={"process": part})
+    log.info("starts", extra={"part": part})
     try:
         RUNNERS[part](store, stop, _beat_to(ready_fd))
     finally:
         store.close()
-    log.info("stopped", extra={"process": part})
+    log.info("stopped", extra={"part": part})
 
 
 def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.dicom.server import DicomServer
 
+    prepare(store)
     server = DicomServer(store)
     server.start()
     try:
@@ -170,14 +171,13 @@ def supervise(data: Path, config: Path | None) -> int:
     """Start every part and keep it running until SIGTERM or SIGINT; the exit code."""
     store = open_store(data, config)
     start_logging(store.settings.log.level, store.settings.log.format)
-    prepare(store)
     settings = store.settings
     store.close()
     return Supervisor(data, config, settings).run()
 
 
 def prepare(store: Store) -> None:
-    """Before anything listens: what a fresh folder needs, and what a crash left."""
+    """Before associations are taken: what a fresh folder needs, and what a crash left."""
     from appliance.printing import first_run, recovery
 
     recovery.sweep(store)
@@ -229,7 +229,7 @@ class Supervisor:
             wait = RESTART_SECONDS[min(child.failures, len(RESTART_SECONDS) - 1)]
             child.failures += 1
             child.start_at = time.monotonic() + wait
-            log.error("ended with %s; started again in %s s", code, wait, extra={"process": child.part})
+            log.error("ended with %s; started again in %s s", code, wait, extra={"part": child.part})
         elif child.process is None and time.monotonic() >= child.start_at:
             child.start()
         elif child.beaten and time.monotonic() - child.start_at > 60:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 from appliance.events import process_actor
@@ -10,6 +11,9 @@ from appliance.jobs import locks
 from appliance.store import files, print_jobs
 from appliance.store import job_states as states
 from appliance.store.store import Store
+
+IN_USE = ("reprint-", "page-")
+"""Spool folders that verbs make, in whichever process; all others are the associations'."""
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +59,27 @@ def _take_over_sending(store: Store, job: print_jobs.Job, worker: str) -> bool:
     return bool(job.send_started)
 
 
-def sweep(store: Store) -> None:
-    """At start, before anything listens: empty the spool, remove half files, set aside folders no row knows.
+def sweep(store: Store, settled_seconds: float = 60.0) -> None:
+    """Before associations are taken: empty the spool, remove half files, set aside folders no row knows.
 
     What lies in the spool was never acknowledged. A folder without a row is one whose N-ACTION was not answered: it is
-    kept aside for a while, and not printed.
+    kept aside for a while, and not printed. What is younger than `settled_seconds` may be a command's or a page's at
+    work in this moment, and is left for the next time.
     """
     for path in store.folder.spool.iterdir():
-        files.remove_tree(path) if path.is_dir() else files.remove(path)
-    files.sweep_parts(store.folder.jobs)
+        if not path.name.startswith(IN_USE) or _age(path) > settled_seconds:
+            files.remove_tree(path) if path.is_dir() else files.remove(path)
     locks.sweep(store.folder.locks, ("films", "discs"))
     numbered = {int(path.name): path for path in store.folder.jobs.iterdir() if path.name.isdigit()}
     with store.database.read() as connection:
         known = print_jobs.known(connection, list(numbered))
     for number in sorted(set(numbered) - known):
-        _set_aside(store, numbered[number])
+        if _age(numbered[number]) > settled_seconds:
+            _set_aside(store, numbered[number])
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
 
 
 def _set_aside(store: Store, path: Path) -> None:

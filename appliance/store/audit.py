@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select
+from sqlalchemy import Connection, Row, delete, or_, select, true
 
 from appliance.store.tables.security import audit
 
@@ -55,3 +55,14 @@ def page(
 def remove_before(connection: Connection, moment: dt.datetime) -> int:
     """Forget entries older than the retention time: only whole runs from the oldest on, so the rest stays a chain."""
     return connection.execute(delete(audit).where(audit.c.at < moment)).rowcount
+
+
+def event_names(connection: Connection) -> list[str]:
+    """Every kind of event there is, by name. Hops from one to the next in the index: the table may be long."""
+    names: list[str] = []
+    while True:
+        after = audit.c.event > names[-1] if names else true()
+        name = connection.scalar(select(audit.c.event).where(after).order_by(audit.c.event).limit(1))
+        if name is None:
+            return names
+        names.append(name)

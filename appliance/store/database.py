@@ -32,9 +32,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        """A transaction that only reads. Raises ResourceError when the database can't be read now."""
+        try:
+            with self.engine.connect() as connection, connection.begin():
+                yield connection
+        except OperationalError as error:
+            raise ResourceError(f"The database can't be read: {error.orig}. See the health page.") from error
 
     @contextmanager
     def write(self, *topics: str) -> Iterator[Connection]:
@@ -56,6 +59,14 @@ class Database:
         query = select(func.coalesce(func.sum(change.c.counter), 0))
         with self.read() as connection:
             return int(connection.scalar(query.where(change.c.topic.in_(topics)) if topics else query) or 0)
+
+    def prepare(self) -> None:
+        """What a new database needs once, before anyone else opens it: on SQLite the write-ahead log."""
+        if self.is_sqlite:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("COMMIT")  # the journal can't be changed inside a transaction
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                connection.exec_driver_sql("BEGIN")
 
     def close(self) -> None:
         self.engine.dispose()
@@ -93,7 +104,6 @@ def _open(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver's own BEGIN is deferred: two writers would lose updates
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 

@@ -22,9 +22,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def migrate(database: Database, folder: DataFolder) -> None:
     """Run the migrations that are missing; one process at a time. A failed one leaves the database as it was."""
-    if _current(database) == head():
-        return
     with _alone(folder):
+        database.prepare()
         current = _current(database)
         if current == head():
             return

@@ -37,7 +37,7 @@ def run_and_die(store: Store, what: str, failpoint: str, *arguments: str) -> str
 
 
 def recover_and_work(store: Store) -> None:
-    recovery.sweep(store)
+    recovery.sweep(store, settled_seconds=0)
     FilmWorker(store).work_off()
 
 
