@@ -127,7 +127,7 @@ def test_page(
 ) -> None:
     """Print a test page, the grey steps for calibration, or the SMPTE pattern."""
     from appliance.commands.waiting import show_job_result
-    from appliance.printing.test_page import submit_test_page
+    from appliance.printing.own_pages import submit_test_page
 
     printer = verbs.get_printer(store, name)
     job_id = submit_test_page(store, printer, actor(), pattern=pattern, FilmSizeID=FilmSizeID, MediumType=MediumType)

@@ -97,6 +97,7 @@ class FilmBox:
     AnnotationDisplayFormatID: str | None = None
     annotation_boxes: tuple[AnnotationBox, ...] = ()
     presentation_lut: PresentationLUT | None = None
+    pattern: str = ""  # instead of images, a page of the printer's own: test-page, steps, smpte
     icc_profile: str | None = None  # name of a file inside the job's folder; colour only
     sent: Mapping[str, Any] = field(default_factory=dict)  # keyword -> value as the modality sent it
 

@@ -20,6 +20,7 @@ from appliance.film.sheet import GreyPolicy, Sheet
 from appliance.jobs.retry import wait_after
 from appliance.printing.desk import printer_from_row, profile_from_row
 from appliance.printing.jobs import read_session
+from appliance.printing.patterns import draw_pattern
 from appliance.printing.printers import FORMATS, Medium, Printer, PrinterSettings, medium_for, sheet_for, wanted_medium
 from appliance.store import files, print_jobs, printers
 from appliance.store import job_states as states
@@ -116,7 +117,11 @@ def _compose_film(
 ) -> ComposedFilm:
     medium, sheet = sheet_of(settings, session, session.film_boxes[number - 1], catalog)
     files.failpoint("compose.start")
-    raster = compose(session, number, sheet, folder, policy=policy, catalog=catalog)
+    film = session.film_boxes[number - 1]
+    if film.pattern:
+        raster = draw_pattern(film.pattern, sheet, session.FilmSessionLabel)
+    else:
+        raster = compose(session, number, sheet, folder, policy=policy, catalog=catalog)
     files.failpoint("compose.raster")
     document = _document(raster, settings, medium, title)
     name = f"film-{number:02}.{SUFFIXES[settings.document_format]}"

@@ -38,7 +38,8 @@ class Submission:
     called_ae_title: str = ""
     profile: str = ""
     warnings: tuple[str, ...] = ()  # given to the modality, in words
-    reprint_of: int | None = None
+    reprint_of: int | None = None  # the job printed once more; such a job is no duplicate
+    intended: bool = False  # a person asked for it: the same film again is no duplicate
     held_because: tuple[str, ...] = ()  # job-state-reasons that hold it from the start
 
 
@@ -110,7 +111,11 @@ def _record(store: Store, submission: Submission, actor: Actor, job_id: int, siz
     print_id = fingerprint(session, store.folder.job(job_id))
     with store.database.write("print") as connection:
         reasons = list(submission.held_because)
-        if submission.reprint_of is None and _is_duplicate(store, connection, submission, print_id):
+        if (
+            not submission.intended
+            and submission.reprint_of is None
+            and _is_duplicate(store, connection, submission, print_id)
+        ):
             reasons.append("duplicate" if submission.printer.settings.duplicates == "print" else "duplicate-held")
         held = bool(submission.held_because) or "duplicate-held" in reasons
         row = {
