@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any
 
 import cv2
@@ -9,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.film import characteristic, gsdf
+from appliance.film.deflate import deflated
 from appliance.film.raster import FilmRaster
 from appliance.film.sheet import Sheet
 
 LONGEST_SIDE = 1600  # pixels
-LEAST_EFFORT = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_GREY, PNG_RGB = 0, 2  # colour types
 
 
 def preview(raster: FilmRaster, sheet: Sheet | None = None, longest_side: int = LONGEST_SIDE) -> bytes:
@@ -22,14 +26,23 @@ def preview(raster: FilmRaster, sheet: Sheet | None = None, longest_side: int = 
     With the sheet it was composed for, greys are its P-values, which a screen shows as the film looks; without,
     driving levels as they are.
     """
-    rows, columns = raster.pixels.shape[:2]
-    share = min(1.0, longest_side / max(rows, columns))
+    small = _shrunk(raster.pixels, longest_side)
+    return _png(np.asarray(cv2.LUT(small, _screen_table(raster, sheet))))
+
+
+def _shrunk(pixels: NDArray[Any], longest_side: int) -> NDArray[Any]:
+    """Averaged by area: first by a whole factor, which is ten times as fast, then to the size wanted."""
+    rows, columns = pixels.shape[:2]
+    share = longest_side / max(rows, columns)
+    if share >= 1:
+        return pixels
+    factor = max(1, min(int(1 / share), rows, columns))
+    coarse = columns // factor, rows // factor
+    if factor > 1:
+        whole = pixels[: coarse[1] * factor, : coarse[0] * factor]
+        pixels = np.asarray(cv2.resize(whole, coarse, interpolation=cv2.INTER_AREA))
     size = max(1, round(columns * share)), max(1, round(rows * share))
-    small = raster.pixels if share == 1.0 else cv2.resize(raster.pixels, size, interpolation=cv2.INTER_AREA)
-    shown = cv2.LUT(np.asarray(small), _screen_table(raster, sheet))
-    if raster.color:
-        shown = cv2.cvtColor(shown, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".png", shown, LEAST_EFFORT)[1].tobytes()
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
 def _screen_table(raster: FilmRaster, sheet: Sheet | None) -> NDArray[Any]:
@@ -40,3 +53,15 @@ def _screen_table(raster: FilmRaster, sheet: Sheet | None) -> NDArray[Any]:
     table = np.rint(levels * 255).astype(np.uint8)
     size = 256 if raster.bits == 8 else 65536
     return np.concatenate([table, np.full(size - table.size, 255, np.uint8)])
+
+
+def _png(pixels: NDArray[Any]) -> bytes:
+    """Pixels of 8 bits as PNG (ISO 15948): our deflater is several times as fast as OpenCV's encoder."""
+    rows, columns = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", columns, rows, 8, PNG_RGB if pixels.ndim == 3 else PNG_GREY, 0, 0, 0)
+    data = b"".join(deflated(pixels, 8))
+    return PNG_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
