@@ -101,13 +101,13 @@ class DicomDevice:
             with conversation(self._route(), self.ae_title, meta_of(session), self.options) as imager:
                 self._check_ready(imager)
                 evidence = FilmPrinting(imager, delivery, session, request.folder, self.options).print_all()
+            failpoint("device.closed")
         except (ImagerRefusedError, SizeRefusedError) as error:
             return self._refused(error, delivery)
         except CanceledError:
             return canceled(delivery, self.name)
         except OSError as error:
             return failure(error, delivery, self.name)
-        failpoint("device.closed")
         return self._done(delivery, imager, evidence)
 
     def _route(self, deadline: float | None = None) -> Route:

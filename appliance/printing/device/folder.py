@@ -46,11 +46,11 @@ class FolderDevice:
             self._open()
             for document in delivery.documents:
                 self._write(document, delivery)
+            failpoint("device.closed")
         except CanceledError:
             return canceled(delivery, str(self.path))
         except OSError as error:
             return self._failure(error, delivery)
-        failpoint("device.closed")
         return self._done(delivery.documents_done)
 
     def _open(self) -> Path:

@@ -48,7 +48,6 @@ from appliance.store.files import failpoint
 DEFAULT_PORT = 631
 MAX_JOBS = 500  # of a list of jobs
 BUSY = 0x0507
-TRIES_AFTER_BREAK = 3
 
 
 class IppDevice:
@@ -74,13 +73,13 @@ class IppDevice:
             known = self._known_jobs(client, printer, request)
             for document in delivery.documents:
                 self._print(client, printer, document, delivery, known.get(document_name(request, document)))
+            failpoint("device.closed")
         except CanceledError:
             return canceled(delivery, self.name)
         except Refusal as end:
             return self._ended(end, delivery.documents_done, untouched=end.outcome is not SendOutcome.UNCERTAIN)
         except PROBLEMS as error:
             return self._failure(error, delivery)
-        failpoint("device.closed")
         return self._done(delivery.documents_done)
 
     def _client(self, idle: Callable[[], None] = lambda: None, deadline: float | None = None) -> IppClient:
@@ -166,8 +165,9 @@ class IppDevice:
         Raises the problem when the printer can't be asked, so that the job counts as in doubt.
         """
         client.idle = lambda: None
-        for attempt in range(TRIES_AFTER_BREAK):
-            time.sleep(attempt * self.options.poll_interval)
+        end = time.monotonic() + self.options.stall_deadline
+        while time.monotonic() < end:
+            time.sleep(self.options.poll_interval)
             try:
                 if _incomplete(now := self._job(client, job)):
                     self._cancel(client, job)
@@ -177,8 +177,10 @@ class IppDevice:
             if now.nothing_came_out:
                 message = f"{describe(problem)}; the printer dropped its part of it. It will be tried again."
                 raise Refusal(outcome=SendOutcome.RETRY, message=message, job_state_reasons=("submission-interrupted",))
-            if not _incomplete(now) and now.state != "unknown" and whole:
-                return now
+            if not _incomplete(now) and now.state != "unknown":
+                if whole:
+                    return now
+                break
         raise problem
 
     def _follow(self, client: IppClient, job: JobState, delivery: Delivery) -> JobState:
@@ -297,7 +299,7 @@ class IppDevice:
         advice = "It will be tried again."
         if delivery.document_begun:
             end.outcome, end.job_state_reasons = SendOutcome.UNCERTAIN, ("submission-interrupted",)
-            advice = "The printer will be asked what became of it." if delivery.documents else ""
+            advice = "Look whether the sheet came out, then print again or call it done."
         elif isinstance(error, ForbiddenAddressError) or (isinstance(error, HttpRefusedError) and error.status < 500):
             end.outcome, advice = SendOutcome.STOP_PRINTER, "Correct the printer's address or its settings."
         end.message = f"{describe(error)}. {advice}"
