@@ -15,12 +15,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
 
 from appliance.dicom.answering import (
+    ATTRIBUTE_LIST_WARNING,
     CLASS_INSTANCE_CONFLICT,
     DUPLICATE_INSTANCE,
     INVALID_INSTANCE,
     INVALID_VALUE,
     MISSING_ATTRIBUTE,
     MISSING_VALUE,
+    NO_SUCH_ATTRIBUTE,
     NO_SUCH_INSTANCE,
     PROCESSING_FAILURE,
     RESOURCE_LIMITATION,
@@ -153,6 +155,7 @@ class FilmSessionTree:
         self._refuse_more_films()
         uid = self._new_uid(uid)
         reading = self._read(FILM_BOX, dataset, CREATE, session.charset)
+        self._note_icc(dataset, color, reading)
         lut = self._referenced_lut(dataset)
         sheet = self._sheet(reading.values)
         keep_densities(reading, reading.values, sheet, strict=self.can.strict)
@@ -185,6 +188,15 @@ class FilmSessionTree:
         if not self.can.session_print and any(not node.printed for node in self.films.values()):
             raise StatusError(FILM_NOT_PRINTED, "the film box before is not printed yet")
 
+    def _note_icc(self, dataset: Dataset, color: bool, reading: Reading) -> None:
+        """Grayscale films have no ICC profile (PS3.3 C.13.3)."""
+        if color or "ICCProfile" not in dataset:
+            return
+        words = "an ICC profile is for colour films"
+        if self.can.strict:
+            raise StatusError(NO_SUCH_ATTRIBUTE, words, ("ICCProfile",))
+        reading.warn(ATTRIBUTE_LIST_WARNING, "ICCProfile", words + ", ignored")
+
     def _sheet(self, values: dict[str, Any]) -> Sheet:
         medium_type = self.session.session.MediumType if self.session else None
         return self.can.sheet(medium_type, values.get("FilmSizeID"), values.get("RequestedResolutionID"))
@@ -214,6 +226,7 @@ class FilmSessionTree:
         keep_densities(reading, merged, self._sheet_of(node), strict=self.can.strict)
         reading.values.update({k: merged[k] for k in ("MinDensity", "MaxDensity")})
         film = replace(_updated(node.film, reading.values), sent={**node.film.sent, **reading.sent})
+        self._note_icc(dataset, node.color, reading)
         lut = self._referenced_lut(dataset)
         if lut or "ReferencedPresentationLUTSequence" in dataset:
             film = replace(film, presentation_lut=lut)
@@ -412,6 +425,8 @@ class FilmSessionTree:
         for node in self.films.values():
             if uid in getattr(node, boxes):
                 return self._addressed(node)
+        if self.class_of(uid):
+            raise StatusError(CLASS_INSTANCE_CONFLICT, "that instance is no such box")
         raise StatusError(NO_SUCH_INSTANCE, "there is no such box on a film of this association")
 
     def _addressed(self, node: FilmNode) -> FilmNode:
