@@ -1,3 +1,6 @@
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -60,3 +63,13 @@ def test_density_falls_with_p_within_the_range(viewing: Viewing) -> None:
 def test_p_values_come_back_from_densities(p: float, least: float, most: float) -> None:
     viewing = Viewing(min_density=least, max_density=most, illumination=2000.0, reflected_ambient_light=10.0)
     assert float(p_value(density(p, viewing), viewing)) == pytest.approx(p, abs=2e-3)
+
+
+def test_dcmtk_turns_densities_into_the_same_p_values(tmp_path: Path) -> None:
+    text = tmp_path / "lut.txt"
+    options = ["+Tp", "--inverse-gsdf", "-e", "4096", "-b", "16", "+Fo", str(text)]
+    subprocess.run(["dcmmklut", *options, str(tmp_path / "lut.dcm")], check=True)
+    lines = [line.split() for line in text.read_text().splitlines() if line[:1].isdigit()]
+    theirs = np.array([int(value) for _, value in lines])
+    ours = p_value(np.linspace(0.20, 3.00, 4096), FILM) * 65535
+    assert theirs.size == 4096 and np.abs(ours - theirs).max() < 8
