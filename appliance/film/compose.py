@@ -113,14 +113,9 @@ def _draw_image(film: _Film, box: ImageBox, area: Place) -> None:
         raise RefusedError(TOO_LARGE, f"image {box.ImageBoxPosition}: {verdict.reason}")
     if verdict.status != PRINTED:
         film.warn(verdict.reason, box.ImageBoxPosition)
-    target = _centred(area, verdict.width, verdict.height)
+    target = area.centred(verdict.width, verdict.height)
     _draw_trim(film, target)
     _draw_pixels(film, box, verdict, film.canvas[target.rows, target.columns])
-
-
-def _centred(area: Place, width: int, height: int) -> Place:
-    left, top = area.left + (area.width - width) // 2, area.top + (area.height - height) // 2
-    return Place(left=left, top=top, width=width, height=height)
 
 
 def _draw_trim(film: _Film, target: Place) -> None:

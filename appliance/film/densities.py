@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.film import gsdf
 from appliance.film.boxes import FilmBox, ImageBox
@@ -60,22 +60,10 @@ def viewing(image_box: ImageBox | None, film_box: FilmBox, sheet: Sheet) -> tupl
     Light that would leave fewer than LEAST_JND steps (0, or swapped values) is not used.
     """
     chosen = density_range(image_box, film_box, sheet)
-    ambient = (
-        sheet.reflected_ambient_light if film_box.ReflectedAmbientLight is None else film_box.ReflectedAmbientLight
-    )
-    asked = gsdf.Viewing(
-        min_density=chosen.min_density,
-        max_density=chosen.max_density,
-        illumination=float(film_box.Illumination or sheet.illumination),
-        reflected_ambient_light=0.0 if sheet.reflective else float(ambient),
-    )
-    own = own_viewing(sheet)
-    usual = gsdf.Viewing(
-        min_density=chosen.min_density,
-        max_density=chosen.max_density,
-        illumination=own.illumination,
-        reflected_ambient_light=own.reflected_ambient_light,
-    )
+    usual = replace(own_viewing(sheet), min_density=chosen.min_density, max_density=chosen.max_density)
+    asked = replace(usual, illumination=float(film_box.Illumination or usual.illumination))
+    if film_box.ReflectedAmbientLight is not None and not sheet.reflective:
+        asked = replace(asked, reflected_ambient_light=float(film_box.ReflectedAmbientLight))
     if asked == usual or _steps(asked) >= min(LEAST_JND, _steps(usual)):
         return asked, chosen.notes
     note = (

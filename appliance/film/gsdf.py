@@ -56,6 +56,7 @@ def jnd_index(cd_m2: ArrayLike) -> Floats:
     return np.clip(np.polynomial.polynomial.polyval(y, INDEX), 1.0, MOST_JND)
 
 
+@lru_cache(maxsize=64)
 def jnd_range(viewing: Viewing) -> tuple[float, float]:
     """JND indices of the darkest and the brightest this viewing can show."""
     densities = np.array([viewing.max_density, viewing.min_density])

@@ -32,6 +32,12 @@ class Place:
     def columns(self) -> slice:
         return slice(self.left, self.left + self.width)
 
+    def centred(self, width: int, height: int) -> Place:
+        """A rectangle of this size in the middle, no larger than this one."""
+        width, height = min(width, self.width), min(height, self.height)
+        left, top = self.left + (self.width - width) // 2, self.top + (self.height - height) // 2
+        return Place(left=left, top=top, width=width, height=height)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
@@ -137,7 +143,7 @@ def place(
     slides = catalog.slides[display_format.kind]
     columns, rows = _slide_grid(slides, sheet, FilmOrientation, catalog)
     size = round(slides.width_mm * held.across), round(slides.height_mm * held.down)
-    return [_centred(cell, *size) for cell in _rows(area, [columns] * rows, gaps)]
+    return [cell.centred(*size) for cell in _rows(area, [columns] * rows, gaps)]
 
 
 def _area(held: Page, reserved: Margins) -> Place:
@@ -170,12 +176,6 @@ def _columns(area: Place, boxes_in_column: Sequence[int], gaps: tuple[int, int])
         for boxes, (left, width) in zip(boxes_in_column, spans(area.width, len(boxes_in_column), gaps[0]), strict=True)
         for top, height in spans(area.height, boxes, gaps[1])
     ]
-
-
-def _centred(cell: Place, width: int, height: int) -> Place:
-    width, height = min(width, cell.width), min(height, cell.height)
-    left, top = cell.left + (cell.width - width) // 2, cell.top + (cell.height - height) // 2
-    return Place(left=left, top=top, width=width, height=height)
 
 
 def _slide_grid(slides: Slides, sheet: Sheet, FilmOrientation: str | None, catalog: Catalog) -> tuple[int, int]:
