@@ -113,14 +113,19 @@ def _negotiated(association: BoundedAssociation, request: Any, sop_class: str, c
     """Whether a SOP class may be used. DIMSE-N may come on a neighbouring context: some printers' clients do so."""
     if isinstance(request, C_STORE | C_ECHO):
         common = association.acceptor.accepted_common_extended
-        return context.abstract_syntax in (sop_class, *(str(uid) for uid in common.get(request.AffectedSOPClassUID, ())[:1]))
+        return context.abstract_syntax in (
+            sop_class,
+            *(str(uid) for uid in common.get(request.AffectedSOPClassUID, ())[:1]),
+        )
     syntaxes = {str(accepted.abstract_syntax) for accepted in association.accepted_contexts}
     return sop_class in syntaxes or any(sop_class in META_CLASSES.get(syntax, ()) for syntax in syntaxes)
 
 
 def _bound(association: BoundedAssociation, service: Service) -> bool:
     handler, _ = association.get_handlers(service.event)
-    return handler is not None and handler is not evt.get_default_handler(service.event) or service.event is evt.EVT_C_ECHO
+    return (
+        handler is not None and handler is not evt.get_default_handler(service.event) or service.event is evt.EVT_C_ECHO
+    )
 
 
 def _ask(association: BoundedAssociation, service: Service, request: Any, context: PresentationContext) -> None:

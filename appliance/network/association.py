@@ -63,6 +63,7 @@ class BoundedAssociation(Association):
         self.admit = admit
         self.ended = ended
         self.message_ids = iter(range(1, 1))
+        self.connect_error: OSError | None = None  # as requestor: why there is no connection
         super().__init__(ae, mode)
         self.dul = UpperLayer(self)
         self.dimse = MessageProvider(self)

@@ -69,10 +69,32 @@ class BoundedSocket(AssociationSocket):
             sock.setblocking(False)
 
     def connect(self, primitive: Any) -> None:
-        """As pynetdicom's, with Nagle's delay off and no deadline left to chance."""
-        super().connect(primitive)
-        if self._is_connected:
-            self._prepare()
+        """Connect (and shake hands, with TLS) within the connection timeout; the reason of a failure is kept."""
+        try:
+            self._connect(primitive)
+            primitive.result = "Evt2"
+        except OSError as error:
+            self._assoc.connect_error = error
+            self._shutdown_socket()
+            self.socket = None
+            primitive.result = "Evt17"
+        finally:
+            self.provider_queue.put(primitive)
+            self._ready.set()
+
+    def _connect(self, primitive: Any) -> None:
+        sock = self.socket
+        if sock is None:
+            raise ValueError("the socket has been closed")
+        sock.settimeout(self._assoc.connection_timeout)
+        sock.connect(primitive.address_info.as_tuple)
+        if self.tls_args:
+            context, hostname = self.tls_args
+            sock = self.socket = context.wrap_socket(sock, server_side=False, server_hostname=hostname)
+        self._assoc.requestor.address_info = AddressInformation.from_tuple(sock.getsockname())
+        self._is_connected = True
+        self._prepare()
+        evt.trigger(self._assoc, evt.EVT_CONN_OPEN, {"address": primitive.address_info.as_tuple})
 
     # Reading
 

@@ -20,9 +20,7 @@ def fragment_length(maximum_pdu: int | None) -> int:
     return max(1, maximum_pdu - _OVERHEAD)
 
 
-def message_fragments(
-    command: bytes, body: Iterable[Buffer], maximum_pdu: int | None
-) -> Iterator[tuple[int, Buffer]]:
+def message_fragments(command: bytes, body: Iterable[Buffer], maximum_pdu: int | None) -> Iterator[tuple[int, Buffer]]:
     """(message control header, fragment) of a whole message; an empty body is no data set."""
     length = fragment_length(maximum_pdu)
     yield from _flagged(_pieces([command], length), _COMMAND)

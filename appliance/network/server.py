@@ -82,7 +82,9 @@ class ServerGroup:
 
     def _listen(self, listen: Listen, handlers: Sequence[Any]) -> None:
         server = _Server(self, listen, handlers)
-        thread = threading.Thread(target=server.serve_forever, args=(0.5,), name=f"dicom-port-{listen.port}", daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, args=(0.5,), name=f"dicom-port-{listen.port}", daemon=True
+        )
         self._servers.append(server)
         self._threads.append(thread)
 

@@ -7,18 +7,17 @@ nothing large is read, and nothing waits to fail later when a value is looked at
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from pydicom import config
-from pydicom.charset import convert_encodings
+from pydicom.charset import convert_encodings, default_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
+from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.sequence import Sequence
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -30,12 +29,13 @@ from appliance.network.uids import is_valid_uid
 
 __all__ = ["Bulk", "Skim", "SkimLimits", "Unreadable", "is_valid_uid", "skim"]
 
-Path_ = tuple[int, ...]
+Place = tuple[int, ...]
 
 _MALFORMED = 0x0110
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXEL_DATA = 0x7FE00010
+_ALWAYS_BULK = frozenset({_PIXEL_DATA, 0x7FE00008, 0x7FE00009})
 _CHARACTER_SET = 0x00080005
 _LONG_FORM = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SHORT_FORM = frozenset(
@@ -51,7 +51,7 @@ class SkimLimits:
     """How far a data set may go."""
 
     depth: int = 32  # sequences within sequences
-    elements: int = 250_000  # elements and items in all
+    elements: int = 100_000  # elements and items in all; about 20 us each
     value: int = 64 * 1024  # bytes of a value that is read; longer ones are bulk
     kept: int = 64 * 1024 * 1024  # bytes of all values read
     fragments: int = 100_000  # of encapsulated Pixel Data
@@ -62,9 +62,9 @@ DEFAULT_LIMITS = SkimLimits()
 
 @dataclass(frozen=True, kw_only=True)
 class Bulk:
-    """A value that was not read."""
+    """A value that was not read: one longer than the limit, and Pixel Data of any length."""
 
-    path: Path_  # tags, with item numbers from 0 between them: (0x20200110, 0, 0x7FE00010)
+    path: Place  # tags, with item numbers from 0 between them: (0x20200110, 0, 0x7FE00010)
     offset: int  # of the value's first byte in the file; encapsulated: of its first item
     length: int  # bytes; encapsulated: up to the sequence delimiter
     VR: str  # "OW" for Pixel Data in implicit VR, "UN" where unknown
@@ -75,7 +75,7 @@ class Bulk:
 class Unreadable:
     """A small value that is not what its VR asks for. It is left out of the Dataset."""
 
-    path: Path_
+    path: Place
     message: str
 
 
@@ -100,60 +100,229 @@ def skim(path: Path, transfer_syntax: str, *, offset: int = 0, limits: SkimLimit
     """
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         raise RefusedError(_MALFORMED, "a deflated data set is not read here")
+    coding = Coding(implicit=transfer_syntax == ImplicitVRLittleEndian, little=transfer_syntax != ExplicitVRBigEndian)
     with path.open("rb") as file:
         end = file.seek(0, 2)
         file.seek(offset)
-        walker = _Walker(
-            file,
-            little=transfer_syntax != ExplicitVRBigEndian,
-            limits=limits,
-        )
-        implicit = transfer_syntax == ImplicitVRLittleEndian
-        dataset = walker.dataset(offset, end, (), implicit, [None])
-        return Skim(dataset=dataset, bulk=tuple(walker.bulk), unreadable=tuple(walker.unreadable))
+        walk = _Walk(file, limits)
+        dataset = walk.dataset(end, (), coding, default_encoding, delimited=False)
+    return Skim(dataset=dataset, bulk=tuple(walk.bulk), unreadable=tuple(walk.unreadable))
+
+
+class Coding:
+    """How elements are encoded."""
+
+    def __init__(self, *, implicit: bool, little: bool) -> None:
+        order = "<" if little else ">"
+        self.implicit = implicit
+        self.little = little
+        self.tag_and_length = struct.Struct(order + "HHL").unpack
+        self.tag = struct.Struct(order + "HH").unpack_from
+        self.short = struct.Struct(order + "H").unpack_from
+        self.long = struct.Struct(order + "L").unpack
+
+
+# A sequence that came as UN with undefined length is in Implicit VR Little Endian (PS3.5 6.2.2, note 2).
+_UNKNOWN_SEQUENCE = Coding(implicit=True, little=True)
 
 
 @dataclass
-class _Walker:
+class _Walk:
     file: BinaryIO
-    little: bool
     limits: SkimLimits
     bulk: list[Bulk] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     seen: int = 0
     kept: int = 0
 
-    def __post_init__(self) -> None:
-        order = "<" if self.little else ">"
-        self._tag_length = struct.Struct(order + "HHL").unpack
-        self._tag = struct.Struct(order + "HH").unpack
-        self._short = struct.Struct(order + "H").unpack
-        self._long = struct.Struct(order + "L").unpack
+    # Bytes and bounds
 
-    # Bytes
-
-    def read(self, length: int, end: int, path: Path_) -> bytes:
+    def read(self, length: int, end: int, place: Place) -> bytes:
         position = self.file.tell()
-        if length > end - position:
-            raise malformed("ends inside an element", path, position)
+        self.check(position, length, end, place)
         data = self.file.read(length)
         if len(data) < length:
-            raise malformed("ends inside an element", path, position)
+            raise malformed("is truncated", place, position)
         return data
 
-    def count(self, path: Path_) -> None:
+    @staticmethod
+    def check(position: int, length: int, end: int, place: Place) -> None:
+        if length > end - position:
+            raise malformed(f"is truncated: {length} bytes announced, {max(0, end - position)} there", place, position)
+
+    def count(self, place: Place) -> None:
         self.seen += 1
         if self.seen > self.limits.elements:
-            raise malformed(f"has more than {self.limits.elements} elements", path, self.file.tell())
+            raise malformed(f"has more than {self.limits.elements} elements", place, self.file.tell())
 
     # Structure
 
-    def dataset(self, start: int, end: int, path: Path_, implicit: bool, charsets: list[Any]) -> Dataset:
-        """The elements up to `end`, or up to the item delimiter of an item of undefined length (`end` < 0)."""
-        raise NotImplementedError
+    def dataset(self, end: int, place: Place, coding: Coding, encoding: str | list[str], *, delimited: bool) -> Dataset:
+        """The elements up to `end`; of an item of undefined length, up to its delimiter before `end`."""
+        dataset = Dataset()
+        seen: set[int] = set()
+        while delimited or self.file.tell() < end:
+            self.count(place)
+            position = self.file.tell()
+            tag, vr, length = self.header(end, place, coding)
+            if tag == _ITEM_END and delimited:
+                break
+            if tag >> 16 == 0xFFFE or tag in seen:
+                raise malformed(f"has ({tag >> 16:04X},{tag & 0xFFFF:04X}) out of place or twice", place, position)
+            seen.add(tag)
+            self.element(dataset, tag, vr, length, end, (*place, tag), coding, encoding)
+            if tag == _CHARACTER_SET:
+                encoding = _encoding(dataset, encoding)
+        dataset.set_original_encoding(coding.implicit, coding.little, encoding)
+        _settle_ambiguous(dataset, coding.little)
+        return dataset
+
+    def header(self, end: int, place: Place, coding: Coding) -> tuple[int, bytes, int]:
+        """Tag, VR (empty for delimiters) and length of the next element or delimiter."""
+        data = self.read(8, end, place)
+        group, number = coding.tag(data)
+        tag = group << 16 | number
+        if coding.implicit or group == 0xFFFE:
+            return tag, b"" if group == 0xFFFE else _dictionary_vr(tag), coding.long(data[4:])[0]
+        vr = data[4:6]
+        if vr in _SHORT_FORM:
+            return tag, vr, coding.short(data, 6)[0]
+        if vr not in _LONG_FORM and not (vr.isalpha() and vr.isupper()):
+            raise malformed(f"has an element with the VR {vr!r}", (*place, tag), self.file.tell() - 8)
+        return tag, vr, coding.long(self.read(4, end, place))[0]
+
+    def element(
+        self,
+        dataset: Dataset,
+        tag: int,
+        vr: bytes,
+        length: int,
+        end: int,
+        place: Place,
+        coding: Coding,
+        encoding: str | list[str],
+    ) -> None:
+        if vr == b"SQ" or (length == _UNDEFINED and vr == b"UN" and tag != _PIXEL_DATA):
+            inner = coding if vr == b"SQ" else _UNKNOWN_SEQUENCE
+            items = self.sequence(length, end, place, inner, encoding)
+            dataset[Tag(tag)] = DataElement(Tag(tag), "SQ", Sequence(items))
+        elif length == _UNDEFINED:
+            self.encapsulated(tag, vr, end, place, coding)
+        elif length > self.limits.value or tag in _ALWAYS_BULK:
+            self.skip(tag, vr, length, end, place)
+        else:
+            self.value(dataset, tag, vr, self.read(length, end, place), place, coding, encoding)
+
+    def skip(self, tag: int, vr: bytes, length: int, end: int, place: Place) -> None:
+        position = self.file.tell()
+        self.check(position, length, end, place)
+        self.file.seek(position + length)
+        self.bulk.append(Bulk(path=place, offset=position, length=length, VR=_bulk_vr(tag, vr)))
+
+    def sequence(self, length: int, end: int, place: Place, coding: Coding, encoding: str | list[str]) -> list[Dataset]:
+        if len(place) // 2 >= self.limits.depth:
+            raise malformed(f"is nested deeper than {self.limits.depth}", place, self.file.tell())
+        delimited = length == _UNDEFINED
+        if not delimited:
+            self.check(self.file.tell(), length, end, place)
+            end = self.file.tell() + length
+        items: list[Dataset] = []
+        while delimited or self.file.tell() < end:
+            self.count(place)
+            group, number, item_length = coding.tag_and_length(self.read(8, end, place))
+            tag = group << 16 | number
+            if tag == _SEQUENCE_END and delimited:
+                break
+            if tag != _ITEM:
+                raise malformed(f"has ({group:04X},{number:04X}) where an item should be", place, self.file.tell() - 8)
+            items.append(self.item(item_length, end, (*place, len(items)), coding, encoding))
+        return items
+
+    def item(self, length: int, end: int, place: Place, coding: Coding, encoding: str | list[str]) -> Dataset:
+        if length == _UNDEFINED:
+            return self.dataset(end, place, coding, encoding, delimited=True)
+        self.check(self.file.tell(), length, end, place)
+        return self.dataset(self.file.tell() + length, place, coding, encoding, delimited=False)
+
+    def encapsulated(self, tag: int, vr: bytes, end: int, place: Place, coding: Coding) -> None:
+        """Pixel Data in fragments (PS3.5 A.4)."""
+        start = self.file.tell()
+        if tag != _PIXEL_DATA:
+            raise malformed("has a value of undefined length that is neither sequence nor Pixel Data", place, start)
+        fragments: list[tuple[int, int]] = []
+        while True:
+            group, number, length = coding.tag_and_length(self.read(8, end, place))
+            position = self.file.tell()
+            if (group << 16 | number) == _SEQUENCE_END:
+                break
+            if (group << 16 | number) != _ITEM or len(fragments) >= self.limits.fragments:
+                raise malformed("has Pixel Data that is not a list of fragments", place, position - 8)
+            self.check(position, length, end, place)
+            self.file.seek(position + length)
+            fragments.append((position, length))
+        self.bulk.append(
+            Bulk(
+                path=place, offset=start, length=position - 8 - start, VR=_bulk_vr(tag, vr), fragments=tuple(fragments)
+            )
+        )
+
+    def value(
+        self,
+        dataset: Dataset,
+        tag: int,
+        vr: bytes,
+        value: bytes,
+        place: Place,
+        coding: Coding,
+        encoding: str | list[str],
+    ) -> None:
+        self.kept += len(value)
+        if self.kept > self.limits.kept:
+            raise malformed(f"has more than {self.limits.kept} bytes of small values", place, self.file.tell())
+        raw = RawDataElement(
+            BaseTag(tag), vr.decode("ascii"), len(value), value, 0, coding.implicit, coding.little, True
+        )
+        try:
+            dataset[BaseTag(tag)] = convert_raw_data_element(raw, encoding=encoding, ds=dataset)
+        except Exception as error:
+            self.unreadable.append(Unreadable(path=place, message=f"VR {raw.VR}: {type(error).__name__}"))
 
 
-def malformed(what: str, path: Path_, position: int) -> RefusedError:
-    """The refusal of a malformed data set."""
-    where = " ".join(f"({step >> 16:04X},{step & 0xFFFF:04X})" if step > 0xFFFF else f"item {step + 1}" for step in path)
-    return RefusedError(_MALFORMED, f"the data set {what}{f' at {where}' if where else ''} (byte {position})")
+def malformed(what: str, place: Place, position: int) -> RefusedError:
+    """The refusal of a malformed data set: `what` it is or has, and where."""
+    steps = (f"({step >> 16:04X},{step & 0xFFFF:04X})" if step > 0xFFFF else f"item {step + 1}" for step in place)
+    where = " ".join(steps)
+    return RefusedError(_MALFORMED, f"the data set {what}{f', at {where}' if where else ''} (byte {position})")
+
+
+def _dictionary_vr(tag: int) -> bytes:
+    """The VR of an element in implicit VR (PS3.6; private ones are not known)."""
+    if tag & 0xFFFF == 0:
+        return b"UL"
+    if tag >> 16 & 1:
+        return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF else b"UN"
+    try:
+        return dictionary_VR(tag).encode("ascii")
+    except KeyError:
+        return b"UN"
+
+
+def _bulk_vr(tag: int, vr: bytes) -> str:
+    text = vr.decode("ascii")
+    return "OW" if tag == _PIXEL_DATA and text not in ("OB", "OW") else text
+
+
+def _encoding(dataset: Dataset, before: str | list[str]) -> str | list[str]:
+    try:
+        return convert_encodings(dataset.SpecificCharacterSet)
+    except (LookupError, AttributeError, TypeError):
+        return before
+
+
+def _settle_ambiguous(dataset: Dataset, little: bool) -> None:
+    """Decide "US or SS" and its like, as signed only where Pixel Representation says so."""
+    for element in [element for element in dataset.values() if " or " in str(element.VR)]:
+        try:
+            correct_ambiguous_vr_element(element, dataset, little)
+        except Exception:
+            del dataset[element.tag]

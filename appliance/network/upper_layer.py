@@ -77,7 +77,9 @@ class UpperLayer(DULServiceProvider):
                 if not self._turn():
                     self._wait()
         except Exception as error:
-            self._assoc.incident("protocol-error", f"{type(error).__name__} in state {self.state_machine.current_state}")
+            self._assoc.incident(
+                "protocol-error", f"{type(error).__name__} in state {self.state_machine.current_state}"
+            )
             log.debug("upper layer of %s failed", self._assoc.peer, exc_info=True)
             self._give_up()
         finally:

@@ -1,0 +1,210 @@
+"""Calling a peer: one bounded association as SCU, and every way it can fail in words."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE
+from pynetdicom.dsutils import decode, encode
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation
+
+from appliance.errors import DeviceError
+from appliance.network.association import BoundedAssociation
+from appliance.network.bounded_socket import BoundedSocket
+from appliance.network.file_head import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from appliance.network.fragments import Buffer
+from appliance.network.limits import DEFAULT_LIMITS, Limits
+from appliance.network.spool import Spool
+
+# PS3.8 Table 9-21, in words a person can act on
+_REJECTIONS = {
+    (1, 1): "it gives no reason",
+    (1, 2): "it does not know the DICOM application context",
+    (1, 3): "it does not know our AE title {calling}: enter it there",
+    (1, 7): "it is not called {called}: check the AE title",
+    (2, 1): "it gives no reason",
+    (2, 2): "it speaks another version of the protocol",
+    (3, 1): "it is congested: try again later",
+    (3, 2): "it has no association free: try again later",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """Whom to call, and as whom."""
+
+    host: str
+    port: int
+    called: str  # AE title of the peer
+    calling: str = "APPLIANCE"  # our AE title
+    tls: ssl.SSLContext | None = None  # see appliance.network.tls.client_context
+
+    def __str__(self) -> str:
+        return f"{self.called} at {self.host} port {self.port}"
+
+
+class NoAssociation(DeviceError):
+    """The peer could not be reached or would not have us. `rejected` when it answered with a rejection."""
+
+    def __init__(self, message: str, *, rejected: bool = False, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+        self.permanent = permanent
+
+
+class NoResponse(DeviceError):
+    """The peer did not answer a request, or ended the association: whether it did what was asked is not known."""
+
+
+def context(abstract_syntax: str, *transfer_syntaxes: str) -> PresentationContext:
+    """A presentation context to propose, with its transfer syntaxes in order of preference."""
+    proposed = PresentationContext()
+    proposed.abstract_syntax = UID(abstract_syntax)
+    for syntax in transfer_syntaxes:
+        proposed.add_transfer_syntax(syntax)
+    return proposed
+
+
+@contextmanager
+def associated(
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    *,
+    handlers: Iterable[Any] = (),
+    extended: Iterable[Any] = (),
+    spool: Spool | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[BoundedAssociation]:
+    """An association with `peer`: released at the end, aborted when the block raises. Raises NoAssociation."""
+    association = _associate(peer, contexts, handlers, extended, spool, limits)
+    try:
+        yield association
+    except BaseException:
+        association.abort()
+        raise
+    if association.is_established:
+        association.release()
+
+
+def _associate(
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    handlers: Iterable[Any],
+    extended: Iterable[Any],
+    spool: Spool | None,
+    limits: Limits,
+) -> BoundedAssociation:
+    ae = AE(peer.calling)
+    ae.connection_timeout = ae.acse_timeout = limits.connect_timeout
+    ae.dimse_timeout, ae.network_timeout = limits.response_timeout, None
+    association = BoundedAssociation(ae, "requestor", limits=limits, spool=spool)
+    try:
+        remote = AddressInformation.from_addr_port(peer.host, peer.port)
+    except OSError as error:
+        raise NoAssociation(f"{peer} can't be reached: the name {peer.host} is not known") from error
+    local = AddressInformation("0.0.0.0" if remote.is_ipv4 else "::", 0)
+    sock = BoundedSocket(association, address=local)
+    if peer.tls is not None:
+        sock.tls_args = (peer.tls, peer.host)
+    association.set_socket(sock)
+    association.acceptor.ae_title, association.acceptor.address_info = peer.called, remote
+    user = association.requestor
+    user.address_info, user.ae_title, user.maximum_length = local, peer.calling, limits.pdu_max
+    user.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    user.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    for item in extended:
+        user.add_negotiation_item(item)
+    for number, proposed in enumerate(contexts):
+        proposed.context_id = 2 * number + 1
+    user.requested_contexts = list(contexts)
+    for handler in handlers:
+        association.bind(*handler)
+    association.request()
+    if not association.is_established:
+        raise _why_not(peer, association)
+    association.start()
+    return association
+
+
+def _why_not(peer: Peer, association: BoundedAssociation) -> NoAssociation:
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        words = _REJECTIONS.get((answer.result_source or 0, answer.diagnostic or 0), "it gives no known reason")
+        words = words.format(called=peer.called, calling=peer.calling)
+        return NoAssociation(f"{peer} rejects the association: {words}", rejected=True, permanent=answer.result == 1)
+    if answer is not None:
+        return NoAssociation(f"{peer} accepts the association but none of the services asked for", permanent=True)
+    reason = association.connect_error
+    if reason is not None:
+        return NoAssociation(f"{peer} can't be reached: {_in_words(reason)}")
+    return NoAssociation(f"{peer} accepts the connection but does not answer as a DICOM application should")
+
+
+def _in_words(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its TLS certificate is not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError):
+        return f"the TLS handshake failed ({error.reason}): is it a TLS port?"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens on that port"
+    if isinstance(error, TimeoutError):
+        return "no answer from the network: check address, cable and firewall"
+    return error.strerror or str(error)
+
+
+def exchange(
+    association: BoundedAssociation,
+    proposed: PresentationContext,
+    request: Any,
+    *,
+    dataset: tuple[str, Dataset] | None = None,
+    body: Iterable[Buffer] | None = None,
+    reply: str | None = None,
+) -> tuple[int, Dataset, Any]:
+    """Send one DIMSE request and wait for its response.
+
+    `dataset` is (keyword of the primitive, data set); `body` an encoded data set in pieces instead; `reply` the keyword
+    of the response's data set. Returns (status, data set, primitive of the response). Raises NoResponse.
+    """
+    syntax = proposed.transfer_syntax[0]
+    if dataset is not None and dataset[1]:
+        encoded = encode(dataset[1], syntax.is_implicit_VR, syntax.is_little_endian)
+        if encoded is None:
+            raise ValueError("the data set of the request can't be encoded")
+        setattr(request, dataset[0], BytesIO(encoded))
+    request.MessageID = association.next_message_id()
+    response = _response(association, request, proposed.context_id or 0, body)
+    stream = getattr(response, reply, None) if reply else None
+    if stream is None or not stream.getvalue():
+        return response.Status, Dataset(), response
+    return response.Status, decode(stream, syntax.is_implicit_VR, syntax.is_little_endian), response
+
+
+def _response(association: BoundedAssociation, request: Any, context_id: int, body: Iterable[Buffer] | None) -> Any:
+    association._reactor_checkpoint.clear()
+    try:
+        if not association.is_established:
+            raise NoResponse("the peer has ended the association")
+        association.dimse.send_msg(request, context_id, body=body)
+        while True:
+            _, response = association.dimse.get_msg(block=True)
+            if response is None:
+                raise NoResponse(_silence(association))
+            if response.MessageIDBeingRespondedTo == request.MessageID and response.is_valid_response:
+                return response
+    finally:
+        association._reactor_checkpoint.set()
+
+
+def _silence(association: BoundedAssociation) -> str:
+    if association.acse.is_aborted() or not association.is_established:
+        return "the peer has ended the association instead of answering"
+    return f"the peer did not answer within {association.dimse_timeout:.0f} s"

@@ -1,0 +1,217 @@
+"""Echo, query and retrieve: the appliance as SCU towards archives and modalities (PS3.4 annexes A, B, C)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import build_role, evt
+from pynetdicom.dimse_primitives import C_ECHO
+
+from appliance.errors import DeviceError, UsageError
+from appliance.network.limits import DEFAULT_LIMITS, Limits
+from appliance.network.requestor import NoAssociation, NoResponse, Peer, associated, context, exchange
+from appliance.network.spool import Spool
+
+VERIFICATION = "1.2.840.10008.1.1"
+# PS3.4 C.6: information model → its FIND, MOVE and GET SOP classes
+MODELS = {
+    "patient": ("1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.1.3"),
+    "study": ("1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"),
+}
+_FIND, _MOVE, _GET = 0, 1, 2
+LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
+_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+_CONTEXTS_AT_ONCE = 127  # 128 presentation contexts an association, one for the retrieve itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class EchoResult:
+    """How a C-ECHO went."""
+
+    ok: bool
+    message: str  # what happened and what to do, for a person
+    seconds: float  # from calling to the response
+
+
+def echo(peer: Peer, *, limits: Limits = DEFAULT_LIMITS) -> EchoResult:
+    """Ask `peer` whether it is there (C-ECHO). Never raises for what it does."""
+    started = time.monotonic()
+    try:
+        with associated(peer, [context(VERIFICATION, ImplicitVRLittleEndian)], limits=limits) as association:
+            request = C_ECHO()
+            request.AffectedSOPClassUID = VERIFICATION
+            status, _, _ = exchange(association, association.accepted_contexts[0], request)
+    except (NoAssociation, NoResponse) as error:
+        return EchoResult(ok=False, message=str(error), seconds=time.monotonic() - started)
+    ok = status == 0
+    message = f"{peer} answers" if ok else f"{peer} answers with status {status:04X}"
+    return EchoResult(ok=ok, message=message, seconds=time.monotonic() - started)
+
+
+def find(
+    peer: Peer, identifier: Dataset, *, model: str = "study", limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Dataset]:
+    """Query `peer` (C-FIND); yields a data set for each match.
+
+    `identifier` has the keys and Query/Retrieve Level (PS3.4 C.4.1.1.3). Stopping the iteration ends the query. Raises
+    NoAssociation, NoResponse, DeviceError with the peer's status.
+    """
+    _check_level(identifier)
+    sop_class = MODELS[model][_FIND]
+    with associated(peer, [context(sop_class, *_SYNTAXES)], limits=limits) as association:
+        for status, match in association.send_c_find(identifier, sop_class):
+            code = _status(status, peer)
+            if code in (0xFF00, 0xFF01):
+                if match is not None:
+                    yield match
+            elif code != 0:
+                raise DeviceError(f"{peer} refuses the query: {_refusal(status)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieved:
+    """Counts of sub-operations as the peer tells them, while it goes and at the end."""
+
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+    remaining: int = 0
+    done: bool = False
+    message: str = ""  # at the end: what went wrong, "" if nothing
+
+    @property
+    def ok(self) -> bool:
+        """Ended, and nothing failed."""
+        return self.done and not self.failed and not self.message
+
+
+Progress = Callable[[Retrieved], None]
+
+
+def move(
+    peer: Peer,
+    identifier: Dataset,
+    destination: str,
+    *,
+    model: str = "study",
+    progress: Progress = lambda counts: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Retrieved:
+    """Have `peer` send what `identifier` names to the AE title `destination` (C-MOVE).
+
+    `cancelled` is asked after each pending response. Raises NoAssociation, NoResponse.
+    """
+    _check_level(identifier)
+    sop_class = MODELS[model][_MOVE]
+    with associated(peer, [context(sop_class, *_SYNTAXES)], limits=limits) as association:
+        message_id = association.next_message_id()
+        responses = association.send_c_move(identifier, destination, sop_class, msg_id=message_id)
+        cancel = lambda: association.send_c_cancel(message_id, None, sop_class)  # noqa: E731
+        return _follow(peer, responses, progress, cancelled, cancel)
+
+
+def get(
+    peer: Peer,
+    identifier: Dataset,
+    storage: dict[str, tuple[str, ...]],
+    store: Callable[[evt.Event], Any],
+    *,
+    spool: Spool | None = None,
+    model: str = "study",
+    progress: Progress = lambda counts: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Retrieved:
+    """Have `peer` send what `identifier` names over this association (C-GET).
+
+    `storage` is SOP class → transfer syntaxes to take, at most 127; `store` handles each C-STORE and returns its status,
+    with :func:`appliance.network.spool.spooled_dataset` when `spool` is given. Raises NoAssociation, NoResponse.
+    """
+    _check_level(identifier)
+    if len(storage) > _CONTEXTS_AT_ONCE:
+        raise UsageError(f"C-GET takes at most {_CONTEXTS_AT_ONCE} storage SOP classes at a time")
+    sop_class = MODELS[model][_GET]
+    contexts = [context(sop_class, *_SYNTAXES), *(context(uid, *syntaxes) for uid, syntaxes in storage.items())]
+    roles = [build_role(uid, scp_role=True) for uid in storage]
+    with associated(
+        peer, contexts, handlers=[(evt.EVT_C_STORE, store)], extended=roles, spool=spool, limits=limits
+    ) as association:
+        message_id = association.next_message_id()
+        responses = association.send_c_get(identifier, sop_class, msg_id=message_id)
+        cancel = lambda: association.send_c_cancel(message_id, None, sop_class)  # noqa: E731
+        return _follow(peer, responses, progress, cancelled, cancel)
+
+
+def _follow(
+    peer: Peer,
+    responses: Iterator[tuple[Dataset, Dataset | None]],
+    progress: Progress,
+    cancelled: Callable[[], bool],
+    cancel: Callable[[], None],
+) -> Retrieved:
+    counts = Retrieved()
+    asked = False
+    for status, _ in responses:
+        code = _status(status, peer)
+        counts = _counts(status, counts, done=code != 0xFF00, message=_outcome(code, status, peer))
+        progress(counts)
+        if not counts.done and not asked and cancelled():
+            asked = True
+            cancel()
+    return counts
+
+
+def _counts(status: Dataset, before: Retrieved, *, done: bool, message: str) -> Retrieved:
+    return Retrieved(
+        completed=int(status.get("NumberOfCompletedSuboperations", before.completed) or 0),
+        failed=int(status.get("NumberOfFailedSuboperations", before.failed) or 0),
+        warning=int(status.get("NumberOfWarningSuboperations", before.warning) or 0),
+        remaining=int(status.get("NumberOfRemainingSuboperations", 0) or 0),
+        done=done,
+        message=message,
+    )
+
+
+def _outcome(code: int, status: Dataset, peer: Peer) -> str:
+    if code in (0x0000, 0xFF00):
+        return ""
+    if code == 0xFE00:
+        return "cancelled"
+    if code == 0xB000:
+        return f"{peer} could not send everything"
+    return f"{peer} refuses: {_refusal(status)}"
+
+
+# PS3.4 C.4.2.1.5, C.4.1.1.4
+_REFUSALS = {
+    0xA700: "it is out of resources",
+    0xA701: "it is out of resources and can't count the matches",
+    0xA702: "it is out of resources and can't send",
+    0xA801: "it does not know the destination: enter our AE title, address and port there",
+    0xA900: "the query does not fit its information model",
+    0x0122: "it does not offer this service",
+    0x0124: "we are not authorised",
+}
+
+
+def _refusal(status: Dataset) -> str:
+    words = _REFUSALS.get(int(status.Status), "")
+    comment = str(status.get("ErrorComment", "") or "")
+    return ", ".join(text for text in (words, comment, f"status {status.Status:04X}") if text)
+
+
+def _status(status: Dataset, peer: Peer) -> int:
+    if "Status" not in status:
+        raise NoResponse(f"{peer} has stopped answering")
+    return int(status.Status)
+
+
+def _check_level(identifier: Dataset) -> None:
+    if identifier.get("QueryRetrieveLevel") not in LEVELS:
+        raise UsageError(f"Query/Retrieve Level must be one of {', '.join(LEVELS)}", field="QueryRetrieveLevel")

@@ -1,0 +1,69 @@
+"""DICOM TLS by BCP 195 (PS3.15 B.12: RFC 8996 and 9325): TLS 1.2 or later, forward secrecy, authenticated ciphers."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from appliance.errors import SettingError
+
+# RFC 9325 section 4.2 for TLS 1.2; the suites of TLS 1.3 are all of this kind.
+CIPHERS = ":".join(
+    (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+    )
+)
+
+
+def server_context(certificate: Path, key: Path, authorities: Path | None = None) -> ssl.SSLContext:
+    """For our TLS port. With `authorities` (PEM) peers must show a certificate they vouch for (mutual TLS).
+
+    Raises SettingError naming the file that can't be used.
+    """
+    context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    _load(context, certificate, key)
+    if authorities is not None:
+        _trust(context, authorities)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(
+    authorities: Path, certificate: Path | None = None, key: Path | None = None, *, check_hostname: bool = True
+) -> ssl.SSLContext:
+    """For calling a peer whose certificate `authorities` (PEM) vouch for; with our own certificate where it asks.
+
+    `check_hostname` off is for peers whose certificates name no host, common among modalities. Raises SettingError.
+    """
+    context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    context.check_hostname = check_hostname
+    _trust(context, authorities)
+    if certificate is not None:
+        _load(context, certificate, key or certificate)
+    return context
+
+
+def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    return context
+
+
+def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ValueError) as error:
+        raise SettingError(f"the certificate {certificate} with the key {key} can't be used: {error}") from error
+
+
+def _trust(context: ssl.SSLContext, authorities: Path) -> None:
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ValueError) as error:
+        raise SettingError(f"the certificate authorities in {authorities} can't be used: {error}") from error
