@@ -71,7 +71,13 @@ def spread(count: int, most: int) -> list[int]:
 
 
 def viewer_files(
-    volume: VolumeDescription, decoder: Decoder, workdir: Path, *, language: str = "en", share: float = 1 / 3, overview: bool = True
+    volume: VolumeDescription,
+    decoder: Decoder,
+    workdir: Path,
+    *,
+    language: str = "en",
+    share: float = 1 / 3,
+    overview: bool = True,
 ) -> list[tuple[str, Path]]:
     """The viewer's files: names on the disc and where they lie. They take about `share` of the images' bytes."""
     made = [(f"VIEWER/{name}", shipped("templates") / "viewer" / name) for name in SHIPPED]
@@ -177,9 +183,7 @@ def _first_look(stack: Stack, decoder: Decoder) -> tuple[str, int]:
     return base64.b64encode(picture).decode("ascii"), int(preview.about.get("near", 0))
 
 
-def _chunk(
-    part: tuple[tuple[Item, int], ...], stack: Stack, decoder: Decoder, near: int, presented: set[str]
-) -> bytes:
+def _chunk(part: tuple[tuple[Item, int], ...], stack: Stack, decoder: Decoder, near: int, presented: set[str]) -> bytes:
     """Two arrays: what is known of each frame, and its bytes."""
     abouts, data = [], []
     for item, frame in part:

@@ -88,7 +88,8 @@ def encode(picture: NDArray[np.uint8], suffix: str, quality: int = 85) -> bytes:
 def preview(source: Source, index: int, max_edge: int, budget: int, near: int) -> tuple[dict[str, Any], bytes]:
     """A frame for the viewer in about `budget` bytes, and what the viewer must know to show it.
 
-    Grey keeps its values (JPEG-LS, each value at most ``near`` off), so that window and level stay free; color is JPEG.
+    Grey keeps its values (JPEG-LS, each value at most ``near`` off), so that window and level stay free. Color is JPEG,
+    and so is grey that came compressed so far that its values don't fit.
     `near` is where to begin: what the frame before needed.
     """
     grey = source.samples == 1 and source.header.get("PhotometricInterpretation") != "PALETTE COLOR"
@@ -121,8 +122,10 @@ def _grey_preview(source: Source, index: int, max_edge: int, budget: int, near: 
     tones = rules.tones or (display.full_range(values, source.header, rules),)
     coded, slope, intercept = _coded(values, rules)
     coded = shrink(coded, max_edge)
-    worst = max(1.0, tones[0].window[1] / (32 * abs(slope)))
-    data, near, coded = _fit(coded, budget, near, worst)
+    data, near = _fit(coded, budget, near, worst=max(1.0, tones[0].window[1] / (32 * abs(slope))))
+    if len(data) > budget:
+        # so few bytes do not hold the values; they hold one view of them
+        return _color_preview(source, index, max_edge, budget)
     about = {
         "kind": "jls",
         "rows": coded.shape[0],
@@ -159,17 +162,14 @@ def _coded(values: NDArray[Any], rules: display.GreyRules) -> tuple[NDArray[Any]
     return (coded.astype(np.uint8) if coded.max() < 256 else coded), slope * step, intercept + slope * float(low)
 
 
-def _fit(coded: NDArray[Any], budget: int, near: int, worst: float) -> tuple[bytes, int, NDArray[Any]]:
-    """The least loss that keeps to the budget; smaller in size once values would be off by more than `worst`."""
-    while True:
-        for step in (s for s in NEAR_STEPS if s >= near):
-            data = bytes(CharLS.encode_array(np.ascontiguousarray(coded), step))
-            if len(data) <= budget or step >= worst:
-                break
-        edge = max(coded.shape)
-        if len(data) <= budget or edge <= SMALLEST_EDGE:
-            return data, step, coded
-        coded = shrink(coded, edge * 7 // 10)
+def _fit(coded: NDArray[Any], budget: int, near: int, worst: float) -> tuple[bytes, int]:
+    """The least loss that keeps to the budget, values being off by `worst` at most; what that loss was."""
+    data = b""
+    for step in (s for s in NEAR_STEPS if s >= near):
+        data = bytes(CharLS.encode_array(np.ascontiguousarray(coded), step))
+        if len(data) <= budget or step >= worst:
+            break
+    return data, step
 
 
 def _tone(tone: Tone) -> dict[str, Any]:
