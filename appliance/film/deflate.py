@@ -55,11 +55,11 @@ def _packed(block: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
 def _packed_12(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Two samples in three bytes; the last half byte of an odd row is 0."""
     rows, columns = samples.shape
-    packed = np.zeros((rows, (columns + 1) // 2, 3), np.uint8)
-    first, second = samples[:, 0::2], samples[:, 1::2]
-    pairs = second.shape[1]
-    packed[:, :, 0] = first >> 4
-    packed[:, :, 1] = (first & 15) << 4
-    packed[:, :pairs, 1] |= (second >> 8).astype(np.uint8)
-    packed[:, :pairs, 2] = second & 255
+    even = np.pad(samples, ((0, 0), (0, columns % 2))) if columns % 2 else samples
+    # Bytes of each pair: low and high of the first, low and high of the second sample.
+    pairs = np.ascontiguousarray(even, "<u2").view(np.uint8).reshape(rows, -1, 4)
+    packed = np.empty((*pairs.shape[:2], 3), np.uint8)
+    np.bitwise_or(pairs[:, :, 1] << 4, pairs[:, :, 0] >> 4, out=packed[:, :, 0])
+    np.bitwise_or(pairs[:, :, 0] << 4, pairs[:, :, 3], out=packed[:, :, 1])
+    packed[:, :, 2] = pairs[:, :, 2]
     return packed.reshape(rows, -1)[:, : (columns * 12 + 7) // 8]

@@ -1,18 +1,16 @@
 """A film raster as a PDF document: one page, one lossless image, printed at its own size (ISO 32000-1).
 
-The page is reportlab's; the image is ours, ready deflated: reportlab's own ``drawImage`` takes seconds for a film and
-makes 8-bit colour of 16-bit grey.
+The few objects are written here: a library's writer copies the image's bytes half a dozen times on their way, which
+costs as much as deflating them.
 """
 
 from __future__ import annotations
 
 import functools
-from io import BytesIO
-from typing import Any
+import hashlib
+from collections.abc import Iterator
 
 from PIL import ImageCms
-from reportlab.pdfbase import pdfdoc
-from reportlab.pdfgen.canvas import Canvas
 
 from appliance.film.deflate import deflated, row_bytes
 from appliance.film.document import check_bits, image_box, page_size
@@ -21,10 +19,11 @@ from appliance.film.raster import FilmRaster
 PRODUCER = "appliance"
 MIME_TYPE = "application/pdf"
 BITS = (8, 16)
-_IMAGE_NAME = "film"
-_PDF_VERSION = (1, 5)  # 16-bit samples came with 1.5
+_HEADER = b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n"  # 16-bit samples came with 1.5; the comment says: binary
 _ADLER32 = 4  # last bytes of a zlib stream
 _ICC_DATE = slice(24, 36)  # dateTimeNumber of an ICC profile header (ICC.1 7.2.8)
+# Numbers of the objects.
+_CATALOG, _PAGES, _PAGE, _CONTENT, _IMAGE, _INFO, _PROFILE = range(1, 8)
 
 
 def pdf_document(raster: FilmRaster, *, title: str) -> bytes:
@@ -34,22 +33,55 @@ def pdf_document(raster: FilmRaster, *, title: str) -> bytes:
     Raises UsageError unless the raster is grey of 8 or 16 bits or RGB of 8.
     """
     check_bits(raster, document="PDF", grey=BITS, instead="its format to PostScript for 12 bits")
-    written = BytesIO()
-    canvas = Canvas(written, pagesize=page_size(raster), pageCompression=0, pdfVersion=_PDF_VERSION, invariant=1)
-    canvas.setTitle(title)
-    canvas.setSubject(_colour_statement(raster))
-    canvas.setCreator(PRODUCER)
-    canvas.setProducer(PRODUCER)
-    canvas.setAuthor(PRODUCER)
-    canvas.setViewerPreference("PrintScaling", "None")
-    canvas.setViewerPreference("Duplex", "Simplex")
-    _place(canvas, raster)
-    canvas.showPage()
-    canvas.save()
-    return written.getvalue()
+    image = list(deflated(raster.pixels, raster.bits))
+    objects = _objects(raster, title, image)
+    pieces, offsets, length = [_HEADER], [], len(_HEADER)
+    for number, parts in enumerate(objects, 1):
+        offsets.append(length)
+        whole = [b"%d 0 obj\n" % number, *parts, b"\nendobj\n"]
+        length += sum(map(len, whole))
+        pieces += whole
+    return b"".join([*pieces, _trailer(offsets, length, _identity(title, raster, image))])
 
 
-def _colour_statement(raster: FilmRaster) -> str:
+def _objects(raster: FilmRaster, title: str, image: list[bytes]) -> Iterator[list[bytes]]:
+    """Each object in the order of its number, in pieces."""
+    width, height = page_size(raster)
+    preferences = "/PrintScaling /None /Duplex /Simplex /PickTrayByPDFSize true"
+    yield [_dictionary(f"/Type /Catalog /Pages {_PAGES} 0 R /ViewerPreferences << {preferences} >>")]
+    yield [_dictionary(f"/Type /Pages /Kids [{_PAGE} 0 R] /Count 1")]
+    yield [
+        _dictionary(
+            f"/Type /Page /Parent {_PAGES} 0 R /MediaBox [0 0 {width:.6f} {height:.6f}] /Contents {_CONTENT} 0 R "
+            f"/Resources << /XObject << /Film {_IMAGE} 0 R >> >>"
+        )
+    ]
+    yield _stream("", [_content(raster)])
+    yield _stream(_image_entries(raster), image)
+    info = {"Title": title, "Subject": _subject(raster), "Creator": PRODUCER, "Producer": PRODUCER}
+    yield [b"<< ", *(f"/{key} ".encode() + _string(text) + b" " for key, text in info.items()), b">>"]
+    if raster.color:
+        yield _stream("/N 3 /Alternate /DeviceRGB", [raster.icc_profile or _srgb_profile()])
+
+
+def _content(raster: FilmRaster) -> bytes:
+    """Paint the image so that each sample is one dot of the printer."""
+    left, bottom, width, height = image_box(raster)
+    return f"q {width:.6f} 0 0 {height:.6f} {left:.6f} {bottom:.6f} cm /Film Do Q".encode()
+
+
+def _image_entries(raster: FilmRaster) -> str:
+    """The image XObject's dictionary (8.9.5); the prediction is undone by bytes whatever the depth (7.4.4.4)."""
+    rows, columns = raster.pixels.shape[:2]
+    space = f"[/ICCBased {_PROFILE} 0 R]" if raster.color else "/DeviceGray"
+    undo = f"<< /Predictor 12 /Colors 1 /BitsPerComponent 8 /Columns {row_bytes(raster.pixels, raster.bits)} >>"
+    return (
+        f"/Type /XObject /Subtype /Image /Width {columns} /Height {rows} /BitsPerComponent {raster.bits} "
+        f"/ColorSpace {space} /Interpolate false /Filter /FlateDecode /DecodeParms {undo}"
+    )
+
+
+def _subject(raster: FilmRaster) -> str:
     if not raster.color:
         return f"Film, {raster.bits}-bit grey: driving levels of the printer"
     if raster.icc_profile is None:
@@ -57,55 +89,35 @@ def _colour_statement(raster: FilmRaster) -> str:
     return "Film, 8-bit RGB: with the ICC profile that was received"
 
 
-def _place(canvas: Canvas, raster: FilmRaster) -> None:
-    """Paint the image so that each sample is one dot of the printer, its top left corner at (left_mm, top_mm)."""
-    left, bottom, width, height = image_box(raster)
-    image = _FilmImage(raster)
-    canvas._doc.signature.update(image.stream[-_ADLER32:])  # the document's ID depends on the pixels too
-    name = canvas._doc.getXObjectName(_IMAGE_NAME)
-    canvas._doc.Reference(image, name)
-    canvas._formsinuse.append(_IMAGE_NAME)
-    canvas.saveState()
-    canvas.transform(width, 0, 0, height, left, bottom)
-    canvas._code.append(f"/{name} Do")
-    canvas.restoreState()
+def _dictionary(entries: str) -> bytes:
+    return f"<< {entries} >>".encode("ascii")
 
 
-class _FilmImage(pdfdoc.PDFObject):  # type: ignore[misc]
-    """The raster as an image XObject (ISO 32000-1 8.9.5)."""
-
-    __RefOnly__ = 1
-
-    def __init__(self, raster: FilmRaster) -> None:
-        self.raster = raster
-        self.stream = b"".join(deflated(raster.pixels, raster.bits))
-
-    def format(self, document: Any) -> bytes:
-        raster = self.raster
-        rows, columns = raster.pixels.shape[:2]
-        stream = pdfdoc.PDFStream(content=self.stream, filters=None)
-        stream.dictionary.dict.update(
-            Type=pdfdoc.PDFName("XObject"),
-            Subtype=pdfdoc.PDFName("Image"),
-            Width=columns,
-            Height=rows,
-            BitsPerComponent=raster.bits,
-            ColorSpace=_color_space(raster, document),
-            Interpolate="false",
-            Filter=pdfdoc.PDFName("FlateDecode"),
-            DecodeParms=pdfdoc.PDFDictionary(
-                {"Predictor": 12, "Colors": 1, "BitsPerComponent": 8, "Columns": row_bytes(raster.pixels, raster.bits)}
-            ),
-        )
-        return stream.format(document)  # type: ignore[no-any-return]
+def _stream(entries: str, data: list[bytes]) -> list[bytes]:
+    length = sum(map(len, data))
+    return [_dictionary(f"{entries} /Length {length}"), b"\nstream\n", *data, b"\nendstream"]
 
 
-def _color_space(raster: FilmRaster, document: Any) -> Any:
-    if not raster.color:
-        return pdfdoc.PDFName("DeviceGray")
-    profile = pdfdoc.PDFStream(content=raster.icc_profile or _srgb_profile(), filters=None)
-    profile.dictionary.dict.update(N=3, Alternate=pdfdoc.PDFName("DeviceRGB"))
-    return pdfdoc.PDFArray([pdfdoc.PDFName("ICCBased"), document.Reference(profile)])
+def _string(text: str) -> bytes:
+    """A text string (7.9.2.2): readable when it is ASCII, else UTF-16."""
+    if text.isascii() and text.isprintable():
+        return b"(" + text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)").encode("ascii") + b")"
+    return b"<" + ("\ufeff" + text).encode("utf-16-be").hex().encode("ascii") + b">"
+
+
+def _identity(title: str, raster: FilmRaster, image: list[bytes]) -> str:
+    """The document's ID (14.4), from what it holds: the stream ends with a checksum of all samples."""
+    said = repr((title, raster.pixels.shape, raster.bits, raster.resolution, raster.width_mm, raster.height_mm))
+    return hashlib.sha256(said.encode() + b"".join(image[-2:])[-_ADLER32:]).hexdigest()[:32]
+
+
+def _trailer(offsets: list[int], start: int, identity: str) -> bytes:
+    """Cross-reference table and trailer (7.5.4, 7.5.5)."""
+    size = len(offsets) + 1
+    table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
+    entries = f"/Size {size} /Root {_CATALOG} 0 R /Info {_INFO} 0 R /ID [<{identity}> <{identity}>]"
+    end = f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< {entries} >>\nstartxref\n{start}\n%%EOF\n"
+    return end.encode("ascii")
 
 
 @functools.cache

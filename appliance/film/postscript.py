@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.errors import UsageError
 from appliance.film.deflate import deflated, row_bytes
@@ -23,6 +24,7 @@ BITS = (8, 12)
 _LINE_BYTES = 64
 _LINE = _LINE_BYTES // 4 * 5  # characters of ASCII85 on a line: well under DSC's 255
 _ASCII85_BLOCK = 4096 * _LINE_BYTES
+_ZERO = ord("!")  # ASCII85's digit 0
 _ASK_A_PERSON = 2  # page device policy (PLRM 6.2.7): ask for what is missing; 3 and 4 would scale to fit
 _IGNORE = 1
 
@@ -145,16 +147,25 @@ def _ascii85(data: bytes) -> Iterator[bytes]:
     whole = len(data) - len(data) % _LINE_BYTES
     for start in range(0, whole, _ASCII85_BLOCK):
         words = np.frombuffer(data[start : min(start + _ASCII85_BLOCK, whole)], ">u4").astype(np.uint32)
-        lines = np.empty((words.size * 4 // _LINE_BYTES, _LINE + 2), np.uint8)
+        words = words.reshape(-1, _LINE_BYTES // 4)
+        lines = np.empty((len(words), _LINE + 2), np.uint8)
         lines[:, 0], lines[:, -1] = ord(" "), ord("\n")
-        digits = lines[:, 1:-1].reshape(-1, _LINE // 5, 5)
-        words = words.reshape(digits.shape[:2])
-        for place in range(4, -1, -1):
-            rest = words // 85
-            digits[:, :, place] = words - rest * 85 + ord("!")
-            words = rest
+        upper = words // 85**3
+        lower = words - upper * 85**3
+        middle = lower // 85**2
+        # Both ends fit into 16 bits, which are far quicker to divide.
+        _two_digits(lines[:, 1:-1:5], lines[:, 2:-1:5], upper.astype(np.uint16))
+        lines[:, 3:-1:5] = middle + _ZERO
+        _two_digits(lines[:, 4:-1:5], lines[:, 5:-1:5], (lower - middle * 85**2).astype(np.uint16))
         yield lines.tobytes()
     yield b" " + base64.a85encode(data[whole:]) + b"\n~>\n"
+
+
+def _two_digits(high: NDArray[np.uint8], low: NDArray[np.uint8], values: NDArray[np.uint16]) -> None:
+    """Values 0 .. 7224 as two digits of base 85, written in place."""
+    quotients = values // 85
+    high[:] = quotients + _ZERO
+    low[:] = values - quotients * 85 + _ZERO
 
 
 def _number(value: float) -> str:

@@ -58,7 +58,7 @@ def image_stream_of(document: bytes, folder: Path) -> bytes:
     """The image's samples as qpdf undoes filter and prediction."""
     source = folder / "film.pdf"
     source.write_bytes(document)
-    number = re.search(r"/FormXob.film: (\d+) ", _run("qpdf", "--show-pages", "--with-images", source))
+    number = re.search(r"/Film: (\d+) ", _run("qpdf", "--show-pages", "--with-images", source))
     assert number is not None
     command = ["qpdf", f"--show-object={number[1]}", "--filtered-stream-data", source]
     return subprocess.run([str(part) for part in command], check=True, capture_output=True).stdout
