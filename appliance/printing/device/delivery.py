@@ -49,12 +49,14 @@ class Delivery:
     def chunks(self, path: Path) -> Iterator[bytes]:
         """The bytes of one document; each piece is counted as sent when the next one is asked for."""
         self.document_left = False
+        left, size = 0, path.stat().st_size
         with path.open("rb") as file:
             while data := file.read(CHUNK):
                 self.leaving(len(data))
                 yield data
+                left += len(data)
+                self.document_left = left >= size
                 self.left(len(data))
-        self.document_left = True
 
     def leaving(self, count: int) -> None:
         """Just before `count` more bytes of a document leave."""

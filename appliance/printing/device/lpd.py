@@ -73,7 +73,6 @@ class LpdDevice:
         return queued(delivery, f"acknowledged by {self.endpoint}")
 
     def _send_document(self, wire: Wire, document: Document, delivery: Delivery) -> None:
-        clean = False
         try:
             size = document.path.stat().st_size
             name = document_name(delivery.request, document)
@@ -89,9 +88,8 @@ class LpdDevice:
             self._acknowledged(wire, b"\0", "the document was refused", self.options.close_deadline)
             delivery.document_done()
             failpoint("device.closed")
-            clean = True
         finally:
-            wire.close(clean=clean)
+            wire.close(clean=delivery.document_left)
 
     def _command(self, wire: Wire, code: int, operand: str, refusal: str) -> None:
         self._acknowledged(wire, bytes([code]) + operand.encode("ascii") + b"\n", refusal)

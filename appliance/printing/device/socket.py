@@ -48,15 +48,13 @@ class SocketDevice:
         return queued(delivery, f"FIN after FIN from {self.endpoint}")
 
     def _send_document(self, wire: Wire, document: Document, delivery: Delivery) -> None:
-        clean = False
         try:
             for chunk in delivery.chunks(document.path):
                 wire.send(chunk)
             wire.finish(self.options.close_deadline)
             failpoint("device.closed")
-            clean = True
         finally:
-            wire.close(clean=clean)
+            wire.close(clean=delivery.document_left)
         delivery.document_done()
 
     def ask(self, request: SendRequest) -> SendResult:
