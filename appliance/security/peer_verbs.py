@@ -14,6 +14,7 @@ from appliance.security.audit import record
 from appliance.security.peers import PERMISSIONS, Peer
 from appliance.store import peers
 from appliance.store.store import Store
+from appliance.words import say
 
 
 def all_peers(store: Store) -> list[Peer]:
@@ -31,11 +32,16 @@ def from_row(row: Row[Any]) -> Peer:
 
 def get_peer(store: Store, name: str) -> Peer:
     """A peer by name. Raises NotFoundError."""
+    return read_peer(store, name)[0]
+
+
+def read_peer(store: Store, name: str) -> tuple[Peer, int]:
+    """A peer by name, and its version for :func:`set_peer`. Raises NotFoundError."""
     with store.database.read() as connection:
         row = peers.get(connection, name)
     if row is None:
-        raise NotFoundError(f"There is no peer {name!r}.")
-    return from_row(row)
+        raise NotFoundError(say("There is no peer %(name)s.", name=name))
+    return from_row(row), row.version
 
 
 def add_peer(store: Store, peer: Peer, actor: Actor) -> None:
@@ -43,7 +49,7 @@ def add_peer(store: Store, peer: Peer, actor: Actor) -> None:
     check_peer(peer)
     with store.database.write("peer") as connection:
         if peers.get(connection, peer.name) is not None:
-            raise ConflictError(f"There is a peer {peer.name!r} already.")
+            raise ConflictError(say("There is a peer %(name)s already.", name=peer.name))
         peers.insert(connection, name=peer.name, ae_title=peer.ae_title, settings=_settings(peer))
         record(connection, "peer-added", actor, object_kind="peer", object_id=peer.name, detail=asdict(peer))
 
@@ -53,9 +59,9 @@ def set_peer(store: Store, peer: Peer, actor: Actor, *, version: int | None = No
     check_peer(peer)
     with store.database.write("peer") as connection:
         if peers.get(connection, peer.name) is None:
-            raise NotFoundError(f"There is no peer {peer.name!r}.")
+            raise NotFoundError(say("There is no peer %(name)s.", name=peer.name))
         if not peers.change(connection, peer.name, version=version, ae_title=peer.ae_title, settings=_settings(peer)):
-            raise ConflictError(f"Peer {peer.name!r} was changed by someone else: read it again.")
+            raise ConflictError(say("Peer %(name)s was changed by someone else: read it again.", name=peer.name))
         record(connection, "peer-changed", actor, object_kind="peer", object_id=peer.name, detail=asdict(peer))
 
 
@@ -63,30 +69,34 @@ def remove_peer(store: Store, name: str, actor: Actor) -> None:
     """Forget a peer. Raises NotFoundError."""
     with store.database.write("peer") as connection:
         if not peers.remove(connection, name):
-            raise NotFoundError(f"There is no peer {name!r}.")
+            raise NotFoundError(say("There is no peer %(name)s.", name=name))
         record(connection, "peer-removed", actor, object_kind="peer", object_id=name)
 
 
 def check_peer(peer: Peer) -> None:
     """Raise UsageError for what no peer can be."""
-    if not peer.name.strip():
-        raise UsageError("A peer needs a name.", field="name")
+    if not 1 <= len(peer.name.strip()) <= 64 or not peer.name.isprintable() or "/" in peer.name:
+        raise UsageError(say("A peer needs a name of 1 to 64 characters, without a slash."), field="name")
     check_ae_title(peer.ae_title)
     if peer.address:
         try:
             ipaddress.ip_network(peer.address, strict=False)
         except ValueError:
-            raise UsageError(f"{peer.address!r} is no IP address or network.", field="address") from None
+            raise UsageError(
+                say("%(address)s is no IP address or network.", address=peer.address), field="address"
+            ) from None
     unknown = set(peer.allows) - set(PERMISSIONS)
     if unknown:
-        raise UsageError(f"A peer can't be allowed {', '.join(sorted(unknown))}.", field="allows")
+        raise UsageError(say("A peer can't be allowed %(what)s.", what=", ".join(sorted(unknown))), field="allows")
 
 
 def check_ae_title(ae_title: str, field: str = "ae_title") -> None:
     """Raise UsageError unless it is 1 to 16 printable ASCII characters without a backslash (PS3.5 AE)."""
     fine = len(ae_title.strip()) >= 1 and len(ae_title) <= 16 and ae_title.isascii() and ae_title.isprintable()
     if not fine or "\\" in ae_title:
-        raise UsageError(f"{ae_title!r} is no AE title: 1 to 16 ASCII characters, no backslash.", field=field)
+        raise UsageError(
+            say("%(title)s is no AE title: 1 to 16 ASCII characters, no backslash.", title=repr(ae_title)), field=field
+        )
 
 
 def _settings(peer: Peer) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""The audit trail as an admin reads it: reading is in it, too."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from appliance.events import Actor
+from appliance.security.audit import first_broken, record
+from appliance.store import audit
+from appliance.store.store import Store
+
+Entry = Row[Any]
+"""A row of audit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which entries."""
+
+    actor: str = ""
+    event: str = ""
+    text: str = ""  # in the actor's or the object's name
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None  # before this
+
+    def given(self) -> dict[str, Any]:
+        """What narrows the choice."""
+        return {key: value for key, value in vars(self).items() if value}
+
+
+def read_entries(
+    store: Store, wanted: Wanted, actor: Actor, *, before: int | None = None, limit: int = 50
+) -> list[Entry]:
+    """The newest entries that fit, those with a number below `before`."""
+    with store.database.write() as connection:
+        rows = audit.page(connection, **vars(wanted), before=before, limit=limit)
+        record(connection, "audit-viewed", actor, object_kind="audit", detail=wanted.given())
+    return rows
+
+
+def export_entries(store: Store, wanted: Wanted, actor: Actor) -> Iterator[Entry]:
+    """Every entry that fits, the newest first, a thousand in memory at a time."""
+    with store.database.write() as connection:
+        record(connection, "audit-exported", actor, object_kind="audit", detail=wanted.given())
+    before: int | None = None
+    while True:
+        with store.database.read() as connection:
+            rows = audit.page(connection, **vars(wanted), before=before, limit=1000)
+        if not rows:
+            return
+        yield from rows
+        before = rows[-1].audit_id
+
+
+def check_chain(store: Store) -> int | None:
+    """The number of the first entry that does not follow from the one before; None: the trail is whole."""
+    with store.database.read() as connection:
+        return first_broken(connection)
+
+
+def event_names(store: Store) -> list[str]:
+    """Every kind of event there is in the trail."""
+    with store.database.read() as connection:
+        return audit.event_names(connection)

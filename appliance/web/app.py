@@ -1,0 +1,31 @@
+"""The page as one WSGI application over a store."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from appliance.resources import shipped
+from appliance.store.store import Store
+from appliance.web import assets, cookies, errors, headers, language, templating, visitor
+from appliance.web.pages import PAGES
+
+
+def create_app(store: Store) -> Flask:
+    """An application serving `store`. Its extensions hold the store and the page files."""
+    app = Flask("appliance.web", template_folder=str(shipped("templates") / "pages"))
+    app.extensions["store"] = store
+    app.extensions["pages"] = PAGES
+    app.secret_key = cookies.signing_key(store)
+    app.session_interface = cookies.PageCookies()
+    app.config.update(
+        TRUSTED_HOSTS=list(store.settings.web.hosts),
+        MAX_CONTENT_LENGTH=store.settings.web.upload_mib << 20,
+        MAX_FORM_MEMORY_SIZE=500_000,
+        MAX_FORM_PARTS=1000,
+    )
+    for part in (headers, visitor, language, errors, assets, templating):
+        part.install(app)
+    for page in PAGES:
+        app.register_blueprint(page.blueprint)
+    visitor.check_views(app)
+    return app

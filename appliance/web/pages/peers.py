@@ -1,0 +1,109 @@
+"""Peers: the DICOM applications the appliance talks with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, url_for
+from flask_babel import lazy_gettext as _
+from wtforms import BooleanField, HiddenField, IntegerField, RadioField, SelectField, StringField
+
+from appliance.security import peer_verbs
+from appliance.security.peers import Peer
+from appliance.web.forms import Form, TickBoxes, at_most, between, choices, optional, required, say_done, strip
+from appliance.web.visitor import actor, needs, store
+from appliance.web.wording import PERMISSIONS
+
+blueprint = Blueprint("peers", __name__, url_prefix="/peers")
+
+CHARSETS = {
+    "": _("as the file says"),
+    "ISO_IR 100": _("Western European (ISO_IR 100)"),
+    "ISO_IR 144": _("Cyrillic (ISO_IR 144)"),
+    "ISO_IR 192": _("Unicode (ISO_IR 192)"),
+    "GB18030": _("Chinese (GB18030)"),
+}
+ANSWERING = {
+    "tolerant": _("tolerant: what can be printed is printed, with a warning"),
+    "strict": _("strict: as the standard says, to the letter"),
+}
+STATUS_OF = {
+    "queue": _("the queue: normal while films are taken"),
+    "device": _("the printer itself: low on film, jammed, off"),
+}
+DONE_WHEN = {
+    "printed": _("printed"),
+    "queued": _("taken for printing"),
+}
+
+
+class PeerForm(Form):
+    name = StringField(_("Name"), [required(), at_most(64)], filters=[strip])
+    ae_title = StringField(_("AE title it calls with"), [required(), at_most(16)], filters=[strip])
+    address = StringField(_("Address it calls from"), [at_most(64)], filters=[strip])
+    allows = TickBoxes(_("It may"), choices=lambda: choices(PERMISSIONS))
+    host = StringField(_("Address to call it at"), [at_most(255)], filters=[strip])
+    port = IntegerField(_("Port"), [optional(), between(0, 65535)])
+    tls = BooleanField(_("Call it by TLS"))
+    certificate = StringField(_("Fingerprint of its certificate (SHA-256)"), [at_most(128)], filters=[strip])
+    answering = RadioField(_("Answers"), choices=lambda: choices(ANSWERING), default="tolerant")
+    mask_warnings = BooleanField(_("Answer success instead of warnings"))
+    separate_classes = BooleanField(_("It may propose the print classes one by one"))
+    assumed_charset = SelectField(_("Characters of its texts"), choices=lambda: choices(CHARSETS))
+    printer_status = RadioField(_("Printer status tells of"), choices=lambda: choices(STATUS_OF), default="queue")
+    events = BooleanField(_("Tell it of changes (N-EVENT-REPORT)"))
+    done_when = RadioField(_("Say done when a film is"), choices=lambda: choices(DONE_WHEN), default="printed")
+    version = HiddenField()
+
+
+@blueprint.get("")
+@needs("peers.see")
+def index() -> Any:
+    return render_template(
+        "peers/index.html",
+        peers=peer_verbs.all_peers(store()),
+        permissions=PERMISSIONS,
+        lets_strangers_in=store().settings.dicom.unknown_peers == "accept",
+    )
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@needs("peers.change")
+def new() -> Any:
+    form = PeerForm(obj=Peer(name="", ae_title=""))
+    if form.does(lambda: peer_verbs.add_peer(store(), _peer(form), actor())):
+        say_done(_("The peer is added."))
+        return redirect(url_for("peers.index"), code=303)
+    return render_template("peers/edit.html", form=form, peer=None)
+
+
+@blueprint.route("/<name>", methods=["GET", "POST"])
+@needs("peers.change")
+def edit(name: str) -> Any:
+    peer, version = peer_verbs.read_peer(store(), name)
+    form = PeerForm(obj=peer, version=str(version))
+    form.name.data = name  # known by it: never changed here
+    if form.does(lambda: _set(form, peer)):
+        say_done(_("The peer is changed; it holds from its next association on."))
+        return redirect(url_for("peers.index"), code=303)
+    return render_template("peers/edit.html", form=form, peer=peer)
+
+
+@blueprint.post("/<name>/remove")
+@needs("peers.change")
+def remove(name: str) -> Any:
+    peer_verbs.remove_peer(store(), name, actor())
+    say_done(_("The peer is removed."))
+    return redirect(url_for("peers.index"), code=303)
+
+
+def _set(form: PeerForm, before: Peer) -> None:
+    version = int(form.version.data) if (form.version.data or "").isdecimal() else 0
+    peer_verbs.set_peer(store(), _peer(form, before), actor(), version=version)
+
+
+def _peer(form: PeerForm, before: Peer | None = None) -> Peer:
+    values = {key: value for key, value in form.data.items() if key not in ("version", "csrf_token")}
+    values["allows"] = tuple(values["allows"] or ())
+    values["port"] = values["port"] or 0
+    return Peer(**values, rule=before.rule if before else {})

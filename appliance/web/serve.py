@@ -1,0 +1,93 @@
+"""The page behind waitress, with limits that keep it alive among slow and idle connections."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import waitress.server
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+
+from appliance.security import first_admin
+from appliance.store.store import Store
+from appliance.web.app import create_app
+from appliance.web.visitor import FORM_BYTES
+
+logger = logging.getLogger(__name__)
+
+CONNECTIONS = 500
+IDLE_SECONDS = 20
+HEADER_BYTES = 32 << 10
+
+UPLOADS = ("/studies/import", "/api/v1/studies")
+"""Where large bodies may go. Elsewhere they are refused before they are written to the disk."""
+
+
+class _Parser(HTTPRequestParser):
+    """Waitress' parser, which takes large bodies only where something is uploaded."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if not self.path.startswith(UPLOADS):
+            self.adj: Any = self.adj.for_forms
+
+
+class _Channel(HTTPChannel):
+    parser_class = _Parser
+
+
+def adjustments(store: Store) -> dict[str, Any]:
+    """What waitress is told."""
+    web = store.settings.web
+    proxy = {
+        "trusted_proxy": web.trusted_proxy,
+        "trusted_proxy_count": 1,
+        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+    }
+    return {
+        "host": web.address,
+        "port": web.port,
+        "threads": web.threads,
+        "connection_limit": CONNECTIONS,
+        "channel_timeout": IDLE_SECONDS,
+        "cleanup_interval": 5,
+        "max_request_header_size": HEADER_BYTES,
+        "max_request_body_size": web.upload_mib << 20,
+        "clear_untrusted_proxy_headers": True,
+        "asyncore_use_poll": True,
+        "ident": None,
+        **(proxy if web.trusted_proxy else {}),
+    }
+
+
+def make_server(store: Store) -> Any:
+    """A bound server; ``run()`` serves until ``close()``. ``effective_port`` is where."""
+    given = adjustments(store)
+    server = waitress.server.create_server(create_app(store), **given)
+    server.adj.for_forms = Adjustments(**{**given, "max_request_body_size": FORM_BYTES + 1})
+    server.channel_class = _Channel
+    return server
+
+
+def serve(store: Store, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
+    """Serve the page until `stop`."""
+    server = make_server(store)
+    first_admin.announce(store, base_url(store, server.effective_port))
+    thread = threading.Thread(target=server.run, name="page", daemon=True)
+    thread.start()
+    logger.info("The page is at http://%s:%s/", server.effective_host, server.effective_port)
+    while not stop.wait(1.0) and thread.is_alive():
+        beat()
+    server.close()
+    server.task_dispatcher.shutdown()
+
+
+def base_url(store: Store, port: int) -> str:
+    """Where a person reaches the page: its first host name; by TLS when a proxy stands before it."""
+    web = store.settings.web
+    host = web.hosts[0] if web.hosts else web.address
+    return f"https://{host}" if web.trusted_proxy else f"http://{host}:{port}"

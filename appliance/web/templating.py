@@ -1,0 +1,73 @@
+"""What every template has at hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, g
+from flask_babel import format_datetime, format_decimal, get_locale
+from markupsafe import Markup, escape
+
+from appliance.security.users import LANGUAGES
+from appliance.web.language import NAMES, html_language, translated
+from appliance.web.navigation import navigation
+from appliance.web.visitor import store
+from appliance.web.wording import OBJECTS, ROLES, state_words
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def install(app: Flask) -> None:
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(
+        moment=moment,
+        size=size,
+        number=number,
+        translated=translated,
+        state_words=state_words,
+        role_words=ROLES,
+        object_words=OBJECTS,
+        marks=marks,
+        LANGUAGES=[(code, NAMES[code]) for code in LANGUAGES],
+    )
+    app.context_processor(_context)
+
+
+def _context() -> dict[str, Any]:
+    return {
+        "visitor": g.get("visitor"),
+        "navigation": navigation(),
+        "html_language": html_language(),
+        "language": str(get_locale() or "en"),
+        "site_name": store().settings.web.site_name,
+    }
+
+
+def moment(value: dt.datetime | None) -> Markup:
+    """A moment in the reader's way, and for machines."""
+    if value is None:
+        return Markup('<span class="quiet">–</span>')
+    text = format_datetime(value, "short" if value.second == 0 and value.microsecond == 0 else "medium")
+    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(timespec="seconds"), text)
+
+
+def size(value: float) -> str:
+    """Bytes in the unit that reads best, powers of ten as drives are sold."""
+    unit = 0
+    while value >= 1000 and unit < len(UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{format_decimal(round(value, 1 if unit and value < 100 else 0))}\N{NO-BREAK SPACE}{UNITS[unit]}"
+
+
+def number(value: float) -> str:
+    """A number with the reader's separators."""
+    return str(escape(format_decimal(value)))
+
+
+def marks(field: Any, described: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Attributes of an input that tell assistive technology of its hint and complaint."""
+    told: dict[str, Any] = {"aria_describedby": described.strip()} if described.strip() else {}
+    wrong: dict[str, Any] = {"aria_invalid": "true"} if field.errors else {}
+    return told | wrong | dict(more or {})

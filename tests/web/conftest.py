@@ -1,0 +1,164 @@
+"""Fixtures of the page: a store of its own, clients logged in by role, a live server and Chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from werkzeug.test import TestResponse
+
+from appliance.config import Settings, WebSettings
+from appliance.events import process_actor
+from appliance.security import users
+from appliance.security.peer_verbs import add_peer
+from appliance.security.peers import Peer
+from appliance.store.store import Store, open_store
+from appliance.web.app import create_app
+from appliance.web.serve import make_server
+
+PASSWORD = "three odd words"
+TESTER = process_actor("tests")
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+def settings(**web: Any) -> Settings:
+    return Settings(web=WebSettings(port=0, **web))
+
+
+@pytest.fixture(scope="session")
+def filled_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a user of each role, each named as the role, made once."""
+    folder = tmp_path_factory.mktemp("filled")
+    store = open_store(folder, settings=settings())
+    for role in ("admin", "clerk", "viewer"):
+        users.add_user(store, role, role, PASSWORD, TESTER)
+    add_peer(store, Peer(name="CT 2", ae_title="CT2", address="192.0.2.7", host="ct2.example", port=104), TESTER)
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def empty_store(tmp_path: Path) -> Iterator[Store]:
+    """A fresh appliance: nobody there yet."""
+    store = open_store(tmp_path / "data", settings=settings())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def store(filled_data: Path, tmp_path: Path) -> Iterator[Store]:
+    """An appliance with an admin, a clerk, a viewer and a peer."""
+    shutil.copytree(filled_data, tmp_path / "data")
+    store = open_store(tmp_path / "data", settings=settings())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def app(store: Store) -> Flask:
+    return create_app(store)
+
+
+class PageClient(FlaskClient):
+    """A browser without script: it posts forms with the token that stands on our pages."""
+
+    def form_token(self, path: str = "/login") -> str:
+        page = self.get(path, follow_redirects=True).text
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert found, f"no form token on {path}"
+        return found[1]
+
+    def submit(self, path: str, *, seen_on: str = "/account", **fields: Any) -> TestResponse:
+        """Post a form as a browser does."""
+        data = {"csrf_token": self.form_token(seen_on), **fields}
+        return self.post(path, data=data, headers={"Origin": "http://localhost"})
+
+    def log_in(self, name: str, password: str = PASSWORD) -> TestResponse:
+        return self.submit("/login", seen_on="/login", name=name, password=password)
+
+
+@pytest.fixture
+def browser_of(app: Flask) -> Callable[..., PageClient]:
+    """A client of an address, not logged in."""
+    app.test_client_class = PageClient
+
+    def make(address: str = "127.0.0.1") -> PageClient:
+        client = app.test_client()
+        client.environ_base["REMOTE_ADDR"] = address
+        assert isinstance(client, PageClient)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def visitor_as(browser_of: Callable[..., PageClient]) -> Callable[[str], PageClient]:
+    """A client logged in as "admin", "clerk" or "viewer"."""
+
+    def make(role: str) -> PageClient:
+        client = browser_of()
+        assert client.log_in(role).status_code == 303
+        return client
+
+    return make
+
+
+@pytest.fixture
+def admin(visitor_as: Callable[[str], PageClient]) -> PageClient:
+    return visitor_as("admin")
+
+
+def serving(store: Store) -> Iterator[str]:
+    server = make_server(store)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield f"http://localhost:{server.effective_port}"
+    server.close()
+    server.task_dispatcher.shutdown()
+    thread.join(5)
+
+
+@pytest.fixture
+def live_url(store: Store) -> Iterator[str]:
+    """The page of `store` on a free port of this machine, behind waitress."""
+    yield from serving(store)
+
+
+@pytest.fixture
+def empty_url(empty_store: Store) -> Iterator[str]:
+    yield from serving(empty_store)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def window(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes windows (browser contexts) in English, closed at the end."""
+    contexts: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        contexts.append(chromium.new_context(**{"locale": "en-GB", **options}))
+        return contexts[-1]
+
+    yield make
+    for context in contexts:
+        context.close()
