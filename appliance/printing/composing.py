@@ -9,6 +9,7 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
+from appliance.film.annotation_format import AnnotationFormats, load_formats
 from appliance.film.boxes import FilmBox, FilmSession
 from appliance.film.catalog import Catalog, load
 from appliance.film.compose import compose
@@ -36,6 +37,16 @@ log = logging.getLogger(__name__)
 
 class MediaNeededError(ApplianceError):
     """The printer has no such medium, or it is not loaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What films of one job are composed by."""
+
+    settings: PrinterSettings
+    policy: GreyPolicy
+    catalog: Catalog
+    formats: AnnotationFormats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +89,14 @@ def compose_films(store: Store, job_id: int, printer: Printer, policy: GreyPolic
     """Compose a job's films for a printer into the job's folder. Raises ApplianceError, OSError."""
     folder = store.folder.job(job_id)
     session = read_session(folder)
-    catalog = load(store.folder.layouts)
-    return [
-        _compose_film(folder, session, number, printer.settings, policy, catalog, title=f"Film {job_id}-{number:02}")
-        for number in range(1, len(session.film_boxes) + 1)
-    ]
+    rules = Rules(
+        settings=printer.settings,
+        policy=policy,
+        catalog=load(store.folder.layouts),
+        formats=load_formats(store.folder.layouts),
+    )
+    numbers = range(1, len(session.film_boxes) + 1)
+    return [_compose_film(folder, session, number, rules, f"Film {job_id}-{number:02}") for number in numbers]
 
 
 def policy_of(store: Store, profile: str) -> GreyPolicy:
@@ -105,23 +119,11 @@ def sheet_of(settings: PrinterSettings, session: FilmSession, film: FilmBox, cat
     return medium, sheet_for(settings, medium, size_mm, MediumType=medium_type, high=high)
 
 
-def _compose_film(
-    folder: Path,
-    session: FilmSession,
-    number: int,
-    settings: PrinterSettings,
-    policy: GreyPolicy,
-    catalog: Catalog,
-    *,
-    title: str,
-) -> ComposedFilm:
-    medium, sheet = sheet_of(settings, session, session.film_boxes[number - 1], catalog)
+def _compose_film(folder: Path, session: FilmSession, number: int, rules: Rules, title: str) -> ComposedFilm:
+    settings, film = rules.settings, session.film_boxes[number - 1]
+    medium, sheet = sheet_of(settings, session, film, rules.catalog)
     files.failpoint("compose.start")
-    film = session.film_boxes[number - 1]
-    if film.pattern:
-        raster = draw_pattern(film.pattern, sheet, session.FilmSessionLabel)
-    else:
-        raster = compose(session, number, sheet, folder, policy=policy, catalog=catalog)
+    raster = _raster(folder, session, number, sheet, rules)
     files.failpoint("compose.raster")
     document = _document(raster, settings, medium, title)
     name = f"film-{number:02}.{SUFFIXES[settings.document_format]}"
@@ -138,6 +140,13 @@ def _compose_film(
         height_mm=raster.height_mm,
         warnings=raster.warnings,
     )
+
+
+def _raster(folder: Path, session: FilmSession, number: int, sheet: Sheet, rules: Rules) -> FilmRaster:
+    pattern = session.film_boxes[number - 1].pattern
+    if pattern:
+        return draw_pattern(pattern, sheet, session.FilmSessionLabel)
+    return compose(session, number, sheet, folder, policy=rules.policy, catalog=rules.catalog, formats=rules.formats)
 
 
 def _document(raster: FilmRaster, settings: PrinterSettings, medium: Medium, title: str) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import ApplianceError, NotFoundError
+from appliance.film.annotation_format import load_formats
 from appliance.film.boxes import FilmSession
 from appliance.film.catalog import Catalog, load
 from appliance.film.compose import compose
@@ -188,6 +189,13 @@ def _raster_for_imager(store: Store, printer: Printer) -> Any:
         p_values = replace(
             sheet, bits=12, color=False, resolution=resolution, characteristic=Characteristic(kind="p-values")
         )
-        return compose(session, number, p_values, folder or store.folder.root, catalog=catalog)
+        return compose(
+            session,
+            number,
+            p_values,
+            folder or store.folder.root,
+            catalog=catalog,
+            formats=load_formats(store.folder.layouts),
+        )
 
     return raster
