@@ -222,6 +222,10 @@ class BoundedAssociation(Association):
         finally:
             msg.body.discard()
 
+    def _c_store_scp(self, req: Any) -> None:
+        """A C-STORE on an association of our own C-GET."""
+        self._serve_request(req, req._context_id)
+
     def _answer(self, msg: Any, context_id: int) -> None:
         context = self._accepted_cx.get(context_id)
         if context is None:
