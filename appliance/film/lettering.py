@@ -22,6 +22,7 @@ CAP_HEIGHT = 0.714  # of an em: capital letters of Noto Sans
 ASCENT, DESCENT = 1.55, 0.65  # of a capital's height: room above and below the baseline for all but stacked marks
 ELLIPSIS = "\u2026"
 _BOX = 0.7  # of an em: width of the box for a missing glyph
+_MOST_CHARACTERS = 1024  # none so long fits; a peer may send megabytes
 _HAS_RAQM = features.check("raqm")
 _SHAPERS = frozenset((0x200C, 0x200D, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))  # joiners, variation selectors
 
@@ -66,7 +67,7 @@ def letter(text: str, cap_height: float, fonts: Fonts) -> Lettering:
 
 def fit(text: str, width: int, cap_height: float, smallest: float, fonts: Fonts) -> Lettering:
     """Draw one line no wider than `width` pixels: smaller if need be, down to `smallest`, then cut with an ellipsis."""
-    text = printable(text)
+    text = printable(text)[:_MOST_CHARACTERS]
     drawn = letter(text, cap_height, fonts)
     if drawn.mask.shape[1] <= width:
         return drawn

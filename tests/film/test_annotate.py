@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from appliance.errors import SettingError
+from appliance.film import fonts, lettering
 from appliance.film.annotate import annotate, image_reserved_mm, reserved_mm
 from appliance.film.annotation_format import load_formats
 from appliance.film.boxes import AnnotationBox, FilmBox, ImageBox
@@ -223,14 +225,34 @@ def test_right_to_left_text_has_the_levels_of_uax9(text, levels):
 
 
 def test_letters_join_and_stand_in_visual_order():
-    fonts = default_fonts()
-    joined, apart = letter("سلام", 40, fonts).mask, letter("س ل ا م", 40, fonts).mask
+    joined, apart = letter("سلام", 40, default_fonts()).mask, letter("س ل ا م", 40, default_fonts()).mask
     assert joined.shape[1] < apart.shape[1]
-    name, mixed = letter("محمد", 40, fonts).mask, letter("محمد 1", 40, fonts).mask
+    name, mixed = letter("محمد", 40, default_fonts()).mask, letter("محمد 1", 40, default_fonts()).mask
     width = name.shape[1] - 8
     differences = [np.abs(mixed[:, -width - d :][:, :width] - name[:, -width:].astype(int)).mean() for d in (0, 1)]
     assert min(differences) < 4  # the name stands at the right, to a pixel
     assert np.abs(mixed[:, 8:][:, :width] - name[:, -width:].astype(int)).mean() > 20
+
+
+def test_without_raqm_right_to_left_text_still_stands_in_order(monkeypatch):
+    """Pillow has Raqm only where the machine has FriBidi."""
+    with_raqm = letter("שלום 12 ab", 40, default_fonts()).mask
+    monkeypatch.setattr(lettering, "_HAS_RAQM", False)
+    monkeypatch.setattr(
+        fonts,
+        "_loaded",
+        lambda path, index, size: ImageFont.truetype(str(path), size, index, "", ImageFont.Layout.BASIC),
+    )
+    without = letter("שלום 12 ab", 40, default_fonts()).mask
+    assert abs(with_raqm.shape[1] - without.shape[1]) < 12
+    width = min(with_raqm.shape[1], without.shape[1])
+    profiles = [np.cumsum((mask[:, :width] > 127).sum(axis=0)) for mask in (with_raqm, without)]
+    mirrored = np.cumsum((with_raqm[:, ::-1][:, :width] > 127).sum(axis=0))
+    assert np.abs(profiles[0] - profiles[1]).max() < np.abs(mirrored - profiles[1]).max() / 2
+
+
+def test_a_text_of_a_megabyte_is_cut_at_once():
+    assert fit("x" * 1_000_000, 300, 10, 5, default_fonts()).is_cut
 
 
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 4095), (np.uint16, 65535)])
