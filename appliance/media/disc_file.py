@@ -30,7 +30,7 @@ class DiscFile:
     def __init__(self, path: str, size: int, opener: Callable[[], Opened]) -> None:
         self.path = path  # on the disc, "/" between components
         self.size = size
-        self.sha256 = ""  # hexadecimal, once read to the end
+        self.sha256 = "" if size else hashlib.sha256().hexdigest()  # hexadecimal, once read to the end
         self._opener = opener
         self._opened: Opened | None = None
         self._left = 0

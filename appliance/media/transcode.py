@@ -1,6 +1,6 @@
 """Instances made Explicit VR Little Endian for a disc that allows nothing else: lossless, UIDs unchanged.
 
-Elements are copied as bytes; Pixel Data is decoded frame by frame (in the limited child process of ``appliance.pixels``)
+Elements are copied as bytes; Pixel Data is decoded frame by frame (in the limited child of ``appliance.pixels``)
 or copied with its bytes in order. What was written is decoded once more and compared with what the source decodes to.
 """
 
@@ -87,7 +87,10 @@ class _Transcoder:
         self.syntax = UID(source.keys.TransferSyntaxUID)
         self.pixel_sum = ""  # SHA-256 of all decoded frames, once written
         defer = None if self.syntax.is_deflated else _DEFER
-        self.dataset = dcmread(source.path, force=True, defer_size=defer)
+        try:
+            self.dataset = dcmread(source.path, force=True, defer_size=defer)
+        except Exception as error:  # readers of damaged files raise whatever they like
+            raise DamagedError(f"Instance {source.keys.SOPInstanceUID} can't be read: {error}") from error
         has_pixels = any(tag in self.dataset for tag in _PIXELS)
         self.pixels = decoder.raw(source.path) if self.syntax.is_encapsulated and has_pixels else None
 

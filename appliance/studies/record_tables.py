@@ -161,7 +161,7 @@ INSTANCE_KEYS: dict[str, tuple[Key, ...]] = {
         Key(0x00420012, "MIMETypeOfEncapsulatedDocument", "LO", "1", "application/octet-stream"),
     ),
     "VALUE MAP": (*CONTENT_AT, *IDENTIFICATION),
-    "STEREOMETRIC": (),
+    "STEREOMETRIC": IDENTIFICATION,
     "PALETTE": (CONTENT_LABEL, CONTENT_DESCRIPTION),
     "IMPLANT": (
         MANUFACTURER,

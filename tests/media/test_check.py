@@ -1,0 +1,321 @@
+"""The checker notices what other tools let pass, and says nothing of good discs by other makers."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.media import build
+from appliance.media.check import examine, verify
+from tests.media import made
+from tests.media.made import kept, planned
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sound file-set of two series, without a list of sums (which would notice anything)."""
+    root = tmp_path_factory.mktemp("good")
+    sources = [kept(root / "in", made.image(number, series=1 + number // 4)) for number in range(1, 8)]
+    sources.append(kept(root / "in", made.report(1)))
+    plan = planned(sources, "STD-GEN-USB-JPEG", "usb", checksums=False)
+    return build.build(plan, root / "out")[0].path
+
+
+@pytest.fixture
+def disc(good: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoiled."""
+    return shutil.copytree(good, tmp_path / "disc")
+
+
+def codes(path: Path) -> set[str]:
+    return {finding.code for finding in verify(path)}
+
+
+def spoil(path: Path, change: Callable[[bytearray], None]) -> None:
+    data = bytearray(path.read_bytes())
+    change(data)
+    path.write_bytes(data)
+
+
+def record(data: bytearray, kind: bytes, number: int = 0) -> int:
+    """Offset of the item of a record of a type."""
+    at = -1
+    for _ in range(number + 1):
+        at = data.index(b"\x04\x00\x30\x14CS" + struct.pack("<H", len(kind)) + kind, at + 1)
+    return at - 34 - 8
+
+
+def test_a_good_disc_has_no_findings(good: Path) -> None:
+    assert verify(good) == []
+
+
+# the ten seeded faults
+
+
+def next_offset_off_by_two(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = record(data, b"IMAGE ") + 16
+        struct.pack_into("<L", data, at, struct.unpack_from("<L", data, at)[0] + 2)
+
+    spoil(disc / "DICOMDIR", change)
+
+
+def chain_cut(disc: Path) -> None:
+    spoil(disc / "DICOMDIR", lambda data: struct.pack_into("<L", data, record(data, b"IMAGE ") + 16, 0))
+
+
+def study_id_emptied(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = data.index(b"\x20\x00\x10\x00SH\x02\x00S1")
+        data[at + 8 : at + 10] = b"  "
+
+    spoil(disc / "DICOMDIR", change)
+
+
+def study_id_deleted(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = data.index(b"\x20\x00\x10\x00SH\x02\x00S1")
+        del data[at : at + 10]
+        item = record(data, b"STUDY ")
+        struct.pack_into("<L", data, item + 4, struct.unpack_from("<L", data, item + 4)[0] - 10)
+        whole = data.index(b"\x04\x00\x20\x12SQ\0\0") + 8
+        struct.pack_into("<L", data, whole, struct.unpack_from("<L", data, whole)[0] - 10)
+
+    spoil(disc / "DICOMDIR", change)
+
+
+def file_missing(disc: Path) -> None:
+    (disc / "DICOM/D0000000/I0000002").unlink()
+
+
+def file_unreferenced(disc: Path) -> None:
+    shutil.copy(disc / "DICOM/D0000000/I0000002", disc / "DICOM/D0000000/I0000099")
+
+
+def name_in_lower_case(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = data.index(b"I0000002")
+        data[at : at + 8] = b"i0000002"
+
+    spoil(disc / "DICOMDIR", change)
+
+
+def files_swapped(disc: Path) -> None:
+    folder = disc / "DICOM/D0000000"
+    (folder / "I0000001").rename(folder / "X")
+    (folder / "I0000002").rename(folder / "I0000001")
+    (folder / "X").rename(folder / "I0000002")
+
+
+def instance_cut_short(disc: Path) -> None:
+    path = disc / "DICOM/D0000000/I0000003"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def image_type_missing(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = data.index(b"\x08\x00\x08\x00CS")
+        length = 8 + struct.unpack_from("<H", data, at + 6)[0]
+        item = record(data, b"IMAGE ")
+        del data[at : at + length]
+        struct.pack_into("<L", data, item + 4, struct.unpack_from("<L", data, item + 4)[0] - length)
+        whole = data.index(b"\x04\x00\x20\x12SQ\0\0") + 8
+        struct.pack_into("<L", data, whole, struct.unpack_from("<L", data, whole)[0] - length)
+
+    spoil(disc / "DICOMDIR", change)
+
+
+TEN = [
+    (next_offset_off_by_two, {"bad-offset", "lost-records"}),
+    (chain_cut, {"lost-records"}),
+    (study_id_emptied, {"type-1-key"}),
+    (study_id_deleted, {"type-1-key"}),
+    (file_missing, {"missing-file"}),
+    (file_unreferenced, {"unreferenced"}),
+    (name_in_lower_case, {"file-id"}),
+    (files_swapped, {"other-instance"}),
+    (instance_cut_short, {"truncated"}),
+    (image_type_missing, {"profile-key", "bad-offset"}),
+]
+
+
+@pytest.mark.parametrize(("fault", "expected"), TEN, ids=[fault.__name__ for fault, _ in TEN])
+def test_each_seeded_fault_is_noticed(disc: Path, fault: Callable[[Path], None], expected: set[str]) -> None:
+    fault(disc)
+    found = codes(disc)
+    assert expected & found, found
+    if "stale" not in str(expected):
+        assert not examine(disc).good or expected == {"profile-key"}
+
+
+def test_a_missing_profile_key_is_noticed_with_right_offsets_too(tmp_path: Path) -> None:
+    """Made by a disc maker without profile keys: every record is sound, the key is not there."""
+    folder = tmp_path / "disc"
+    folder.mkdir()
+    (folder / "IM1").write_bytes(made.as_file(made.image()))
+    subprocess.run(
+        ["dcmmkdir", "-Pgp", "+id", folder, "+D", folder / "DICOMDIR", "IM1"], check=True, capture_output=True
+    )
+    spoil(folder / "DICOMDIR", lambda data: data.__setitem__(slice(*_tag_at(data)), b"\x08\x00\x07\x00"))
+    assert {"profile-key", "order"} & codes(folder)
+
+
+def _tag_at(data: bytearray) -> tuple[int, int]:
+    at = data.index(b"\x08\x00\x08\x00CS")
+    return at, at + 4
+
+
+def test_study_and_series_records_may_not_be_twice(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        first = data.index(b"\x20\x00\x0e\x00UI")
+        second = data.index(b"\x20\x00\x0e\x00UI", first + 1)
+        length = 8 + struct.unpack_from("<H", data, first + 6)[0]
+        data[second : second + length] = data[first : first + length]
+
+    spoil(disc / "DICOMDIR", change)
+    assert {"record-twice", "wrong-place"} <= codes(disc)
+
+
+def test_report_text_in_the_directory_is_noticed(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = data.index(b"HAS CONCEPT MOD ")
+        data[at : at + 16] = b"CONTAINS        "
+
+    spoil(disc / "DICOMDIR", change)
+    assert "report-text" in codes(disc)
+
+
+def test_text_beyond_ascii_needs_a_character_set(disc: Path) -> None:
+    spoil(disc / "DICOMDIR", lambda data: data.__setitem__(data.index(b"DOE^JANE"), 0xC4))
+    assert "character-set" in codes(disc)
+
+
+def test_loops_of_offsets_end(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = record(data, b"IMAGE ", 1)
+        struct.pack_into("<L", data, at + 16, record(data, b"IMAGE ", 0))
+
+    spoil(disc / "DICOMDIR", change)
+    assert "offset-loop" in codes(disc)
+
+
+def test_a_program_in_the_preamble_is_noticed(disc: Path) -> None:
+    spoil(disc / "DICOM/D0000000/I0000000", lambda data: data.__setitem__(slice(0, 2), b"MZ"))
+    assert codes(disc) == {"preamble"}
+
+
+# images
+
+
+@pytest.fixture
+def image(good: Path, tmp_path: Path) -> Path:
+    """A sound image made by somebody else."""
+    path = tmp_path / "image.iso"
+    command = ["genisoimage", "-quiet", "-iso-level", "1", "-sysid", "", "-V", "TESTDISC", "-o", path, good]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    return path
+
+
+def test_a_good_image_by_another_maker_has_no_findings(image: Path) -> None:
+    assert verify(image) == []
+
+
+def test_an_image_by_xorriso_with_rock_ridge_and_joliet_is_read(good: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.iso"
+    command = ["xorriso", "-as", "mkisofs", "-iso-level", "1", "-J", "-R", "-V", "TESTDISC", "-o", path, good]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    assert not [finding for finding in verify(path) if finding.severity == "error"]
+
+
+def test_the_name_of_the_system_must_be_blank(good: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.iso"
+    command = ["genisoimage", "-quiet", "-iso-level", "1", "-V", "OTHER", "-o", path, good]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    assert codes(path) == {"system-identifier", "volume-identifier"}
+
+
+def test_long_names_on_the_image_are_noticed(good: Path, tmp_path: Path) -> None:
+    shutil.copytree(good, tmp_path / "disc")
+    (tmp_path / "disc" / "a long name.text").write_text("x")
+    path = tmp_path / "x.iso"
+    command = [
+        "genisoimage",
+        "-quiet",
+        "-iso-level",
+        "4",
+        "-sysid",
+        "",
+        "-V",
+        "TESTDISC",
+        "-o",
+        path,
+        tmp_path / "disc",
+    ]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    assert "file-name" in codes(path)
+
+
+@pytest.mark.parametrize("kept_part", [0, 1000, 40_000, 0.5, 0.9])
+def test_an_image_cut_short_is_noticed(image: Path, kept_part: float) -> None:
+    data = image.read_bytes()
+    image.write_bytes(data[: int(kept_part if kept_part > 1 else kept_part * len(data))])
+    assert codes(image) & {"image-cut", "no-iso9660"}
+
+
+def test_no_byte_of_an_image_can_change_unseen(tmp_path: Path) -> None:
+    """With the list of sums on the disc; sectors no file uses don't count."""
+    sources = [kept(tmp_path / "in", made.image(number)) for number in (1, 2)]
+    path = made.built(sources, tmp_path / "out")
+    data = path.read_bytes()
+    assert verify(path) == []
+    for where in (data.index(b"DICM"), data.index(b"DOE^JANE"), data.rindex(b"\xe0\x7f\x10\x00OW") + 40):
+        path.write_bytes(data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :])
+        assert not examine(path).good
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_noise_never_makes_the_checker_fall_over(good: Path, tmp_path: Path, seed: int) -> None:
+    import random
+
+    noise = random.Random(seed)
+    copy = shutil.copytree(good, tmp_path / "disc")
+    for path in (copy / "DICOMDIR", copy / "DICOM/D0000000/I0000001"):
+        spoil(path, lambda data: [data.__setitem__(noise.randrange(len(data)), noise.randrange(256)) for _ in range(8)])
+    assert isinstance(verify(copy), list)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_noise_in_the_folders_of_an_image_is_survived(image: Path, seed: int) -> None:
+    import random
+
+    noise = random.Random(seed)
+    start = 16 * 2048
+    spoil(
+        image,
+        lambda data: [data.__setitem__(start + noise.randrange(12 * 2048), noise.randrange(256)) for _ in range(30)],
+    )
+    assert isinstance(verify(image), list)
+
+
+def test_something_else_is_no_disc(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"hello" * 1000)
+    assert codes(tmp_path / "x") == {"no-iso9660", "no-dicomdir"}
+    (tmp_path / "empty").mkdir()
+    assert codes(tmp_path / "empty") == {"no-dicomdir"}
+    (tmp_path / "bad.zip").write_bytes(b"PK\3\4" + bytes(100))
+    assert "zip" in codes(tmp_path / "bad.zip")
+
+
+def test_discs_of_the_library_the_tests_use_are_read(tmp_path: Path) -> None:
+    from pydicom.data import get_testdata_file
+
+    path = get_testdata_file("DICOMDIR", download=False)
+    assert path is not None
+    report = examine(Path(path).parent)
+    assert report.instances > 10
+    assert not [finding for finding in report.findings if finding.code in ("lost-records", "bad-offset", "last-root")]

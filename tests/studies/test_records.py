@@ -1,0 +1,188 @@
+"""Directory record parts and search keys, from data sets of every kind."""
+
+from __future__ import annotations
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from appliance.studies import elements, record_tables, records
+from appliance.studies.charset import character_set
+from appliance.studies.keys import InstanceKeys, instance_keys
+from appliance.studies.record_tables import INSTANCE_KEYS, STORAGE, record_type
+from tests.media import made
+
+SYNTAX = "1.2.840.10008.1.2.1"
+
+
+def values(body: bytes) -> dict[int, bytes]:
+    """Elements of a record part by tag, without padding."""
+    return {tag: value.strip(b" \0") for tag, _, value in elements.walk(body)}
+
+
+def described(dataset: Dataset, charset: str = "") -> records.DirectoryRecords:
+    return records.describe(made.as_read(dataset), charset)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in INSTANCE_KEYS if kind != "INVENTORY"])
+def test_every_record_type_has_all_its_keys(kind: str) -> None:
+    found = described(made.of_kind(kind))
+    assert (found.record_type, found.supplied, found.missing) == (kind, (), ())
+    tags = values(found.instance)
+    for key in INSTANCE_KEYS[kind]:
+        if key.type == "1":
+            assert tags[key.tag] or key.vr == "US"
+        elif key.type == "2":
+            assert key.tag in tags
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "kind"),
+    [
+        (STORAGE + "66.4", "IMAGE"),
+        (STORAGE + "77.1.6", "IMAGE"),
+        (STORAGE + "481.1", "IMAGE"),
+        (STORAGE + "88.67", "SR DOCUMENT"),
+        (STORAGE + "88.59", "KEY OBJECT DOC"),
+        (STORAGE + "200.1", None),
+        (STORAGE + "501.1", None),
+        ("1.2.3.4.5", None),
+        ("", None),
+    ],
+)
+def test_the_sop_class_decides_the_record_type(sop_class: str, kind: str | None) -> None:
+    assert record_type(sop_class) == kind
+
+
+def test_of_a_report_only_concept_modifiers_and_the_last_verification_are_told() -> None:
+    found = described(made.report())
+    tags = values(found.instance)
+    assert tags[0x0040A030] == b"20260105120000"
+    assert b"English" in tags[0x0040A730]
+    assert b"quite well" not in found.pack()
+
+
+def test_an_unverified_report_has_no_verification_time() -> None:
+    report = made.report(VerificationFlag="UNVERIFIED", VerifyingObserverSequence=None, ContentSequence=None)
+    assert not {0x0040A030, 0x0040A730} & values(described(report).instance).keys()
+
+
+def test_type_1_keys_are_supplied_and_listed() -> None:
+    found = described(made.report(InstanceNumber=None, ConceptNameCodeSequence=None, ContentDate=""))
+    assert set(found.supplied) == {"InstanceNumber", "ConceptNameCodeSequence", "ContentDate"}
+    tags = values(found.instance)
+    assert (tags[0x00200013], tags[0x00080023]) == (b"0", b"19000101")
+    assert b"99APPLIANCE" in tags[0x0040A043]
+
+
+def test_keys_nobody_can_supply_are_named() -> None:
+    protocol = made.changed(made.of_kind("HANGING PROTOCOL"), HangingProtocolDefinitionSequence=None)
+    assert described(protocol).missing == ("HangingProtocolDefinitionSequence",)
+
+
+def test_study_keys_are_not_supplied_before_the_siblings_are_known() -> None:
+    found = described(made.image(StudyID=None, PatientID=""))
+    assert 0x00200010 not in values(found.study)
+    assert 0x00100020 not in values(found.patient)
+
+
+def test_profile_keys_of_enhanced_images_come_from_the_shared_groups() -> None:
+    image = made.image(ImagePositionPatient=None, ImageOrientationPatient=None, PixelSpacing=None, NumberOfFrames=1)
+    group, measures, plane, reference = Dataset(), Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, plane.ImageOrientationPatient = [0.25, 0.25], [1, 0, 0, 0, 1, 0]
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = made.CT, "1.2.3"
+    reference.PurposeOfReferenceCodeSequence = [made.code()]
+    group.PixelMeasuresSequence, group.PlaneOrientationSequence = [measures], [plane]
+    group.ReferencedImageSequence = [reference]
+    image.SharedFunctionalGroupsSequence = [group]
+    tags = values(described(image).instance)
+    assert tags[0x00280030] == b"0.25\\0.25"
+    assert 0x00200037 in tags
+    assert 0x00200032 not in tags
+    assert b"1.2.3" in tags[0x00081140]
+    assert b"Document Title" not in tags[0x00081140]
+
+
+def test_related_general_class_is_kept() -> None:
+    assert described(made.image(RelatedGeneralSOPClassUID="1.2.3")).related_class == "1.2.3"
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_other_encodings_give_the_same_records(syntax: str) -> None:
+    report, image = made.report(), made.image(Rows=300, Columns=16)
+    for dataset in (report, image):
+        assert records.describe(made.as_read(dataset, syntax)) == described(dataset)
+
+
+def test_packing_loses_nothing() -> None:
+    found = described(made.report(InstanceNumber=None))
+    assert records.DirectoryRecords.unpack(found.pack()) == found
+
+
+NAMES = [
+    ("ISO_IR 144", "Люкceмбypг"),
+    ("GB18030", "Wang^XiaoDong=王^小东"),
+    ("ISO_IR 192", "Wang^XiaoDong=王^小东"),
+    ("ISO_IR 100", "Conceição^João"),
+    (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+    (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"),
+    (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+]
+
+
+@pytest.mark.parametrize(("charset", "name"), NAMES)
+def test_names_of_any_script_keep_their_bytes_and_their_set(charset: str | list[str], name: str) -> None:
+    read = made.as_read(made.image(SpecificCharacterSet=charset, PatientName=name))
+    raw = bytes(read.get_item(0x00100010).value)
+    found = records.describe(read)
+    tags = values(found.patient)
+    assert tags[0x00100010] == raw.strip(b" ")
+    assert tags[0x00080005].decode().split("\\") == ([charset] if isinstance(charset, str) else charset)
+    if "ISO 2022 IR 13" not in charset:  # there a backslash is a yen sign
+        assert 0x00080005 not in values(found.study), "a part of ASCII only needs no character set"
+    assert instance_keys(read, SYNTAX).PatientName == name
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+@pytest.mark.parametrize("declared", [None, "ISO_IR 6", "ISO_IR 100", "WINDOWS-1251"])
+def test_a_false_or_absent_character_set_gives_way_to_the_assumed_one(declared: str | None) -> None:
+    name = "Иванов^Пётр"
+    read = made.as_read(made.image(SpecificCharacterSet=declared))
+    element = read.get_item(0x00100010)
+    read._dict[element.tag] = element._replace(value=name.encode("utf-8"), length=len(name.encode("utf-8")))
+    found = records.describe(read, "ISO_IR 192")
+    assert values(found.patient)[0x00080005] == b"ISO_IR 192"
+    keys = instance_keys(read, SYNTAX, "ISO_IR 192")
+    assert (keys.PatientName, keys.charset_source) == (name, "assumed")
+
+
+def test_without_any_hint_utf_8_is_tried_before_latin_1() -> None:
+    assert character_set(b"", "é".encode()).SpecificCharacterSet == ("ISO_IR 192",)
+    assert character_set(b"", b"\xe9").SpecificCharacterSet == ("ISO_IR 100",)
+    assert character_set(b"", b"\xe9").source == "guessed"
+
+
+def test_keys_for_search_are_complete_and_survive_json() -> None:
+    keys = instance_keys(made.as_read(made.image(7, rows=8, columns=4)), SYNTAX)
+    assert (keys.PatientID, keys.StudyID, keys.Modality, keys.InstanceNumber) == ("P-1", "S1", "CT", "7")
+    assert (keys.Rows, keys.Columns, keys.SOPClassUID, keys.pixel_bytes) == (8, 4, made.CT, 64)
+    assert keys.ImageType == "ORIGINAL\\PRIMARY\\AXIAL"
+    assert InstanceKeys.from_json(keys.to_json()) == keys
+
+
+def test_damaged_values_do_not_stop_the_index() -> None:
+    read = made.as_read(made.image(NumberOfFrames=1))
+    for tag, value in ((0x00280008, b"many"), (0x00100010, b"\xff\xfe"), (0x00280010, b"")):
+        element = read.get_item(tag)
+        read._dict[element.tag] = element._replace(value=value, length=len(value))
+    keys = instance_keys(read, SYNTAX)
+    assert (keys.NumberOfFrames, keys.Rows) == (0, 0)
+    assert records.describe(read).supplied == ("Rows",)
+
+
+def test_tables_name_each_key_as_the_dictionary_does() -> None:
+    from pydicom.datadict import dictionary_VR, keyword_for_tag
+
+    tables = (record_tables.PATIENT_KEYS, record_tables.STUDY_KEYS, record_tables.SERIES_KEYS, *INSTANCE_KEYS.values())
+    for key in (key for table in tables for key in table):
+        assert (keyword_for_tag(key.tag), dictionary_VR(key.tag)) == (key.keyword, key.vr)
