@@ -85,8 +85,10 @@ class Wire:
             raise InterruptedTransferError("it closed its side before it had everything")
 
     def close(self, *, clean: bool) -> None:
-        """Close. Not clean: by reset, so that a printer doesn't take half a document for a whole one."""
-        if not clean:
+        """Close. What is not clean or not all taken is reset, so that half a document isn't taken for a whole one, and
+        nothing comes out of a printer that wakes up later.
+        """
+        if not clean or unacknowledged(self.connection):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
