@@ -62,7 +62,7 @@ def annotate(
     formats = formats or shipped_formats()
     texts = _texts(film_box, session_label, formats)
     if any(text.position is not None for text in texts) and not formats.knows(film_box.AnnotationDisplayFormatID):
-        asked = film_box.AnnotationDisplayFormatID
+        asked = (film_box.AnnotationDisplayFormatID or "")[:32]
         brush.warnings.append(f"Annotation Display Format ID {asked!r} is not known, the default one was used")
     for where in WHERE:
         there = [text for text in texts if text.place.where == where]

@@ -25,7 +25,7 @@ _LINE_BYTES = 64
 _LINE = _LINE_BYTES // 4 * 5  # characters of ASCII85 on a line: well under DSC's 255
 _ASCII85_BLOCK = 4096 * _LINE_BYTES
 _ZERO = ord("!")  # ASCII85's digit 0
-_ASK_A_PERSON = 2  # page device policy (PLRM 6.2.7): ask for what is missing; 3 and 4 would scale to fit
+_ASK_A_PERSON = 2  # page device policy (PLRM 6.2, Policies): ask for what is missing; 3 and 4 would scale to fit
 _IGNORE = 1
 
 
@@ -68,7 +68,7 @@ def postscript_document(
 
 
 def _header(raster: FilmRaster, title: str, copies: int, media_type: str | None, ascii85: bool) -> list[str]:
-    """DSC header comments (DSC 5.1, 5.2)."""
+    """Header comments of the Document Structuring Conventions."""
     page_width, page_height = page_size(raster)
     left, bottom, width, height = image_box(raster)
     right, top = left + width, bottom + height

@@ -107,7 +107,7 @@ def test_a_sheet_that_is_not_loaded_is_asked_for_and_never_scaled_to():
     asked = postscript_document(SMALL, title="F").decode("latin-1").split("%%BeginSetup")[1].split("%%EndSetup")[0]
     policy = re.search(r"/PageSize (\d)", asked.split("/Policies")[1])
     assert policy is not None
-    assert policy[1] == "2"  # PLRM table 6.9: 3 and 4 scale the page to the nearest medium
+    assert policy[1] == "2"  # PLRM 6.2, Policies: 3 and 4 scale the page to the nearest medium
     assert "/MediaType" not in asked.split(">>")[1]  # none asked for unless given
 
 
