@@ -175,7 +175,8 @@ def _parts(returned: Any, has_dataset: bool) -> tuple[dict[str, Value], Dataset 
             if keyword in status and status[keyword].value not in (None, "", []):
                 extra[keyword] = status[keyword].value
         if "ErrorComment" in extra:
-            extra["ErrorComment"] = _comment(str(extra["ErrorComment"]))
+            comment = extra["ErrorComment"]
+            extra["ErrorComment"] = _comment(comment if isinstance(comment, str) else "/".join(comment))
     elif isinstance(status, int):
         extra = {"Status": int(status)}
     else:
@@ -185,7 +186,7 @@ def _parts(returned: Any, has_dataset: bool) -> tuple[dict[str, Value], Dataset 
 
 def _comment(text: str) -> str:
     """Fit for Error Comment: LO of 64 characters of the default repertoire, no control characters, no backslash."""
-    plain = "".join(letter if " " <= letter <= "~" and letter != "\\" else "?" for letter in text)
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in text.replace("\\", "/"))
     return plain[:64]
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom import dimse_messages as stock
 from pynetdicom.dimse import _RQ_TO_MESSAGE, _RSP_TO_MESSAGE, DIMSEServiceProvider
@@ -200,7 +202,7 @@ class MessageProvider(DIMSEServiceProvider):
         body = incoming.body
         body.finish()
         if isinstance(body, MemoryBody):
-            self._in_memory += body.size
+            self._in_memory += body.held
         self._tell_received(incoming, body)
         self._deliver(incoming.context_id, _primitive(incoming.command, incoming.context_id, body))
 
@@ -234,7 +236,7 @@ class MessageProvider(DIMSEServiceProvider):
     def taken(self, message: Any) -> None:
         """The association's thread has taken `message` off the queue."""
         if isinstance(message.body, MemoryBody):
-            self._in_memory -= message.body.size
+            self._in_memory -= message.body.held
 
     def get_msg(self, block: bool = False) -> Any:
         """As pynetdicom's, with the count of bytes in memory kept."""
@@ -348,7 +350,8 @@ def _primitive(command: Mapping[str, Value], context_id: int, body: Body) -> Any
     for keyword, value in command.items():
         if hasattr(primitive, keyword):
             try:
-                setattr(primitive, keyword, value)
+                # Unchecked here: pydicom would log each odd UID of a hostile peer.
+                setattr(primitive, keyword, UID(value, IGNORE) if keyword.endswith("UID") else value)
             except (ValueError, TypeError):
                 faults.append(keyword)
     dataset_keyword = stock._DATASET_KEYWORDS.get(kind)

@@ -78,6 +78,11 @@ class MemoryBody:
         if self.error is None:
             self.stream.write(data)
 
+    @property
+    def held(self) -> int:
+        """Bytes it occupies in memory."""
+        return 0 if self.error is not None else self.size
+
     def finish(self) -> None:
         """All of it has come."""
 
