@@ -1,0 +1,208 @@
+"""Anonymous copies: nothing identifying is left, what belongs together stays together, pixels stay byte for byte."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from appliance.errors import ApplianceError, UsageError
+from appliance.media.deidentify import DeidentifyOptions, deidentify, needs_a_look
+from appliance.studies.keys import InstanceKeys
+from tests.media.content_helpers import document
+from tests.pixels.conftest import SHIPPED, grey
+
+OPTIONS = DeidentifyOptions(key=b"0123456789abcdef")
+SECRET = "SECRETIVE"
+# picked by hand from PS3.15 table E.1-1, to be independent of the table the code uses
+IDENTIFYING = {
+    "PatientName": f"{SECRET}^Ann", "PatientID": SECRET, "OtherPatientIDs": SECRET, "OtherPatientNames": SECRET,
+    "PatientBirthName": SECRET, "PatientMotherBirthName": SECRET, "PatientAddress": SECRET,
+    "PatientTelephoneNumbers": SECRET, "PatientComments": SECRET, "EthnicGroup": SECRET, "Occupation": SECRET,
+    "AdditionalPatientHistory": SECRET, "MilitaryRank": SECRET, "AccessionNumber": SECRET, "StudyID": SECRET,
+    "InstitutionName": SECRET, "InstitutionAddress": SECRET, "InstitutionalDepartmentName": SECRET,
+    "StationName": SECRET, "ReferringPhysicianName": SECRET, "ReferringPhysicianAddress": SECRET,
+    "PerformingPhysicianName": SECRET, "OperatorsName": SECRET, "PhysiciansOfRecord": SECRET,
+    "NameOfPhysiciansReadingStudy": SECRET, "RequestingPhysician": SECRET, "StudyDescription": SECRET,
+    "SeriesDescription": SECRET, "ProtocolName": SECRET, "ImageComments": SECRET, "StudyComments": SECRET,
+    "RequestedProcedureDescription": SECRET, "RequestedProcedureID": SECRET, "AdmissionID": SECRET,
+    "PerformedProcedureStepID": SECRET, "ScheduledProcedureStepDescription": SECRET, "DeviceSerialNumber": SECRET,
+    "DerivationDescription": SECRET, "ClinicalTrialSubjectID": SECRET, "IssuerOfPatientID": SECRET,
+    "PatientInsurancePlanCodeSequence": None, "RequestAttributesSequence": None,
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[..., pydicom.FileDataset]:
+    """Save a data set, make it anonymous, read it again."""
+
+    def make(source: Dataset | Path, options: DeidentifyOptions = OPTIONS) -> pydicom.FileDataset:
+        path = source if isinstance(source, Path) else tmp_path / "in.dcm"
+        if isinstance(source, Dataset):
+            source.save_as(path, enforce_file_format=True)
+        deidentify(path, tmp_path / "out.dcm", options)
+        return pydicom.dcmread(tmp_path / "out.dcm")
+
+    return make
+
+
+def identifying() -> Dataset:
+    dataset = grey(np.arange(64, dtype=np.uint16).reshape(8, 8), Modality="CT")
+    item = Dataset()
+    item.RequestedProcedureDescription = item.CodeMeaning = item.PatientName = SECRET
+    for keyword, value in IDENTIFYING.items():
+        setattr(dataset, keyword, Sequence([item]) if value is None else value)
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = "1.2.3", "1.2.3.4", "1.2.3.5"
+    dataset.StudyDate, dataset.PatientBirthDate, dataset.StudyTime = "20261120", "19610203", "101112"
+    dataset.AcquisitionDateTime, dataset.PatientSex, dataset.PatientWeight = "20261120101112.5", "F", "70"
+    dataset.private_block(0x0009, "MAKER", create=True).add_new(1, "LO", SECRET)
+    dataset.add_new(0x60000010, "US", 8)
+    dataset.add_new(0x60000022, "LO", SECRET)
+    dataset.add_new(0x60003000, "OW", SECRET.encode() + b"X")
+    return dataset
+
+
+def test_nothing_identifying_is_left_anywhere_in_the_file(made: Callable, tmp_path: Path) -> None:
+    result = made(identifying())
+    data = (tmp_path / "out.dcm").read_bytes()
+    assert SECRET.encode() not in data
+    assert not any(old in data for old in (b"1.2.3\0", b"1.2.3.4", b"20261120", b"19610203", b"MAKER"))
+    assert data[:128] == bytes(128)
+    assert str(result.PatientName).startswith("Anonymous^ANON") and result.PatientID.startswith("ANON")
+    assert (result.PatientIdentityRemoved, result.LongitudinalTemporalInformationModified) == ("YES", "REMOVED")
+    assert [item.CodeValue for item in result.DeidentificationMethodCodeSequence] == ["113100"]
+    assert result.PatientSex == "" and "PatientWeight" not in result
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CT_small.dcm", "693_J2KI.dcm", "ExplVR_BigEnd.dcm", "MR_small_implicit.dcm", "examples_ybr_color.dcm",
+     "MR_small_RLE.dcm", "image_dfl.dcm", "rtdose.dcm"],
+)  # fmt: skip
+def test_pixel_data_stays_byte_for_byte(made: Callable, tmp_path: Path, name: str) -> None:
+    before, after = pydicom.dcmread(SHIPPED / name), made(SHIPPED / name)
+    assert after.PixelData == before.PixelData
+    assert after.SOPInstanceUID == after.file_meta.MediaStorageSOPInstanceUID != before.SOPInstanceUID
+    subprocess.run(["dcmdump", "-q", tmp_path / "out.dcm"], check=True, capture_output=True)
+
+
+def test_the_same_order_maps_the_same_uids_and_patient_alike(made: Callable) -> None:
+    first, second = made(identifying()), made(identifying())
+    assert first.StudyInstanceUID == second.StudyInstanceUID != "1.2.3"
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert first.PatientID == second.PatientID
+    other = made(identifying(), replace(OPTIONS, key=b"another key of 24 bytes."))
+    assert other.StudyInstanceUID != first.StudyInstanceUID and other.PatientID != first.PatientID
+    assert re.fullmatch(r"2\.25\.[1-9]\d{1,38}", first.StudyInstanceUID)
+
+
+def test_references_follow_the_instances_they_name(made: Callable) -> None:
+    dataset, reference = identifying(), Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
+    dataset.ReferencedImageSequence = dataset.SourceImageSequence = Sequence([reference])
+    result = made(dataset)
+    for sequence in (result.ReferencedImageSequence, result.SourceImageSequence):
+        assert sequence[0].ReferencedSOPInstanceUID == result.SOPInstanceUID
+        assert sequence[0].ReferencedSOPClassUID == dataset.SOPClassUID
+
+
+def test_dates_are_shifted_alike_and_birth_dates_are_not_kept(made: Callable) -> None:
+    dataset = identifying()
+    dataset.SeriesDate = "20261125"
+    result = made(dataset, replace(OPTIONS, dates="shift"))
+    shifted = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:8]}") for d in (result.StudyDate, result.SeriesDate)]
+    assert shifted[1] - shifted[0] == np.timedelta64(5, "D") and shifted[0] < np.datetime64("2026-10-22")
+    assert result.AcquisitionDateTime == result.StudyDate + "101112.5" and result.StudyTime == "101112"
+    assert result.PatientBirthDate == "" and result.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert "113107" in [item.CodeValue for item in result.DeidentificationMethodCodeSequence]
+
+
+def test_dates_can_be_kept_and_say_so(made: Callable) -> None:
+    result = made(identifying(), replace(OPTIONS, dates="keep"))
+    assert (result.StudyDate, result.PatientBirthDate) == ("20261120", "")
+    assert result.LongitudinalTemporalInformationModified == "UNMODIFIED"
+
+
+def test_descriptions_are_cleaned_of_names_and_numbers(made: Callable) -> None:
+    dataset = identifying()
+    dataset.StudyDescription = f"CT abdomen {SECRET.lower()}, Ann's 20261120 3mm"
+    result = made(dataset, replace(OPTIONS, descriptors="clean"))
+    assert result.StudyDescription == "CT abdomen , 's 3mm"
+    assert "SeriesDescription" not in result or SECRET not in result.SeriesDescription
+
+
+def test_device_and_characteristics_are_kept_only_by_choice(made: Callable) -> None:
+    result = made(identifying(), replace(OPTIONS, keep_device=True, keep_characteristics=True))
+    assert (result.StationName, result.PatientSex, result.PatientWeight) == (SECRET, "F", 70)
+    codes = {item.CodeValue for item in result.DeidentificationMethodCodeSequence}
+    assert codes == {"113100", "113108", "113109"}
+
+
+def report(folder: Path) -> Path:
+    text, name, root = Dataset(), Dataset(), Dataset()
+    text.ValueType, text.TextValue, text.RelationshipType = "TEXT", "normal heart", "CONTAINS"
+    name.ValueType, name.PersonName, name.RelationshipType = "PNAME", SECRET, "HAS OBS CONTEXT"
+    root.VerifyingObserverName, root.VerifyingOrganization = SECRET, SECRET
+    return document(folder, "sr.dcm", "1.2.840.10008.5.1.4.1.1.88.11", "SR", ContentSequence=Sequence([text, name]),
+                    VerifyingObserverSequence=Sequence([root]))  # fmt: skip
+
+
+def test_a_reports_text_stays_only_after_a_person_has_looked(made: Callable, tmp_path: Path) -> None:
+    path = report(tmp_path)
+    made(path)
+    data = (tmp_path / "out.dcm").read_bytes()
+    assert b"normal heart" not in data and SECRET.encode() not in data
+    made(path, replace(OPTIONS, looked=True))
+    data = (tmp_path / "out.dcm").read_bytes()
+    assert b"normal heart" in data and SECRET.encode() not in data
+
+
+def test_what_cannot_be_made_anonymous_leaves_no_file(tmp_path: Path) -> None:
+    for name in ("MR_truncated.dcm", "badVR.dcm", "no_meta.dcm"):
+        with pytest.raises(ApplianceError):
+            deidentify(SHIPPED / name, tmp_path / "out.dcm", OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_key_is_refused() -> None:
+    with pytest.raises(UsageError):
+        DeidentifyOptions(key=b"short")
+
+
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality", "more", "reason"),
+    [
+        ("2", "CT", {}, None),
+        ("4", "MR", {}, None),
+        ("1.1", "DX", {}, None),
+        ("66.4", "SEG", {}, None),
+        ("2", "CT", {"BurnedInAnnotation": "YES"}, "burned into"),
+        ("2", "CT", {"ImageType": "DERIVED\\SECONDARY\\SCREEN SAVE"}, "screen"),
+        ("7", "CT", {}, "secondary capture"),
+        ("7.4", "MR", {}, "secondary capture"),
+        ("6.1", "US", {}, "ultrasound"),
+        ("3.1", "US", {}, "ultrasound"),
+        ("77.1.4", "XC", {}, "photograph"),
+        ("77.1.1.1", "ES", {}, "endoscopy"),
+        ("88.67", "SR", {}, "report"),
+        ("104.1", "DOC", {}, "document"),
+        ("1", "OT", {}, "modality is OT"),
+    ],
+)
+def test_what_a_person_must_look_at(sop_class: str, modality: str, more: dict, reason: str | None) -> None:
+    keys = InstanceKeys(
+        TransferSyntaxUID="1", SOPClassUID=STORAGE + sop_class, SOPInstanceUID="1", Modality=modality, **more
+    )
+    said = needs_a_look(keys)
+    assert said is None if reason is None else said is not None and reason in said
