@@ -35,6 +35,26 @@ def upgrade() -> None:
     sa.Column('counter', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('topic', name=op.f('pk_change'))
     )
+    op.create_table('commitment',
+    sa.Column('commitment_id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('transaction_uid', sa.String(length=64), nullable=False),
+    sa.Column('ae_title', sa.String(length=16), nullable=False),
+    sa.Column('address', sa.String(length=64), nullable=False),
+    sa.Column('peer', sa.String(length=64), nullable=False),
+    sa.Column('called_ae_title', sa.String(length=16), nullable=False),
+    sa.Column('asked', sa.JSON(), nullable=False),
+    sa.Column('failed', sa.JSON(), nullable=True),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('not_before', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('created', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('commitment_id', name=op.f('pk_commitment'))
+    )
+    with op.batch_alter_table('commitment', schema=None) as batch_op:
+        batch_op.create_index('ix_commitment_state', ['state', 'not_before'], unique=False)
+        batch_op.create_index('ix_commitment_transaction', ['transaction_uid'], unique=False)
+
     op.create_table('job_event',
     sa.Column('event_id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('kind', sa.String(length=8), nullable=False),
@@ -133,12 +153,85 @@ def upgrade() -> None:
     sa.Column('updated', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_printer'))
     )
+    op.create_table('rejection',
+    sa.Column('sop_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('note_uid', sa.String(length=64), nullable=False),
+    sa.Column('study_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('code', sa.String(length=16), nullable=False),
+    sa.PrimaryKeyConstraint('sop_instance_uid', 'note_uid', name=op.f('pk_rejection'))
+    )
+    with op.batch_alter_table('rejection', schema=None) as batch_op:
+        batch_op.create_index('ix_rejection_note', ['note_uid'], unique=False)
+        batch_op.create_index('ix_rejection_study', ['study_instance_uid'], unique=False)
+
+    op.create_table('retrieval',
+    sa.Column('retrieval_id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('peer', sa.String(length=64), nullable=False),
+    sa.Column('study_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('series', sa.JSON(), nullable=False),
+    sa.Column('method', sa.String(length=8), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('done', sa.Integer(), nullable=False),
+    sa.Column('total', sa.Integer(), nullable=True),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('requested_by', sa.String(length=128), nullable=False),
+    sa.Column('working', sa.String(length=64), nullable=True),
+    sa.Column('cancel', sa.Boolean(), nullable=False),
+    sa.Column('created', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('updated', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('retrieval_id', name=op.f('pk_retrieval'))
+    )
+    with op.batch_alter_table('retrieval', schema=None) as batch_op:
+        batch_op.create_index('ix_retrieval_state', ['state', 'retrieval_id'], unique=False)
+        batch_op.create_index('ix_retrieval_study', ['study_instance_uid'], unique=False)
+
     op.create_table('secret',
     sa.Column('name', sa.String(length=64), nullable=False),
     sa.Column('value', sa.Text(), nullable=False),
     sa.Column('created', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_secret'))
     )
+    op.create_table('study',
+    sa.Column('study_id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('study_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('patient_name', sa.Text(), nullable=False),
+    sa.Column('patient_id', sa.Text(), nullable=False),
+    sa.Column('issuer_of_patient_id', sa.Text(), nullable=False),
+    sa.Column('patient_birth_date', sa.String(length=32), nullable=False),
+    sa.Column('patient_sex', sa.String(length=16), nullable=False),
+    sa.Column('study_date', sa.String(length=32), nullable=False),
+    sa.Column('study_time', sa.String(length=32), nullable=False),
+    sa.Column('study_id_text', sa.String(length=64), nullable=False),
+    sa.Column('accession_number', sa.Text(), nullable=False),
+    sa.Column('study_description', sa.Text(), nullable=False),
+    sa.Column('referring_physician_name', sa.Text(), nullable=False),
+    sa.Column('modalities', sa.JSON(), nullable=False),
+    sa.Column('series', sa.Integer(), nullable=False),
+    sa.Column('instances', sa.Integer(), nullable=False),
+    sa.Column('bytes', sa.BigInteger(), nullable=False),
+    sa.Column('kept_aside', sa.Integer(), nullable=False),
+    sa.Column('identities', sa.Integer(), nullable=False),
+    sa.Column('expected', sa.Integer(), nullable=True),
+    sa.Column('expected_by', sa.String(length=16), nullable=False),
+    sa.Column('missing', sa.JSON(), nullable=False),
+    sa.Column('incomplete_reason', sa.Text(), nullable=False),
+    sa.Column('retrieved_from', sa.String(length=64), nullable=False),
+    sa.Column('source', sa.String(length=64), nullable=False),
+    sa.Column('peer', sa.String(length=64), nullable=False),
+    sa.Column('received', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('updated', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('used', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('ruled', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('study_id', name=op.f('pk_study')),
+    sa.UniqueConstraint('study_instance_uid', name=op.f('uq_study_study_instance_uid'))
+    )
+    with op.batch_alter_table('study', schema=None) as batch_op:
+        batch_op.create_index('ix_study_accession', ['accession_number'], unique=False)
+        batch_op.create_index('ix_study_date', ['study_date', 'study_id'], unique=False)
+        batch_op.create_index('ix_study_patient', ['patient_id'], unique=False)
+        batch_op.create_index('ix_study_peer', ['peer', 'updated'], unique=False)
+        batch_op.create_index('ix_study_used', ['used'], unique=False)
+
     op.create_table('token',
     sa.Column('token_id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -194,6 +287,34 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['printer'], ['printer.name'], name=op.f('fk_print_profile_printer'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_print_profile'))
     )
+    op.create_table('series',
+    sa.Column('series_id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('study_id', sa.Integer(), nullable=False),
+    sa.Column('series_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('series_number', sa.String(length=16), nullable=False),
+    sa.Column('modality', sa.String(length=32), nullable=False),
+    sa.Column('series_description', sa.Text(), nullable=False),
+    sa.Column('body_part_examined', sa.Text(), nullable=False),
+    sa.Column('instances', sa.Integer(), nullable=False),
+    sa.Column('bytes', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['study_id'], ['study.study_id'], name=op.f('fk_series_study_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('series_id', name=op.f('pk_series'))
+    )
+    with op.batch_alter_table('series', schema=None) as batch_op:
+        batch_op.create_index('ix_series_study', ['study_id', 'series_id'], unique=False)
+        batch_op.create_index('ix_series_uid', ['series_instance_uid', 'study_id'], unique=True)
+
+    op.create_table('study_word',
+    sa.Column('kind', sa.String(length=1), nullable=False),
+    sa.Column('word', sa.String(length=64).with_variant(sa.String(length=64, collation='C'), 'postgresql'), nullable=False),
+    sa.Column('study_id', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['study_id'], ['study.study_id'], name=op.f('fk_study_word_study_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('kind', 'word', 'study_id', name=op.f('pk_study_word')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('study_word', schema=None) as batch_op:
+        batch_op.create_index('ix_study_word_study', ['study_id'], unique=False)
+
     op.create_table('web_session',
     sa.Column('id_hash', sa.String(length=64), nullable=False),
     sa.Column('user', sa.String(length=64), nullable=False),
@@ -206,5 +327,44 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('web_session', schema=None) as batch_op:
         batch_op.create_index('ix_web_session_user', ['user'], unique=False)
+
+    op.create_table('header',
+    sa.Column('header_id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('series_id', sa.Integer(), nullable=False),
+    sa.Column('digest', sa.LargeBinary(length=16), nullable=False),
+    sa.Column('keys', sa.JSON(), nullable=False),
+    sa.Column('records', sa.LargeBinary(), nullable=False),
+    sa.ForeignKeyConstraint(['series_id'], ['series.series_id'], name=op.f('fk_header_series_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('header_id', name=op.f('pk_header'))
+    )
+    with op.batch_alter_table('header', schema=None) as batch_op:
+        batch_op.create_index('ix_header_digest', ['series_id', 'digest'], unique=True)
+
+    op.create_table('instance',
+    sa.Column('instance_id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('sop_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('series_id', sa.Integer(), nullable=False),
+    sa.Column('header_id', sa.Integer(), nullable=False),
+    sa.Column('keys', sa.JSON(), nullable=False),
+    sa.Column('record', sa.LargeBinary(), nullable=False),
+    sa.Column('path', sa.String(length=40), nullable=False),
+    sa.Column('offset', sa.Integer(), nullable=False),
+    sa.Column('size', sa.BigInteger(), nullable=False),
+    sa.Column('sha256', sa.LargeBinary(length=32), nullable=False),
+    sa.Column('received', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('source', sa.String(length=64), nullable=False),
+    sa.Column('kept_aside', sa.Boolean(), nullable=False),
+    sa.Column('committed', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['header_id'], ['header.header_id'], name=op.f('fk_instance_header_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['series_id'], ['series.series_id'], name=op.f('fk_instance_series_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('instance_id', name=op.f('pk_instance')),
+    sa.UniqueConstraint('path', name=op.f('uq_instance_path'))
+    )
+    with op.batch_alter_table('instance', schema=None) as batch_op:
+        batch_op.create_index('ix_instance_committed', ['series_id'], unique=False, sqlite_where=sa.text('committed IS 1'), postgresql_where=sa.text('committed IS 1'))
+        batch_op.create_index('ix_instance_content', ['sop_instance_uid', 'sha256'], unique=True)
+        batch_op.create_index('ix_instance_header', ['header_id'], unique=False)
+        batch_op.create_index('ix_instance_series', ['series_id'], unique=False)
+        batch_op.create_index('one_accepted_instance_a_uid', ['sop_instance_uid'], unique=True, sqlite_where=sa.text('kept_aside = 0'), postgresql_where=sa.text('kept_aside = 0'))
 
     # ### end Alembic commands ###
