@@ -73,6 +73,13 @@ def remove_peer(store: Store, name: str, actor: Actor) -> None:
         record(connection, "peer-removed", actor, object_kind="peer", object_id=name)
 
 
+def note_echo(store: Store, peer: Peer, actor: Actor, *, ok: bool) -> None:
+    """Keep in the audit trail that a peer was called."""
+    with store.database.write() as connection:
+        outcome = "success" if ok else "failure"
+        record(connection, "peer-echoed", actor, outcome=outcome, object_kind="peer", object_id=peer.name)
+
+
 def check_peer(peer: Peer) -> None:
     """Raise UsageError for what no peer can be."""
     if not 1 <= len(peer.name.strip()) <= 64 or not peer.name.isprintable() or "/" in peer.name:

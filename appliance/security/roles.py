@@ -32,6 +32,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "burners.see": _ALL,
     "burners.change": _ADMINS,
     "peers.see": _ALL,
+    "peers.echo": _CLERKS,
     "peers.change": _ADMINS,
     "profiles.see": _ALL,
     "profiles.change": _ADMINS,

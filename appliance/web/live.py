@@ -12,7 +12,7 @@ from typing import Any
 from flask import g, make_response, request
 from werkzeug.wrappers import Response
 
-from appliance.web.language import choose
+from appliance.web.language import locale
 from appliance.web.visitor import store
 
 
@@ -44,4 +44,4 @@ def see(*topics: str) -> None:
 
     Before the rows are read: what changes in between is then shown at the next ask instead of never.
     """
-    g.seen = f"{store().database.changes(*topics)}-{choose()}"
+    g.seen = f"{store().database.changes(*topics)}-{locale()}"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, g
-from flask_babel import format_datetime, format_decimal, get_locale
+from flask_babel import format_datetime, format_decimal
 from markupsafe import Markup, escape
 
 from appliance.security.users import LANGUAGES
-from appliance.web.language import NAMES, html_language, translated
+from appliance.web.language import NAMES, choose, translated
 from appliance.web.navigation import navigation
 from appliance.web.visitor import store
 from appliance.web.wording import OBJECTS, ROLES, state_words
@@ -39,8 +39,7 @@ def _context() -> dict[str, Any]:
     return {
         "visitor": g.get("visitor"),
         "navigation": navigation(),
-        "html_language": html_language(),
-        "language": str(get_locale() or "en"),
+        "language": choose(),
         "site_name": store().settings.web.site_name,
     }
 

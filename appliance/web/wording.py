@@ -78,6 +78,7 @@ EVENTS = {
     "peer-added": _("Peer added"),
     "peer-changed": _("Peer changed"),
     "peer-removed": _("Peer removed"),
+    "peer-echoed": _("Peer called (echo)"),
 }
 
 OBJECTS = {

@@ -83,7 +83,11 @@ def _day(name: str) -> dt.datetime | None:
 
 
 def _detail(row: Entry) -> str:
-    return ", ".join(f"{key}: {value}" for key, value in row.detail.items() if value not in ("", None, [], {}))
+    return ", ".join(f"{key}: {_plain(value)}" for key, value in row.detail.items() if value not in ("", None, [], {}))
+
+
+def _plain(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _rows(entries: Iterator[Entry]) -> Iterator[list[object]]:

@@ -8,6 +8,8 @@ from flask import Blueprint, redirect, render_template, url_for
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, HiddenField, IntegerField, RadioField, SelectField, StringField
 
+from appliance.network import scu
+from appliance.network.calling import to_call
 from appliance.security import peer_verbs
 from appliance.security.peers import Peer
 from appliance.web.forms import Form, TickBoxes, at_most, between, choices, optional, required, say_done, strip
@@ -87,6 +89,27 @@ def edit(name: str) -> Any:
         say_done(_("The peer is changed; it holds from its next association on."))
         return redirect(url_for("peers.index"), code=303)
     return render_template("peers/edit.html", form=form, peer=peer)
+
+
+@blueprint.get("/<name>/check")
+@needs("peers.echo")
+def check(name: str) -> Any:
+    return _check_page(peer_verbs.get_peer(store(), name))
+
+
+@blueprint.post("/<name>/echo")
+@needs("peers.echo")
+def echo(name: str) -> Any:
+    """Ask the peer whether it is there."""
+    peer = peer_verbs.get_peer(store(), name)
+    called = to_call(store(), peer)
+    result = scu.echo(called)
+    peer_verbs.note_echo(store(), peer, actor(), ok=result.ok)
+    return _check_page(peer, result)
+
+
+def _check_page(peer: Peer, result: scu.EchoResult | None = None) -> str:
+    return render_template("peers/check.html", peer=peer, result=result, dicom=store().settings.dicom)
 
 
 @blueprint.post("/<name>/remove")
