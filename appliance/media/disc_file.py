@@ -102,7 +102,7 @@ class _Instance:
         self._source = placed.source
         self._head = head(placed)
         try:
-            self._file = placed.source.path.open("rb", buffering=0)
+            self._file = Path(placed.source.path).open("rb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise DamagedError(f"Instance {self._name}: its file can't be opened ({error.strerror})") from error
         self._before = _Seen.of(self._file)  # type: ignore[arg-type]

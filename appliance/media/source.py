@@ -18,7 +18,7 @@ class SourceInstance:
 
     keys: InstanceKeys
     records: DirectoryRecords
-    path: Path  # of the DICOM file
+    path: str | Path  # of the DICOM file; a str takes a third of the memory
     data_set_offset: int  # where its data set begins: see appliance.studies.part10.read_file_meta
     data_set_size: int  # bytes from there to the end of the file
     sha256: str = ""  # of the data set's bytes as received, hexadecimal; "" if not known

@@ -87,12 +87,15 @@ class _Transcoder:
         self.syntax = UID(source.keys.TransferSyntaxUID)
         self.pixel_sum = ""  # SHA-256 of all decoded frames, once written
         defer = None if self.syntax.is_deflated else _DEFER
+        _check_source(source)
         try:
             self.dataset = dcmread(source.path, force=True, defer_size=defer)
         except Exception as error:  # readers of damaged files raise whatever they like
             raise DamagedError(f"Instance {source.keys.SOPInstanceUID} can't be read: {error}") from error
         has_pixels = any(tag in self.dataset for tag in _PIXELS)
-        self.pixels = decoder.raw(source.path) if self.syntax.is_encapsulated and has_pixels else None
+        if not has_pixels and self.syntax.is_encapsulated and source.keys.Rows:
+            raise DamagedError(f"Instance {source.keys.SOPInstanceUID} is an image, but its pixels can't be found")
+        self.pixels = decoder.raw(Path(source.path)) if self.syntax.is_encapsulated and has_pixels else None
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes of the data set in Explicit VR Little Endian."""
@@ -144,7 +147,7 @@ class _Transcoder:
             length = len(value)
         else:
             length = found.length
-            pieces = _read(self.source.path, found.value_tell, length)
+            pieces = _read(Path(self.source.path), found.value_tell, length)
         bits = int.from_bytes(elements.value_bytes(self.dataset, 0x00280100, "US")[:2], "little")
         vr = _PIXELS[tag] or (found.VR if found.VR in ("OB", "OW") else "OW")
         yield _long(tag, vr, length + length % 2)
@@ -165,6 +168,16 @@ class _Transcoder:
             yield data
         self.pixel_sum = digest.hexdigest()
         yield bytes(length % 2)
+
+
+def _check_source(source: SourceInstance) -> None:
+    """Refuse a file that is not what was received."""
+    name = source.keys.SOPInstanceUID
+    if not Path(source.path).is_file():
+        raise DamagedError(f"Instance {name}: its file can't be opened")
+    found = _sum(_read(Path(source.path), source.data_set_offset, source.data_set_size))
+    if source.sha256 and found != source.sha256:
+        raise DamagedError(f"Instance {name}: its file is not what was received; fetch the study again")
 
 
 def _word(tag: int, value: int) -> bytes:

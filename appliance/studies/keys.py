@@ -71,8 +71,10 @@ class InstanceKeys:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> InstanceKeys:
-        """The inverse of :meth:`to_json`; unknown names are ignored."""
-        return cls(**{name: values[name] for name in _NAMES if name in values})
+        """The inverse of :meth:`to_json`; unknown names are ignored. Equal texts of many instances are kept once."""
+        known: dict[str, Any] = {name: value for name, value in values.items() if name in _NAMES}
+        known.update({name: intern(value) for name, value in known.items() if isinstance(value, str)})
+        return cls(**known)
 
     @property
     def pixel_bytes(self) -> int:
@@ -81,7 +83,7 @@ class InstanceKeys:
         return -(-frame * max(self.NumberOfFrames, 1) // 8)
 
 
-_NAMES = tuple(field.name for field in fields(InstanceKeys))
+_NAMES = {field.name: field.type for field in fields(InstanceKeys)}
 _NOT_READ = ("TransferSyntaxUID", "SpecificCharacterSet", "charset_source")
 
 
@@ -92,7 +94,6 @@ def _vr(keyword: str) -> tuple[int, str]:
 
 
 _TAGS = {name: _vr(name) for name in _NAMES if name not in _NOT_READ}
-_SHARED = ("Modality", "PatientSex", "PhotometricInterpretation", "StudyInstanceUID", "SeriesInstanceUID", "PatientID")
 
 
 def instance_keys(dataset: Dataset, TransferSyntaxUID: str, assumed_charset: str = "") -> InstanceKeys:
@@ -101,9 +102,6 @@ def instance_keys(dataset: Dataset, TransferSyntaxUID: str, assumed_charset: str
     found: dict[str, Any] = {
         name: _read(dataset, tag, vr, charset) for name, (tag, vr) in _TAGS.items() if dataset.get_item(tag) is not None
     }
-    for name in _SHARED:
-        if name in found:
-            found[name] = intern(found[name])
     return InstanceKeys(
         TransferSyntaxUID=intern(str(TransferSyntaxUID)),
         SpecificCharacterSet="\\".join(charset.SpecificCharacterSet),

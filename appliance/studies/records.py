@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom.dataset import Dataset
 
@@ -68,7 +69,7 @@ class DirectoryRecords:
         for length in lengths:
             parts.append(packed[start : start + length])
             start += length
-        patient, study, series, instance = parts
+        patient, study, series, instance = _same(parts[0]), _same(parts[1]), _same(parts[2]), parts[3]
         return cls(
             record_type=kind,
             patient=patient,
@@ -79,6 +80,12 @@ class DirectoryRecords:
             missing=tuple(missing),
             related_class=related,
         )
+
+
+@lru_cache(maxsize=1024)
+def _same(part: bytes) -> bytes:
+    """Equal parts of many instances are kept once."""
+    return part
 
 
 def describe(dataset: Dataset, assumed_charset: str = "") -> DirectoryRecords:
