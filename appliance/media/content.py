@@ -28,11 +28,6 @@ from . import viewer
 from .description import Item, Series, VolumeDescription, clean, clock, day, line, person
 from .words import words
 
-# SOP classes (PS3.4 B.5) whose pixels are no picture for people: segmentations, maps, dose grids, raw data
-NO_PICTURES = frozenset(
-    "1.2.840.10008.5.1.4.1.1." + tail
-    for tail in ("66.4", "66.7", "66", "30", "481.2", "77.1.5.3", "81.1", "82.1", "7.1")
-)
 RESERVED = frozenset({"DICOMDIR", "README.TXT", "INDEX.HTM", "SHA256.TXT", "IHE_PDI", "DICOM", "DOCUMENT", "VIEWER"})
 NAME_8_3 = re.compile(r"[A-Z0-9_]{1,8}(\.[A-Z0-9_]{1,3})?")
 PER_FOLDER = 500
@@ -218,7 +213,7 @@ class _Maker:
         try:
             if keys.Modality in viewer.DOCUMENTS or keys.SOPClassUID.startswith(viewer.ENCAPSULATED):
                 return self._document(series, item, number)
-            if keys.SOPClassUID in NO_PICTURES or not keys.Rows:
+            if keys.SOPClassUID in viewer.NO_PICTURES or not keys.Rows:
                 return Shown(item=item, note=self.words["not_shown"])
             return self._pictures(series, item, number)
         except PixelError as error:

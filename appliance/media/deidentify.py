@@ -329,7 +329,7 @@ def _code(value: str) -> Dataset:
 
 
 def _is_masked(tag: BaseTag) -> bool:
-    """Whether the tag is in one of the table's repeating groups; of an overlay nothing stays, for it is useless then."""
+    """Whether the tag is in one of the table's repeating groups; without its data the rest of an overlay goes too."""
     return 0x6000 <= tag.group <= 0x60FF or any(
         tag.group & group_mask == group & group_mask and tag.element & mask == element & mask
         for group, element, group_mask, mask in MASKED

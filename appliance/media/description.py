@@ -136,7 +136,8 @@ def describe(
     supplied = [f"{note.reason} ({note.SOPInstanceUID})" for note in plan.supplied if note.SOPInstanceUID in here]
     return VolumeDescription(
         items=tuple(
-            Item(keys=placed.source.keys, path=placed.source.path, file_id=placed.file_id) for placed in volume.placed
+            Item(keys=placed.source.keys, path=Path(placed.source.path), file_id=placed.file_id)
+            for placed in volume.placed
         ),
         site=site,
         number=volume.number,

@@ -81,9 +81,12 @@ def label_pdf(label: Label, fonts: Fonts | None = None) -> bytes:
 def _write(canvas: Canvas, line: TextLine, height: float, fonts: Fonts) -> None:
     if _is_plain(line.text, fonts):
         size = points(line.capital / CAP_HEIGHT)
-        text = canvas.beginText(points(line.left), points(height - line.baseline))
-        text.setFont(_font(), size)
-        text.setHorizScale(100 * points(line.width) / max(0.01, pdfmetrics.stringWidth(line.text, FONT, size)))
+        before, after = _bearings(line.text, fonts)
+        ink = pdfmetrics.stringWidth(line.text, _font(), size) - (before + after) * size
+        stretch = points(line.width) / max(0.01, ink)  # the other output kerns
+        text = canvas.beginText(points(line.left) - before * size * stretch, points(height - line.baseline))
+        text.setFont(FONT, size)
+        text.setHorizScale(100 * stretch)
         text.textOut(line.text)
         canvas.drawText(text)
         return
@@ -93,6 +96,16 @@ def _write(canvas: Canvas, line: TextLine, height: float, fonts: Fonts) -> None:
     picture = Image.fromarray(np.asarray(255 - drawn.mask, np.uint8))
     bottom = points(height - line.baseline - (rows - drawn.baseline) * scale)
     canvas.drawImage(ImageReader(picture), points(line.left), bottom, points(columns * scale), points(rows * scale))
+
+
+def _bearings(text: str, fonts: Fonts) -> tuple[float, float]:
+    """Empty room before and after the ink, in ems."""
+    found = fonts.font_for(text[0], text)
+    if found is None:
+        return 0.0, 0.0
+    font = found.at(1000)
+    left, _, right, _ = font.getbbox(text, anchor="ls")
+    return left / 1000, (font.getlength(text) - right) / 1000
 
 
 def _is_plain(text: str, fonts: Fonts) -> bool:

@@ -1,9 +1,9 @@
 """The viewer on the disc: its shipped files (templates/viewer/) and the data it shows, as classic scripts.
 
-A page opened from file:// may load neither modules nor data by fetch, but any classic script. So pixels travel as string
-literals in scripts read in the encoding x-user-defined, where each byte is one character: 2 % more than the bytes, where
-base64 costs 33 %. Grey keeps its values by JPEG-LS (near-lossless as far as the share of the image data asks for), which
-VIEWER.JS decodes itself; color is JPEG.
+A page opened from file:// may load neither modules nor data by fetch, but any classic script. So pixels travel as
+string literals in scripts read in the encoding x-user-defined, where each byte is one character: 2 % more than the
+bytes, where base64 costs 33 %. Grey keeps its values by JPEG-LS (near-lossless as far as the share of the image data
+asks for), which JPEGLS.JS decodes; color is JPEG.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ DOCUMENTS = frozenset({"SR", "DOC", "KO"})
 """Modalities that are read, not looked at."""
 ENCAPSULATED = "1.2.840.10008.5.1.4.1.1.104."
 PRESENTATION = "1.2.840.10008.5.1.4.1.1.11."
+
+# SOP classes (PS3.4 B.5) whose pixels are no picture for people: segmentations, maps, dose grids, tiles of slides
+NO_PICTURES = frozenset(
+    "1.2.840.10008.5.1.4.1.1." + tail
+    for tail in ("66.4", "66.7", "66", "30", "481.2", "77.1.5.3", "77.1.6", "81.1", "82.1")
+)
 
 SHIPPED = ("VIEWER.HTM", "VIEWER.JS", "JPEGLS.JS", "VIEWER.CSS")
 FIXED = 96 << 10
@@ -113,7 +119,7 @@ def _stacks(study: Study, share: float, before: int) -> Iterator[Stack]:
     for series in study.series:
         if series.keys.Modality in DOCUMENTS or series.keys.SOPClassUID.startswith((ENCAPSULATED, PRESENTATION)):
             continue
-        shown = [item for item in series.items if item.keys.Rows]
+        shown = [item for item in series.items if item.keys.Rows and item.keys.SOPClassUID not in NO_PICTURES]
         if singles := [(item, 1) for item in shown if item.keys.NumberOfFrames <= 1]:
             groups.append(singles)
         groups += [

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,11 +104,12 @@ class _Child:
     socket: socket.socket
     pid: int
 
-    def ask(self, request: dict[str, Any], path: Path, seconds: float, limit: int) -> tuple[dict[str, Any], bytearray]:
+    def ask(
+        self, request: dict[str, Any], file: BinaryIO, seconds: float, limit: int
+    ) -> tuple[dict[str, Any], bytearray]:
         deadline = time.monotonic() + seconds
-        with path.open("rb") as file:
-            self.socket.settimeout(seconds)
-            socket.send_fds(self.socket, [json.dumps(request).encode()], [file.fileno()])
+        self.socket.settimeout(seconds)
+        socket.send_fds(self.socket, [json.dumps(request).encode()], [file.fileno()])
         json_length, length = HEADER.unpack(receive(self.socket, HEADER.size))
         if json_length > MAX_JSON or length > limit:
             raise EOFError
@@ -167,7 +168,10 @@ class Decoder:
         """
         request = {"do": "frame", "number": number, "window": window, "max_edge": max_edge, "overlays": overlays}
         about, data = self._ask(path, request)
-        return np.frombuffer(data, np.uint8).reshape(about["shape"])
+        try:
+            return np.frombuffer(data, np.uint8).reshape(about["shape"])
+        except (KeyError, TypeError, ValueError):
+            raise DamagedPixelsError("The decoder gave something that is no picture.") from None
 
     def jpeg(
         self,
@@ -235,26 +239,31 @@ class Decoder:
         return bytes(self._ask(path, {**request, "window": window, "max_edge": max_edge})[1])
 
     def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise DamagedError(f"The instance file {path.name} can't be read: {error.strerror}.") from None
+        with file:
+            answer, data = self._ask_any(file, request)
+        if "error" in answer:
+            raise ERRORS.get(answer["error"], PixelError)(answer["message"])
+        return answer, data
+
+    def _ask_any(self, file: BinaryIO, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
         child = self._idle.get()
         try:
             child = child or self._with_nursery(lambda nursery: nursery.fork(self.limits))
-            answer, data = self._ask_child(child, path, request)
+            return self._ask_child(child, file, request)
         except BaseException:
             child = None
             raise
         finally:
             self._idle.put(child)
-        if "error" in answer:
-            raise ERRORS.get(answer["error"], PixelError)(answer["message"])
-        return answer, data
 
-    def _ask_child(self, child: _Child, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
+    def _ask_child(self, child: _Child, file: BinaryIO, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
         limits = self.limits
         try:
-            return child.ask(request, path, limits.seconds, 4 * limits.frame_bytes)
-        except FileNotFoundError:
-            self._end(child)
-            raise DamagedError(f"The instance file {path.name} is not where it was kept.") from None
+            return child.ask(request, file, limits.seconds, 4 * limits.frame_bytes)
         except TimeoutError:
             self._end(child)
             raise TooLargeError(f"Decoding took more than {limits.seconds:.0f} s and was ended.") from None

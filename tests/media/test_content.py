@@ -132,8 +132,8 @@ def test_what_only_says_it_is_pdf_is_not_put_there(decoder: Decoder, tmp_path: P
 
 
 CDA = """<ClinicalDocument xmlns="urn:hl7-org:v3"><title>Letter</title><component><section><title>Findings</title>
-<text><paragraph>Fine &lt;script&gt;</paragraph><script>alert(1)</script><table onclick="x()"><tr><td>A</td></tr></table>
-</text></section></component></ClinicalDocument>"""
+<text><paragraph>Fine &lt;script&gt;</paragraph><script>alert(1)</script>
+<table onclick="x()"><tr><td>A</td></tr></table></text></section></component></ClinicalDocument>"""
 
 
 def test_a_cda_is_shown_by_its_narrative_only(decoder: Decoder, tmp_path: Path) -> None:
@@ -157,8 +157,21 @@ def test_the_readme_says_who_what_how_and_whom_to_call() -> None:
     text = data.decode("ascii")
     assert text.count("\n") == text.count("\r\n") and max(map(len, text.splitlines())) <= 72
     joined = " ".join(text.split())
-    wanted = ["Made Up Hospital", "+1 555 0100", "1 Example Street", "CompressedSamples, CT1", "1CT1", "Disc 1 of 2", "D-7",
-              "scanner down", "StudyID (1.2.3)", "VIEWER/VIEWER.HTM", "DICOMDIR", "Study: a long name", "2026-11-21"]  # fmt: skip
+    wanted = [
+        "Made Up Hospital",
+        "+1 555 0100",
+        "1 Example Street",
+        "CompressedSamples, CT1",
+        "1CT1",
+        "Disc 1 of 2",
+        "D-7",
+        "scanner down",
+        "StudyID (1.2.3)",
+        "VIEWER/VIEWER.HTM",
+        "DICOMDIR",
+        "Study: a long name",
+        "2026-11-21",
+    ]
     assert [one for one in wanted if one not in joined] == []
 
 

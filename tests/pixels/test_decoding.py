@@ -24,6 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from appliance.errors import DamagedError
 from appliance.pixels import DamagedPixelsError, Decoder, Limits, NotShownError, TooLargeError
 from tests.pixels.conftest import SHIPPED, grey
 
@@ -209,3 +210,26 @@ def test_spoiled_bytes_never_break_the_decoder(decoder: Decoder, tmp_path: Path,
         with contextlib.suppress(NotShownError, DamagedPixelsError, TooLargeError):
             decoder.frame(path, 1)
     assert decoder.frame(CT, 1).shape == (128, 128)
+
+
+def test_a_file_that_is_gone_is_said_and_costs_no_child(decoder: Decoder, tmp_path: Path) -> None:
+    before = _child(decoder)
+    with pytest.raises(DamagedError, match=r"gone\.dcm"):
+        decoder.frame(tmp_path / "gone.dcm", 1)
+    assert _child(decoder) == before
+
+
+def test_a_child_has_no_way_into_the_network(decoder: Decoder) -> None:
+    ours, theirs = (Path(f"/proc/{pid}/ns/net").readlink() for pid in ("self", _child(decoder)))
+    if ours == theirs:
+        pytest.skip("this system gives no network name spaces away")
+    assert ours != theirs
+
+
+def test_two_threads_are_served_at_once(decoder: Decoder) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    names = ["CT_small.dcm", "MR_small.dcm", "examples_ybr_color.dcm"] * 20
+    with ThreadPoolExecutor(4) as pool:
+        shapes = list(pool.map(lambda name: decoder.frame(SHIPPED / name, 1).shape, names))
+    assert shapes == [(128, 128), (64, 64), (240, 320, 3)] * 20
