@@ -77,6 +77,11 @@ class MessageQueue(queue.Queue[Any]):
         super().__init__()
         self._nudged = False
 
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        with self.not_empty:  # both who waits for an item and who only watches: one notification is not enough
+            self.not_empty.notify_all()
+
     def nudge(self) -> None:
         """Wake a thread in :meth:`wait`."""
         with self.not_empty:
