@@ -28,7 +28,8 @@ class PartFolder:
         files.make_folder(self.part)
 
     def commit(self) -> Path:
-        """Give it its name."""
+        """Make all of it durable and give it its name."""
+        files.sync_tree(self.part)
         files.rename(self.part, self.path)
         self._done = True
         return self.path
@@ -44,13 +45,13 @@ class PartFolder:
 
 
 def write_folder(folder: PartFolder, disc_files: Sequence[DiscFile], progress: Progress | None = None) -> None:
-    """Write every file below the part folder, durably."""
+    """Write every file below the part folder."""
     total, done = sum(file.size for file in disc_files), 0
     for file in disc_files:
         failpoint("folder.data")
         target = folder.part / file.path
         files.make_folder(target.parent)
-        files.write_file(target, file.chunks())
+        files.write_scratch(target, file.chunks())
         done += file.size
         if progress is not None:
             progress(done, total)

@@ -10,6 +10,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pydicom.uid import UID
 
 from appliance.errors import DamagedError
 from appliance.pixels import Decoder, PixelError, RawPixels
-from appliance.store.files import PartFile, failpoint
+from appliance.store.files import failpoint, write_scratch
 from appliance.studies import elements
 from appliance.studies.part10 import head_of_file
 
@@ -46,25 +47,21 @@ def decompressed(placed: Placed, work: Path, decoder: Decoder) -> Placed:
     head = head_of_file(keys.SOPClassUID, keys.SOPInstanceUID, EXPLICIT_LE)
     try:
         transcoder = _Transcoder(source, decoder)
-        with PartFile(path) as part:
-            part.write(head)
-            sha256, size = _write(part, transcoder.chunks())
-            part.commit()
+        digest = hashlib.sha256()
+        write_scratch(path, chain((head,), _hashed(digest, transcoder.chunks())))
         if transcoder.pixels is not None:
             _compare(decoder.raw(path), transcoder.pixel_sum, keys.SOPInstanceUID)
     except PixelError as error:
         raise DamagedError(f"Instance {keys.SOPInstanceUID} can't be decompressed: {error}") from error
-    made = replace(source, path=path, data_set_offset=len(head), data_set_size=size, sha256=sha256)
+    size = path.stat().st_size - len(head)
+    made = replace(source, path=path, data_set_offset=len(head), data_set_size=size, sha256=digest.hexdigest())
     return replace(placed, source=made, size=len(head) + size, decompress=False)
 
 
-def _write(part: PartFile, chunks: Iterable[bytes]) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
+def _hashed(digest: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         digest.update(chunk)
-        size += len(chunk)
-        part.write(chunk)
-    return digest.hexdigest(), size
+        yield chunk
 
 
 def _compare(again: RawPixels, pixel_sum: str, name: str) -> None:

@@ -203,12 +203,23 @@ def write_file(path: Path, data: bytes | Iterable[bytes]) -> Path:
         return part.commit()
 
 
-def write_scratch(path: Path, data: bytes) -> Path:
+def write_scratch(path: Path, data: bytes | Iterable[bytes]) -> Path:
     """Write a file that is made again after a crash: counted as an operation, not made durable."""
     operation("write-scratch", path)
     with open(path, "wb", opener=_private) as file:  # noqa: PTH123
-        file.write(data)
+        for chunk in (data,) if isinstance(data, bytes) else data:
+            file.write(chunk)
     return path
+
+
+def sync_tree(folder: Path) -> None:
+    """Make all files and names below `folder` durable."""
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            sync_file(path)
+    sync_folder(folder)
 
 
 def sweep_parts(folder: Path) -> int:
