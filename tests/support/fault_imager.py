@@ -108,7 +108,7 @@ class FaultImager:
         if self.fault == "layout" and attributes.ImageDisplayFormat != "STANDARD\\1,1":
             return 0x0106, None
         columns, rows = (int(number) for number in attributes.ImageDisplayFormat.split("\\")[1].split(","))
-        boxes = [generate_uid() for _ in range(columns * rows)]
+        boxes = [str(generate_uid()) for _ in range(columns * rows)]
         self.films[uid] = attributes
         self.images[uid] = {}
         answer = Dataset()

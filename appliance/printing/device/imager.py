@@ -1,29 +1,26 @@
-"""A conversation with a film imager: one association as Print SCU (PS3.4 Annex H), on pynetdicom."""
+"""A conversation with a film imager: one association as Print SCU (PS3.4 Annex H)."""
 
 from __future__ import annotations
 
-import socket
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, build_context, evt
+from pynetdicom import evt
 from pynetdicom.association import Association
 
+from appliance.network.limits import DEFAULT_LIMITS
+from appliance.network.requestor import NoAssociation, Peer, associated, context
 from appliance.printing.device import imager_data as data
 from appliance.printing.device.address import ForbiddenAddressError, Route, UnreachableError
 from appliance.printing.device.delivery import InterruptedTransferError, shown
 from appliance.printing.device.options import DeviceOptions
 from appliance.store.files import failpoint
 
-MAX_PDU = 131072
 SLOWEST = 20_000  # bytes a second that count as progress while an image is being sent
-
-# PS3.8 section 9.3.4: reasons of a rejection that only a person can mend (result 1, source 1)
-REJECTED_FOR_GOOD = {3: "it does not know our AE title", 7: "it does not know its AE title"}
 
 
 class ImagerRefusedError(Exception):
@@ -44,12 +41,12 @@ class RejectedError(ForbiddenAddressError):
 class Imager:
     """An open association with a film imager."""
 
-    def __init__(self, association: Association, meta: UID, options: DeviceOptions) -> None:
+    def __init__(self, association: Association, meta: UID, options: DeviceOptions, events: dict[str, str]) -> None:
         self.association = association
         self.meta = meta
         self.options = options
         self.warnings: list[str] = []
-        self.events: dict[str, str] = {}  # print job UID -> last Execution Status told
+        self.events = events  # print job UID -> last Execution Status told
         self.accepted = {context.abstract_syntax for context in association.accepted_contexts}
 
     def get(self, sop_class: UID, instance: UID, tags: Iterable[int] = ()) -> Dataset:
@@ -121,59 +118,31 @@ def conversation(
     Raises UnreachableError when there is none, RejectedError when the imager wants none.
     """
     events: dict[str, str] = {}
-    association = _associate(route, called_ae_title, meta, options, deadline or options.connect_deadline, events)
-    imager = Imager(association, meta, options)
-    imager.events = events
-    try:
-        if meta not in imager.accepted:
-            raise RejectedError(f"it does not take {meta.name}")
-        yield imager
-        association.release()
-    finally:
-        if association.is_established:
-            association.abort()
-
-
-def _associate(
-    route: Route, called: str, meta: UID, options: DeviceOptions, deadline: float, events: dict[str, str]
-) -> Association:
-    entity = AE(options.calling_ae_title)
-    entity.acse_timeout = entity.connection_timeout = deadline
-    entity.network_timeout = None
-    syntaxes: list[Any] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian]  # some imagers know only the first
+    limits = replace(
+        DEFAULT_LIMITS,
+        connect_timeout=deadline or options.connect_deadline,
+        send_timeout=options.stall_deadline,
+        user_timeout=options.stall_deadline,
+    )
+    peer = Peer(
+        host=str(route.addresses[0][1][0]),
+        port=route.endpoint.port,
+        called=called_ae_title,
+        calling=options.calling_ae_title,
+    )
     classes = (meta, data.PRESENTATION_LUT, data.BASIC_ANNOTATION_BOX, data.PRINT_JOB)
-    contexts = [build_context(uid, syntaxes) for uid in classes]
-    handlers: list[Any] = [
-        (evt.EVT_CONN_OPEN, _prepare_socket, [options.stall_deadline]),
-        (evt.EVT_N_EVENT_REPORT, _note_event, [events]),
-    ]
-    port = route.endpoint.port
-    for _, address in route.addresses:
-        failpoint("device.connect")
-        association = entity.associate(
-            str(address[0]), port, contexts, ae_title=called, max_pdu=MAX_PDU, evt_handlers=handlers
-        )
-        if association.is_established:
-            return association
-        if association.is_rejected:
-            _explain(association.acceptor.primitive)
-    raise UnreachableError(f"{route.endpoint} opens no association")
-
-
-def _explain(answer: Any) -> None:
-    """Raises RejectedError or UnreachableError for a rejection."""
-    reason = REJECTED_FOR_GOOD.get(answer.diagnostic) if (answer.result, answer.result_source) == (1, 1) else None
-    if reason:
-        raise RejectedError(f"it refused the association: {reason}")
-    raise UnreachableError("it refused the association for now")
-
-
-def _prepare_socket(event: Any, stall_deadline: float) -> None:
-    """No delay, and no send that blocks for ever on an imager that stopped reading."""
-    connection = event.assoc.dul.socket.socket
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    seconds, rest = divmod(stall_deadline, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(seconds), int(rest * 1e6)))
+    contexts = [context(uid, ImplicitVRLittleEndian, ExplicitVRLittleEndian) for uid in classes]  # some know the first
+    failpoint("device.connect")
+    try:
+        with associated(
+            peer, contexts, handlers=[(evt.EVT_N_EVENT_REPORT, _note_event, [events])], limits=limits
+        ) as association:
+            imager = Imager(association, meta, options, events)
+            if meta not in imager.accepted:
+                raise RejectedError(f"it does not take {meta.name}")
+            yield imager
+    except NoAssociation as error:
+        raise (RejectedError if error.permanent else UnreachableError)(str(error)) from None
 
 
 def _note_event(event: Any, events: dict[str, str]) -> tuple[int, None]:

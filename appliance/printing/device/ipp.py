@@ -20,6 +20,7 @@ from appliance.printing.device.ipp_job import (
     JOB_ATTRIBUTES,
     PRINTER_ATTRIBUTES,
     JobState,
+    OperationRefusedError,
     Refusal,
     capabilities,
     covers,
@@ -48,6 +49,7 @@ from appliance.store.files import failpoint
 DEFAULT_PORT = 631
 MAX_JOBS = 500  # of a list of jobs
 BUSY = 0x0507
+SERVER_ERROR = 0x0500  # the first of the status codes that say nothing on the document
 
 
 class IppDevice:
@@ -156,8 +158,15 @@ class IppDevice:
         except PROBLEMS as error:
             return self._after_break(client, job, error, whole=delivery.document_left)
         if not answer.ok:
-            self._cancel(client, job)
-        return _job(_taken(answer, "Send-Document"), job)
+            self._drop(client, job, refusal(answer, "Send-Document"), sure=answer.status_code < SERVER_ERROR)
+        return _job(answer, job)
+
+    def _drop(self, client: IppClient, job: JobState, refused: OperationRefusedError, *, sure: bool) -> None:
+        """Cancel a job whose document was refused. Raises `refused`, InterruptedTransferError when it may yet print."""
+        self._cancel(client, job)
+        if not sure and not self._job(client, job).nothing_came_out:
+            raise InterruptedTransferError(refused.message)
+        raise refused
 
     def _after_break(self, client: IppClient, job: JobState, problem: Exception, *, whole: bool) -> JobState:
         """The document went out in part or without an answer: what did the printer make of it?
@@ -196,6 +205,8 @@ class IppDevice:
             try:
                 job = self._job(client, job)
                 heard = time.monotonic()
+            except OperationRefusedError as error:
+                raise InterruptedTransferError(f"it took job {job.job_id}, then: {error.message}") from None
             except PROBLEMS as error:
                 if time.monotonic() - heard > self.options.stall_deadline:
                     raise InterruptedTransferError(f"it took job {job.job_id}, then: {describe(error)}") from None
@@ -236,11 +247,11 @@ class IppDevice:
                     return self._retry(delivery)
         except CanceledError:
             return canceled(delivery, self.name)
-        except Refusal as end:
-            return self._ended(end, delivery.documents_done, untouched=end.outcome is not SendOutcome.UNCERTAIN)
-        except PROBLEMS as error:
+        except (*PROBLEMS, OperationRefusedError) as error:
             delivery.document_begun = True
             return self._failure(error, delivery)
+        except Refusal as end:
+            return self._ended(end, delivery.documents_done, untouched=end.outcome is not SendOutcome.UNCERTAIN)
         return self._done(delivery.documents_done)
 
     def _came_out(self, client: IppClient, delivery: Delivery, job: JobState | None) -> bool:
@@ -302,7 +313,7 @@ class IppDevice:
             advice = "Look whether the sheet came out, then print again or call it done."
         elif isinstance(error, ForbiddenAddressError) or (isinstance(error, HttpRefusedError) and error.status < 500):
             end.outcome, advice = SendOutcome.STOP_PRINTER, "Correct the printer's address or its settings."
-        end.message = f"{describe(error)}. {advice}"
+        end.message = f"{_words(error)}. {advice}"
         return self._ended(end, delivery.documents_done, untouched=not delivery.document_begun)
 
     def _retry(self, delivery: Delivery) -> SendResult:
@@ -325,9 +336,8 @@ class IppDevice:
         try:
             return device_status(self._printer(self._client(deadline=self.options.probe_deadline / 5)))
         except (*PROBLEMS, Refusal) as error:
-            message = error.message if isinstance(error, Refusal) else describe(error)
             return DeviceStatus(
-                printer_state="unknown", printer_state_reasons=("connecting-to-device",), message=message
+                printer_state="unknown", printer_state_reasons=("connecting-to-device",), message=_words(error)
             )
 
     def check(self) -> list[Finding]:
@@ -341,9 +351,13 @@ class IppDevice:
         try:
             printer = self._printer(self._client(deadline=self.options.probe_deadline / 5))
         except (*PROBLEMS, Refusal) as error:
-            advice = error.message if isinstance(error, Refusal) else f"{describe(error)}. {_hint(error)}"
+            advice = f"{_words(error)}. {_hint(error)}"
             return [*findings, Finding(ok=False, what=what, advice=advice)]
         return [*findings, Finding(ok=True, what=what), *capabilities(printer)]
+
+
+def _words(error: Exception) -> str:
+    return error.message.rstrip(".") if isinstance(error, Refusal) else describe(error)
 
 
 def _hint(error: Exception) -> str:

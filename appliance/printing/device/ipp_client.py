@@ -104,10 +104,9 @@ class IppClient:
             wire = Wire(connection, stall_deadline=self.options.stall_deadline, idle=self.idle, drain=False)
             wire.send(self._headers(len(head) + size) + head)
             problem = self._stream(wire, chunks)
-            answer = self._answer(wire, answer_deadline if problem is None else 1.0, problem)
+            return self._answer(wire, answer_deadline, problem)
         finally:
             connection.close()
-        return answer
 
     def _connect(self) -> socket.socket:
         connection = self.route.connect()
@@ -149,17 +148,22 @@ class IppClient:
         return None
 
     def _answer(self, wire: Wire, deadline: float, problem: OSError | None) -> ipp.IppMessage:
-        """The printer's answer. When sending broke and there is none, that error is raised."""
-        if problem is not None:
-            with suppress(*PROBLEMS):
-                return _read_answer(wire.connection, deadline)
-            raise problem
-        while unacknowledged(wire.connection) and not _readable(wire.connection):
-            wire.wait(select.POLLIN)
+        """The printer's answer. When the connection broke and there is none, that error is raised."""
         end = time.monotonic() + deadline
-        while not _readable(wire.connection) and time.monotonic() < end:
-            wire.wait(select.POLLIN)
-        return _read_answer(wire.connection, max(1.0, end - time.monotonic()))
+        try:
+            while problem is None and not _readable(wire.connection):
+                wire.wait(select.POLLIN)
+                if unacknowledged(wire.connection):
+                    end = time.monotonic() + deadline  # it still takes the document
+                elif time.monotonic() > end:
+                    break
+        except OSError as error:
+            problem = error
+        if problem is None:
+            return _read_answer(wire.connection, max(1.0, end - time.monotonic()))
+        with suppress(*PROBLEMS):
+            return _read_answer(wire.connection, 1.0)
+        raise problem
 
 
 def _readable(connection: socket.socket) -> bool:

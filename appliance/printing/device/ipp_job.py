@@ -110,7 +110,11 @@ class Refusal(Exception):  # noqa: N818
     job_state_reasons: tuple[str, ...] = ()
 
 
-def refusal(answer: IppMessage, operation: str) -> Refusal:
+class OperationRefusedError(Refusal):
+    """The printer answered an operation with an error: of no worth as evidence on an earlier one."""
+
+
+def refusal(answer: IppMessage, operation: str) -> OperationRefusedError:
     """What it means that the printer refused an operation."""
     outcome = REFUSALS.get(answer.status_code, SendOutcome.RETRY)
     unsupported = answer.first(ipp.UNSUPPORTED_GROUP)
@@ -118,7 +122,7 @@ def refusal(answer: IppMessage, operation: str) -> Refusal:
     said = shown(answer.message)
     words = f"{operation} was refused: {answer.status}{f' ({said})' if said else ''}{f': {names}' if names else ''}"
     media = outcome is SendOutcome.HOLD and any(name.startswith("media") for name in unsupported)
-    return Refusal(
+    return OperationRefusedError(
         outcome=outcome,
         message=f"{words}. {ADVICE[outcome]}",
         job_state_reasons=("media-needed",) if media else (),

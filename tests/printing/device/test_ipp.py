@@ -164,6 +164,32 @@ def test_a_refusal_ends_as_its_status_says(
     assert operation in result.message
 
 
+@pytest.mark.parametrize("operation", ["Get-Printer-Attributes", "Get-Jobs"])
+@pytest.mark.parametrize("status", [0x0403, 0x0502])
+def test_a_printer_that_will_not_tell_leaves_the_job_in_doubt(
+    harness: MakeHarness, operation: str, status: int
+) -> None:
+    printer = harness("ipp")
+    printer.printer.refuse = {operation: status}
+    lost = replace(printer.request(), attempted_at=time.time() - 5)
+    assert printer.device.ask(lost).outcome is UNCERTAIN
+
+
+def test_a_job_the_printer_forgot_while_printing_is_in_doubt(harness: MakeHarness) -> None:
+    printer = harness("ipp")
+    printer.printer.ends_as = 5
+    printer.printer.refuse = {"Get-Job-Attributes": 0x0406}
+    result = printer.device.send(printer.request(), no_progress)
+    assert (result.outcome, result.rest_untouched) == (UNCERTAIN, False)
+    assert "it took job 1, then" in result.message
+
+
+def test_a_document_refused_with_a_server_error_may_have_been_printed(harness: MakeHarness) -> None:
+    printer = harness("ipp")
+    printer.printer.refuse = {"Send-Document": 0x0500, "Cancel-Job": 0x0404}
+    assert printer.device.send(printer.request(), no_progress).outcome is UNCERTAIN
+
+
 # a job's end at the printer -> outcome
 ENDS = [
     (JobState(job_id=1, state="completed", sheets=1), None),
