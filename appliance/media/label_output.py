@@ -104,8 +104,8 @@ def _bearings(text: str, fonts: Fonts) -> tuple[float, float]:
     if found is None:
         return 0.0, 0.0
     font = found.at(1000)
-    left, _, right, _ = font.getbbox(text, anchor="ls")
-    return left / 1000, (font.getlength(text) - right) / 1000
+    ink = font.getmask(text).getbbox()
+    return (ink[0] / 1000, (font.getlength(text) - ink[2]) / 1000) if ink else (0.0, 0.0)
 
 
 def _is_plain(text: str, fonts: Fonts) -> bool:
