@@ -79,7 +79,7 @@ def page(results: dict[str, Any]) -> str:
         f"Machine: {about['processor']}, {about['cores']} cores, {about['memory_gib']} GiB, Python {about['python']}.",
     ]
     for name, result in sorted(results.items()):
-        keys = [key for key in dict.fromkeys(key for row in result["rows"] for key in row)]
+        keys = list(dict.fromkeys(key for row in result["rows"] for key in row))
         parts += ["", f"## {name} ({result['at']}, `python -m benchmarks {name}`)", ""]
         parts += ["| " + " | ".join(key.replace("_", " ") for key in keys) + " |", "|" + " --- |" * len(keys)]
         parts += ["| " + " | ".join(_figure(row.get(key, "")) for key in keys) + " |" for row in result["rows"]]

@@ -15,7 +15,9 @@ from appliance.events import process_actor
 from appliance.printing.printer_verbs import add_printer
 from appliance.printing.printers import Printer, PrinterSettings
 from appliance.store.store import open_store
-from benchmarks.support import DcmtkPrint, free_port, medians, resident, running, secondary_capture, timed, workplace
+from benchmarks.support import medians, resident, timed, workplace
+from tests.support.dcmtk_print import DcmtkPrint, secondary_capture
+from tests.support.service import free_port, running
 
 SIDE = 5440
 BENCH = process_actor("benchmark")

@@ -22,7 +22,8 @@ from appliance.printing.printers import Printer, PrinterSettings
 from appliance.printing.submission import Submission, submit
 from appliance.store import print_jobs, printers
 from appliance.store.store import Store, open_store
-from benchmarks.support import free_port, running, workplace
+from benchmarks.support import workplace
+from tests.support.service import free_port, running
 
 FILMS = 100
 PAIRS = 5
