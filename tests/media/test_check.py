@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.media import build
 from appliance.media.check import examine, verify
+from appliance.media.iso import write_iso
+from appliance.store.files import PartFile
 from tests.media import made
 from tests.media.made import kept, planned
 
@@ -239,6 +243,59 @@ def test_the_name_of_the_system_must_be_blank(good: Path, tmp_path: Path) -> Non
     assert codes(path) == {"system-identifier", "volume-identifier"}
 
 
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image with a UDF view, a folder of a thousand instances, and others beside them."""
+    root = tmp_path_factory.mktemp("bridge")
+    one = kept(root / "in", made.image())
+    sources = [
+        replace(one, keys=replace(one.keys, SOPInstanceUID=f"{made.ROOT}.5.{number}"), sha256="")
+        for number in range(1, 1101)
+    ]
+    plan = planned(sources, "STD-GEN-DVD-JPEG", "dvd")
+    content = [("README.TXT", b"read me"), ("viewer/a long name.html", b"<html>"), ("empty.txt", b"")]
+    assembled = build.Assembly(plan, plan.volumes[0], content)
+    with PartFile(root / "bridge.iso") as part:
+        write_iso(part, "TESTDISC", assembled.files, joliet=True, udf=True)
+        return part.commit()
+
+
+def test_both_views_of_a_bridge_disc_show_the_same(bridge: Path) -> None:
+    """The instances are copies of one, so they contradict their records; the views are what is looked at."""
+    assert "udf" not in codes(bridge)
+    assert "joliet-name" not in codes(bridge)
+
+
+def test_a_udf_view_by_another_maker_is_read(good: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.iso"
+    command = [
+        "genisoimage",
+        "-quiet",
+        "-iso-level",
+        "1",
+        "-sysid",
+        "",
+        "-V",
+        "TESTDISC",
+        "-udf",
+        "-J",
+        "-o",
+        path,
+        good,
+    ]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    assert verify(path) == []
+
+
+@pytest.mark.parametrize("text", ["I0000500", "README.TXT", "viewer"])
+def test_a_udf_view_that_shows_something_else_is_noticed(bridge: Path, tmp_path: Path, text: str) -> None:
+    data = bytearray(bridge.read_bytes())
+    at = data.index(b"\x08" + text.encode())  # names of one byte a character begin so
+    data[at - 38 + 24] ^= 1  # the block of its entry
+    (tmp_path / "x.iso").write_bytes(data)
+    assert "udf" in codes(tmp_path / "x.iso")
+
+
 def test_long_names_on_the_image_are_noticed(good: Path, tmp_path: Path) -> None:
     shutil.copytree(good, tmp_path / "disc")
     (tmp_path / "disc" / "a long name.text").write_text("x")
@@ -280,8 +337,6 @@ def test_no_byte_of_an_image_can_change_unseen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_noise_never_makes_the_checker_fall_over(good: Path, tmp_path: Path, seed: int) -> None:
-    import random
-
     noise = random.Random(seed)
     copy = shutil.copytree(good, tmp_path / "disc")
     for path in (copy / "DICOMDIR", copy / "DICOM/D0000000/I0000001"):
@@ -291,8 +346,6 @@ def test_noise_never_makes_the_checker_fall_over(good: Path, tmp_path: Path, see
 
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_in_the_folders_of_an_image_is_survived(image: Path, seed: int) -> None:
-    import random
-
     noise = random.Random(seed)
     start = 16 * 2048
     spoil(
@@ -300,6 +353,15 @@ def test_noise_in_the_folders_of_an_image_is_survived(image: Path, seed: int) ->
         lambda data: [data.__setitem__(start + noise.randrange(12 * 2048), noise.randrange(256)) for _ in range(30)],
     )
     assert isinstance(verify(image), list)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_noise_in_the_udf_view_is_survived(bridge: Path, tmp_path: Path, seed: int) -> None:
+    noise, data = random.Random(seed), bytearray(bridge.read_bytes())
+    for _ in range(40):
+        data[noise.choice((32, 256, 257)) * 2048 + noise.randrange(8 * 2048)] = noise.randrange(256)
+    (tmp_path / "x.iso").write_bytes(data)
+    assert isinstance(verify(tmp_path / "x.iso"), list)
 
 
 def test_something_else_is_no_disc(tmp_path: Path) -> None:

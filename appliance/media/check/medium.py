@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from . import udf
 from .finding import Findings
 from .iso9660 import read_image
 
@@ -56,6 +57,8 @@ def _mapped(path: Path, stack: ExitStack) -> memoryview:
 
 def _image(whole: memoryview, findings: Findings) -> Medium:
     found = read_image(whole, findings)
+    if udf.has_udf(whole):
+        udf.compare(whole, found, findings)
     medium = Medium(volume_id=found.volume_id, image=whole[: found.size])
     for entry in found.files:
         content = partial(_part, whole, entry.offset, entry.offset + entry.size)
