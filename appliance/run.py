@@ -60,9 +60,10 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
 
 def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.dicom.server import DicomServer
+    from appliance.dicom.storage_scp import StorageScp
 
     prepare(store)
-    server = DicomServer(store)
+    server = DicomServer(store, [StorageScp(store)])
     server.start()
     try:
         while not stop.wait(1.0):

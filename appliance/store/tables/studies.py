@@ -73,7 +73,7 @@ header = Table(  # what instances of a series have in common: kept once, however
     Column("header_id", Integer, primary_key=True, autoincrement=True),
     Column("series_id", Integer, ForeignKey("series.series_id", ondelete="CASCADE"), nullable=False),
     Column("digest", LargeBinary(16), nullable=False),  # of keys and records
-    Column("keys", JSON, nullable=False),  # of studies.keys.InstanceKeys
+    Column("attributes", JSON, nullable=False),  # of studies.keys.InstanceKeys
     Column("records", LargeBinary, nullable=False),  # patient, study and series of studies.records, packed
     Index("ix_header_digest", "series_id", "digest", unique=True),
 )
@@ -85,7 +85,7 @@ instance = Table(
     Column("sop_instance_uid", String(64), nullable=False),
     Column("series_id", Integer, ForeignKey("series.series_id", ondelete="CASCADE"), nullable=False),
     Column("header_id", Integer, ForeignKey("header.header_id", ondelete="CASCADE"), nullable=False),
-    Column("keys", JSON, nullable=False),  # the keys the header does not have
+    Column("attributes", JSON, nullable=False),  # the keys the header does not have
     Column("record", LargeBinary, nullable=False),  # of studies.records, packed
     Column("path", String(40), nullable=False, unique=True),  # below instances/
     Column("offset", Integer, nullable=False),  # of its data set in the file

@@ -30,6 +30,20 @@ def upgrade() -> None:
         batch_op.create_index('ix_audit_at', ['at'], unique=False)
         batch_op.create_index('ix_audit_event', ['event', 'audit_id'], unique=False)
 
+    op.create_table('burner',
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('burner_uri', sa.Text(), nullable=False),
+    sa.Column('settings', sa.JSON(), nullable=False),
+    sa.Column('burner_state', sa.String(length=16), nullable=False),
+    sa.Column('burner_state_reasons', sa.JSON(), nullable=False),
+    sa.Column('burner_state_message', sa.Text(), nullable=False),
+    sa.Column('supplies', sa.JSON(), nullable=False),
+    sa.Column('paused', sa.Boolean(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('created', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('updated', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_burner'))
+    )
     op.create_table('change',
     sa.Column('topic', sa.String(length=32), nullable=False),
     sa.Column('counter', sa.Integer(), nullable=False),
@@ -54,6 +68,72 @@ def upgrade() -> None:
     with op.batch_alter_table('commitment', schema=None) as batch_op:
         batch_op.create_index('ix_commitment_state', ['state', 'not_before'], unique=False)
         batch_op.create_index('ix_commitment_transaction', ['transaction_uid'], unique=False)
+
+    op.create_table('copy_type',
+    sa.Column('name', sa.String(length=32), nullable=False),
+    sa.Column('settings', sa.JSON(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_copy_type'))
+    )
+    op.create_table('decision',
+    sa.Column('decision', sa.String(length=160), nullable=False),
+    sa.Column('disc_id', sa.Integer(), nullable=False),
+    sa.Column('at', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('who', sa.String(length=128), nullable=False),
+    sa.PrimaryKeyConstraint('decision', name=op.f('pk_decision'))
+    )
+    op.create_table('disc',
+    sa.Column('disc_id', sa.Integer(), nullable=False),
+    sa.Column('execution_status', sa.String(length=16), nullable=False),
+    sa.Column('execution_status_info', sa.String(length=16), nullable=False),
+    sa.Column('reasons', sa.JSON(), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('held', sa.Boolean(), nullable=False),
+    sa.Column('phase', sa.String(length=16), nullable=False),
+    sa.Column('done', sa.BigInteger(), nullable=False),
+    sa.Column('total', sa.BigInteger(), nullable=False),
+    sa.Column('phase_began', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('selection', sa.JSON(), nullable=False),
+    sa.Column('patient_name', sa.Text(), nullable=False),
+    sa.Column('patient_id', sa.Text(), nullable=False),
+    sa.Column('profile', sa.String(length=32), nullable=False),
+    sa.Column('medium', sa.String(length=32), nullable=False),
+    sa.Column('copy_type', sa.String(length=32), nullable=False),
+    sa.Column('choices', sa.JSON(), nullable=False),
+    sa.Column('burner', sa.String(length=64), nullable=False),
+    sa.Column('copies', sa.Integer(), nullable=False),
+    sa.Column('priority', sa.Integer(), nullable=False),
+    sa.Column('label_text', sa.Text(), nullable=False),
+    sa.Column('file_set_id', sa.String(length=16), nullable=False),
+    sa.Column('incomplete_reason', sa.Text(), nullable=False),
+    sa.Column('decisions', sa.JSON(), nullable=False),
+    sa.Column('leave_out', sa.JSON(), nullable=False),
+    sa.Column('key', sa.LargeBinary(), nullable=True),
+    sa.Column('password', sa.Text(), nullable=False),
+    sa.Column('plan', sa.JSON(), nullable=True),
+    sa.Column('failed', sa.JSON(), nullable=False),
+    sa.Column('request_uid', sa.String(length=64), nullable=True),
+    sa.Column('request', sa.JSON(), nullable=True),
+    sa.Column('remake_of', sa.Integer(), nullable=True),
+    sa.Column('requested_by', sa.String(length=128), nullable=False),
+    sa.Column('requested_from', sa.String(length=64), nullable=False),
+    sa.Column('built', sa.Boolean(), nullable=False),
+    sa.Column('building_by', sa.String(length=64), nullable=True),
+    sa.Column('burning_by', sa.String(length=64), nullable=True),
+    sa.Column('cancel', sa.Boolean(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('not_before', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('purged', sa.Boolean(), nullable=False),
+    sa.Column('created', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('updated', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('completed', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('disc_id', name=op.f('pk_disc')),
+    sa.UniqueConstraint('request_uid', name=op.f('uq_disc_request_uid'))
+    )
+    with op.batch_alter_table('disc', schema=None) as batch_op:
+        batch_op.create_index('ix_disc_created', ['created'], unique=False)
+        batch_op.create_index('ix_disc_queue', ['execution_status', 'priority', 'disc_id'], unique=False)
+        batch_op.create_index('one_burning_a_burner', ['burner'], unique=True, sqlite_where=sa.text('burning_by IS NOT NULL'), postgresql_where=sa.text('burning_by IS NOT NULL'))
 
     op.create_table('job_event',
     sa.Column('event_id', sa.Integer(), autoincrement=True, nullable=False),
@@ -256,6 +336,16 @@ def upgrade() -> None:
     sa.Column('seen', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_user'))
     )
+    op.create_table('disc_study',
+    sa.Column('disc_id', sa.Integer(), nullable=False),
+    sa.Column('study_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('instances', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['disc_id'], ['disc.disc_id'], name=op.f('fk_disc_study_disc_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('disc_id', 'study_instance_uid', name=op.f('pk_disc_study'))
+    )
+    with op.batch_alter_table('disc_study', schema=None) as batch_op:
+        batch_op.create_index('ix_disc_study_uid', ['study_instance_uid'], unique=False)
+
     op.create_table('film',
     sa.Column('job_id', sa.Integer(), nullable=False),
     sa.Column('film', sa.Integer(), nullable=False),
@@ -279,6 +369,27 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['user'], ['user.name'], name=op.f('fk_login_place_user'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('user', 'address', name=op.f('pk_login_place'))
     )
+    op.create_table('piece',
+    sa.Column('piece_id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('disc_id', sa.Integer(), nullable=False),
+    sa.Column('volume', sa.Integer(), nullable=False),
+    sa.Column('copy', sa.Integer(), nullable=False),
+    sa.Column('serial', sa.String(length=32), nullable=False),
+    sa.Column('burner', sa.String(length=64), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('evidence', sa.Text(), nullable=False),
+    sa.Column('sha256', sa.String(length=64), nullable=False),
+    sa.Column('began', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('ended', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('who', sa.String(length=128), nullable=False),
+    sa.ForeignKeyConstraint(['disc_id'], ['disc.disc_id'], name=op.f('fk_piece_disc_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('piece_id', name=op.f('pk_piece')),
+    sa.UniqueConstraint('serial', name=op.f('uq_piece_serial'))
+    )
+    with op.batch_alter_table('piece', schema=None) as batch_op:
+        batch_op.create_index('ix_piece_disc', ['disc_id', 'piece_id'], unique=False)
+
     op.create_table('print_profile',
     sa.Column('name', sa.String(length=64), nullable=False),
     sa.Column('printer', sa.String(length=64), nullable=False),
@@ -315,6 +426,19 @@ def upgrade() -> None:
     with op.batch_alter_table('study_word', schema=None) as batch_op:
         batch_op.create_index('ix_study_word_study', ['study_id'], unique=False)
 
+    op.create_table('volume',
+    sa.Column('disc_id', sa.Integer(), nullable=False),
+    sa.Column('volume', sa.Integer(), nullable=False),
+    sa.Column('image', sa.String(length=64), nullable=False),
+    sa.Column('file_set_id', sa.String(length=16), nullable=False),
+    sa.Column('file_set_uid', sa.String(length=64), nullable=False),
+    sa.Column('sha256', sa.String(length=64), nullable=False),
+    sa.Column('bytes', sa.BigInteger(), nullable=False),
+    sa.Column('instances', sa.Integer(), nullable=False),
+    sa.Column('findings', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['disc_id'], ['disc.disc_id'], name=op.f('fk_volume_disc_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('disc_id', 'volume', name=op.f('pk_volume'))
+    )
     op.create_table('web_session',
     sa.Column('id_hash', sa.String(length=64), nullable=False),
     sa.Column('user', sa.String(length=64), nullable=False),
@@ -332,7 +456,7 @@ def upgrade() -> None:
     sa.Column('header_id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('series_id', sa.Integer(), nullable=False),
     sa.Column('digest', sa.LargeBinary(length=16), nullable=False),
-    sa.Column('keys', sa.JSON(), nullable=False),
+    sa.Column('attributes', sa.JSON(), nullable=False),
     sa.Column('records', sa.LargeBinary(), nullable=False),
     sa.ForeignKeyConstraint(['series_id'], ['series.series_id'], name=op.f('fk_header_series_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('header_id', name=op.f('pk_header'))
@@ -345,7 +469,7 @@ def upgrade() -> None:
     sa.Column('sop_instance_uid', sa.String(length=64), nullable=False),
     sa.Column('series_id', sa.Integer(), nullable=False),
     sa.Column('header_id', sa.Integer(), nullable=False),
-    sa.Column('keys', sa.JSON(), nullable=False),
+    sa.Column('attributes', sa.JSON(), nullable=False),
     sa.Column('record', sa.LargeBinary(), nullable=False),
     sa.Column('path', sa.String(length=40), nullable=False),
     sa.Column('offset', sa.Integer(), nullable=False),

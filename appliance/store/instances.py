@@ -1,0 +1,276 @@
+"""Received instances in the database: inserted with their counters, found, removed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Row, delete, func, or_, select, update
+
+from appliance.store.tables.studies import header, instance, rejection, series, study, study_word
+
+IN_A_QUERY = 500
+"""Values of one IN (…): SQLite's limit is far above, its planner likes them short."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewInstance:
+    """A row of `instance` with those above it."""
+
+    study: Mapping[str, Any]  # columns of study that describe it, study_instance_uid among them
+    series: Mapping[str, Any]  # columns of series that describe it
+    digest: bytes  # of header_keys and header_records
+    header_keys: Mapping[str, Any]
+    header_records: bytes
+    words: frozenset[tuple[str, str]]  # (kind, word)
+    instance: Mapping[str, Any]  # columns of instance but its foreign keys
+    peer: str
+    moment: dt.datetime
+
+
+def of_uid(connection: Connection, sop_instance_uid: str) -> list[Row[Any]]:
+    """Every instance with that UID, the accepted one first."""
+    query = select(instance).where(instance.c.sop_instance_uid == sop_instance_uid)
+    return list(connection.execute(query.order_by(instance.c.kept_aside, instance.c.instance_id)))
+
+
+def insert(connection: Connection, new: NewInstance, *, kept_aside: bool) -> None:
+    """Insert an instance, and what is missing above it; counters follow."""
+    study_id, series_id = _parents(connection, new)
+    header_id = _header(connection, new, study_id, series_id)
+    connection.execute(
+        instance.insert(),
+        {**new.instance, "series_id": series_id, "header_id": header_id, "kept_aside": kept_aside},
+    )
+    size = new.instance["size"]
+    connection.execute(
+        update(series)
+        .where(series.c.series_id == series_id)
+        .values(instances=series.c.instances + 1, bytes=series.c.bytes + size)
+    )
+    connection.execute(
+        update(study)
+        .where(study.c.study_id == study_id)
+        .values(
+            instances=study.c.instances + (not kept_aside),
+            kept_aside=study.c.kept_aside + kept_aside,
+            bytes=study.c.bytes + size,
+            updated=new.moment,
+            used=new.moment,
+            source=new.instance["source"],
+            peer=new.peer,
+        )
+    )
+
+
+def _parents(connection: Connection, new: NewInstance) -> tuple[int, int]:
+    uid = new.series["series_instance_uid"]
+    query = (
+        select(series.c.study_id, series.c.series_id)
+        .join(study)
+        .where(series.c.series_instance_uid == uid, study.c.study_instance_uid == new.study["study_instance_uid"])
+    )
+    found = connection.execute(query).first()
+    if found is not None:
+        return found.study_id, found.series_id
+    study_id = _study(connection, new)
+    values = {**new.series, "study_id": study_id}
+    result = connection.execute(series.insert(), values)
+    _add_modality(connection, study_id, new.series["modality"])
+    return study_id, _number(result)
+
+
+def _study(connection: Connection, new: NewInstance) -> int:
+    uid = new.study["study_instance_uid"]
+    found = connection.scalar(select(study.c.study_id).where(study.c.study_instance_uid == uid))
+    if found is not None:
+        return int(found)
+    moments = dict.fromkeys(("received", "updated", "used"), new.moment)
+    result = connection.execute(study.insert(), {**new.study, **moments, "modalities": [], "missing": []})
+    return _number(result)
+
+
+def _number(result: CursorResult[Any]) -> int:
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def _add_modality(connection: Connection, study_id: int, modality: str) -> None:
+    row = connection.execute(select(study.c.modalities).where(study.c.study_id == study_id)).one()
+    known = sorted({*row.modalities, modality} - {""})
+    connection.execute(
+        update(study).where(study.c.study_id == study_id).values(modalities=known, series=study.c.series + 1)
+    )
+
+
+def _header(connection: Connection, new: NewInstance, study_id: int, series_id: int) -> int:
+    query = select(header.c.header_id).where(header.c.series_id == series_id, header.c.digest == new.digest)
+    found = connection.scalar(query)
+    if found is not None:
+        return int(found)
+    values = {
+        "series_id": series_id,
+        "digest": new.digest,
+        "attributes": dict(new.header_keys),
+        "records": new.header_records,
+    }
+    result = connection.execute(header.insert(), values)
+    add_words(connection, study_id, new.words)
+    _count_identities(connection, study_id)
+    return _number(result)
+
+
+IDENTITY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
+
+
+def _count_identities(connection: Connection, study_id: int) -> None:
+    rows = connection.scalars(select(header.c.attributes).join(series).where(series.c.study_id == study_id))
+    found = {tuple(attributes.get(name, "") for name in IDENTITY) for attributes in rows}
+    connection.execute(update(study).where(study.c.study_id == study_id).values(identities=len(found)))
+
+
+def add_words(connection: Connection, study_id: int, words: Collection[tuple[str, str]]) -> None:
+    """Make a study be found by these (kind, word)s too."""
+    query = select(study_word.c.kind, study_word.c.word).where(study_word.c.study_id == study_id)
+    known = {(kind, word) for kind, word in connection.execute(query)}
+    rows = [{"kind": kind, "word": word, "study_id": study_id} for kind, word in words if (kind, word) not in known]
+    if rows:
+        connection.execute(study_word.insert(), rows)
+
+
+def replace_path(connection: Connection, instance_id: int, path: str, offset: int) -> None:
+    """The file of an instance was lost or damaged, and has come again."""
+    values = {"path": path, "offset": offset}
+    connection.execute(update(instance).where(instance.c.instance_id == instance_id).values(values))
+
+
+def known_paths(connection: Connection, paths: Collection[str]) -> set[str]:
+    """Those of `paths` that are an instance's."""
+    found: set[str] = set()
+    for part in parts(sorted(paths)):
+        found.update(connection.scalars(select(instance.c.path).where(instance.c.path.in_(part))))
+    return found
+
+
+def parts(values: Collection[Any]) -> Iterator[list[Any]]:
+    """In runs short enough for a query."""
+    every = list(values)
+    for start in range(0, len(every), IN_A_QUERY):
+        yield every[start : start + IN_A_QUERY]
+
+
+# --- selection ---
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which instances: all that fit any of these."""
+
+    studies: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+
+
+def selected(connection: Connection, wanted: Wanted) -> Iterator[Row[Any]]:
+    """Instances of a selection with their series and study, in the order they came, each once."""
+    columns = (study.c.study_instance_uid, series.c.series_instance_uid, series.c.study_id)
+    query = select(instance, *columns).join(series, instance.c.series_id == series.c.series_id).join(study)
+    seen: set[int] = set()
+    kinds = (
+        (study.c.study_instance_uid, wanted.studies),
+        (series.c.series_instance_uid, wanted.series),
+        (instance.c.sop_instance_uid, wanted.instances),
+    )
+    for column, values in kinds:
+        for part in parts(values):
+            for row in connection.execute(query.where(column.in_(part)).order_by(instance.c.instance_id)):
+                if row.instance_id not in seen:
+                    seen.add(row.instance_id)
+                    yield row
+
+
+def headers(connection: Connection, header_ids: Collection[int]) -> dict[int, Row[Any]]:
+    """Headers by number."""
+    found: dict[int, Row[Any]] = {}
+    for part in parts(header_ids):
+        rows = connection.execute(select(header).where(header.c.header_id.in_(part)))
+        found.update({row.header_id: row for row in rows})
+    return found
+
+
+def rejections(connection: Connection, study_uids: Collection[str]) -> dict[str, str]:
+    """SOP Instance UID -> code of the rejection note that names it, in these studies."""
+    found: dict[str, str] = {}
+    for part in parts(study_uids):
+        query = select(rejection.c.sop_instance_uid, rejection.c.code)
+        rows = connection.execute(query.where(rejection.c.study_instance_uid.in_(part)))
+        found.update({row.sop_instance_uid: row.code for row in rows})
+    return found
+
+
+def add_rejections(connection: Connection, note_uid: str, code: str, named: Iterable[tuple[str, str]]) -> None:
+    """A rejection note names instances: (Study Instance UID, SOP Instance UID)."""
+    connection.execute(delete(rejection).where(rejection.c.note_uid == note_uid))
+    rows = [
+        {"sop_instance_uid": uid, "note_uid": note_uid, "study_instance_uid": study_uid, "code": code}
+        for study_uid, uid in dict.fromkeys(named)
+    ]
+    if rows:
+        connection.execute(rejection.insert(), rows)
+
+
+def uids_of_study(connection: Connection, study_instance_uid: str) -> set[str]:
+    """The accepted SOP Instance UIDs of a study."""
+    query = select(instance.c.sop_instance_uid).join(series, instance.c.series_id == series.c.series_id).join(study)
+    query = query.where(study.c.study_instance_uid == study_instance_uid, ~instance.c.kept_aside)
+    return set(connection.scalars(query))
+
+
+# --- removal ---
+
+
+def paths_of_study(connection: Connection, study_id: int) -> list[str]:
+    query = select(instance.c.path).join(series, instance.c.series_id == series.c.series_id)
+    return list(connection.scalars(query.where(series.c.study_id == study_id)))
+
+
+def remove_study(connection: Connection, study_id: int) -> list[str]:
+    """Forget a study and all in it; the paths of its files, to be removed after the commit."""
+    paths = paths_of_study(connection, study_id)
+    uid = connection.scalar(select(study.c.study_instance_uid).where(study.c.study_id == study_id))
+    notes = select(instance.c.sop_instance_uid).join(series, instance.c.series_id == series.c.series_id)
+    notes = notes.where(series.c.study_id == study_id)
+    connection.execute(
+        delete(rejection).where(or_(rejection.c.study_instance_uid == uid, rejection.c.note_uid.in_(notes)))
+    )
+    connection.execute(delete(study).where(study.c.study_id == study_id))
+    return paths
+
+
+def remove_instances(connection: Connection, instance_ids: Collection[int]) -> list[str]:
+    """Forget instances; the paths of their files. Counters follow; an empty study stays until it is removed itself."""
+    paths: list[str] = []
+    for part in parts(instance_ids):
+        query = select(instance).where(instance.c.instance_id.in_(part))
+        rows = list(connection.execute(query))
+        paths += [row.path for row in rows]
+        connection.execute(delete(instance).where(instance.c.instance_id.in_(part)))
+        connection.execute(delete(rejection).where(rejection.c.note_uid.in_([row.sop_instance_uid for row in rows])))
+        for series_id in {row.series_id for row in rows}:
+            recount(connection, series_id)
+    return paths
+
+
+def recount(connection: Connection, series_id: int) -> None:
+    """Set the counters of a series and its study to what is there."""
+    study_id = connection.scalar(select(series.c.study_id).where(series.c.series_id == series_id))
+    count = select(func.count(), func.coalesce(func.sum(instance.c.size), 0)).select_from(instance)
+    number, size = connection.execute(count.where(instance.c.series_id == series_id)).one()
+    connection.execute(update(series).where(series.c.series_id == series_id).values(instances=number, bytes=size))
+    inside = count.join(series, instance.c.series_id == series.c.series_id).where(series.c.study_id == study_id)
+    number, size = connection.execute(inside).one()
+    aside = connection.execute(inside.where(instance.c.kept_aside)).one()[0]
+    values = {"instances": number - aside, "kept_aside": aside, "bytes": size}
+    connection.execute(update(study).where(study.c.study_id == study_id).values(values))

@@ -1,0 +1,248 @@
+"""The attributes the index and the directory want, taken from a data set of anyone without reading its pixels.
+
+One bounded pass over the top level: every length is checked against what is there, nested sequences are stepped over,
+and only wanted values are copied, raw as they were sent (their character set is judged later).
+"""
+
+from __future__ import annotations
+
+import codecs
+import mmap
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydicom.charset import python_encoding
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from appliance.errors import RefusedError
+from appliance.studies import elements
+from appliance.studies.charset import CharacterSet, is_special
+from appliance.studies.keys import _TAGS as KEY_TAGS
+from appliance.studies.record_tables import INSTANCE_KEYS, PATIENT_KEYS, SERIES_KEYS, STUDY_KEYS
+from appliance.studies.records import SPECIFIC_CHARACTER_SET, instance_charset
+
+CANNOT_UNDERSTAND = 0xC000
+"""C-STORE: the data set can't be read (PS3.4 Table B.2-1)."""
+
+LONGEST_VALUE = 64 * 1024
+LONGEST_SEQUENCE = 16 << 20
+MOST_ELEMENTS = 2_000_000
+DEEPEST = 64
+MOST_INFLATED = 64 << 20
+
+REFERENCED_EVIDENCE = 0x0040A375  # Current Requested Procedure Evidence Sequence
+CONCEPT_NAME = 0x0040A043
+_PIXEL_DATA = 0x7FE00010
+_OTHERS = {
+    SPECIFIC_CHARACTER_SET,
+    0x0008001A,  # Related General SOP Class UID
+    0x00280103,  # Pixel Representation
+    0x0040A073,  # Verifying Observer Sequence
+    0x52009229,  # Shared Functional Groups Sequence
+    CONCEPT_NAME,
+    REFERENCED_EVIDENCE,
+}
+WANTED = frozenset(
+    {tag for tag, _ in KEY_TAGS.values()}
+    | {key.tag for keys in (PATIENT_KEYS, STUDY_KEYS, SERIES_KEYS, *INSTANCE_KEYS.values()) for key in keys}
+    | _OTHERS
+)
+"""Tags that are copied."""
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LONG_FORM = frozenset(vr.encode() for vr in elements.LONG_VRS)
+_SHORT_FORM = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())  # PS3.5 Table 7.1-2
+_TEXTS = frozenset({"PN", "LO", "SH", "ST", "LT", "UT", "UC"})
+
+
+def read_header(path: Path, transfer_syntax: str, offset: int = 0, assumed_charset: str = "") -> Dataset:
+    """The wanted elements of the data set that begins at `offset` of a file, raw.
+
+    `assumed_charset` may also name one of Python's code pages (cp1251): texts that can't be in the declared set are
+    then turned to UTF-8. Raises RefusedError C000 when the data set is truncated, malformed or beyond all bounds.
+    """
+    with path.open("rb") as file:
+        if transfer_syntax == DeflatedExplicitVRLittleEndian:
+            file.seek(offset)
+            data, whole = _inflated(file)
+            found = _Scan(data, 0, transfer_syntax, whole).run()
+        else:
+            found = _mapped(file, offset, transfer_syntax)
+    dataset = Dataset(found)  # type: ignore[arg-type]
+    dataset.set_original_encoding(transfer_syntax == ImplicitVRLittleEndian, transfer_syntax != ExplicitVRBigEndian)
+    name = code_page(assumed_charset)
+    return _from_code_page(dataset, name) if name else dataset
+
+
+def _mapped(file: Any, offset: int, transfer_syntax: str) -> dict[BaseTag, RawDataElement]:
+    try:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:
+        raise refusal("is empty") from None
+    with data:
+        return _Scan(data, offset, transfer_syntax, whole=True).run()
+
+
+def _inflated(file: Any) -> tuple[bytes, bool]:
+    """The beginning of a deflated data set, and whether that is all of it."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    pieces, size = [], 0
+    try:
+        while size < MOST_INFLATED and not inflater.eof and (block := file.read(1 << 16)):
+            pieces.append(inflater.decompress(block, MOST_INFLATED - size))
+            size += len(pieces[-1])
+    except zlib.error:
+        raise refusal("is not deflated as its transfer syntax says") from None
+    if not inflater.eof and size < MOST_INFLATED:
+        raise refusal("ends before its deflated stream does")
+    return b"".join(pieces), inflater.eof
+
+
+def refusal(what: str) -> RefusedError:
+    return RefusedError(CANNOT_UNDERSTAND, f"the data set {what}")
+
+
+class _Scan:
+    """One pass over a data set in memory (or mapped)."""
+
+    def __init__(self, data: Any, start: int, transfer_syntax: str, whole: bool) -> None:
+        self.data = data
+        self.start = start
+        self.end = len(data)
+        self.whole = whole
+        self.implicit = transfer_syntax == ImplicitVRLittleEndian
+        self.little = transfer_syntax != ExplicitVRBigEndian
+        order = "<" if self.little else ">"
+        self.pair = struct.Struct(order + "HH").unpack_from
+        self.short = struct.Struct(order + "H").unpack_from
+        self.long = struct.Struct(order + "L").unpack_from
+        self.left = MOST_ELEMENTS
+
+    def run(self) -> dict[BaseTag, RawDataElement]:
+        found: dict[BaseTag, RawDataElement] = {}
+        try:
+            for tag, vr, start, stop in self._top():
+                if tag in WANTED and tag not in found:
+                    limit = LONGEST_SEQUENCE if vr in (b"SQ", b"") else LONGEST_VALUE
+                    if stop - start <= limit:
+                        found[BaseTag(tag)] = self._raw(tag, vr, start, stop)
+        except (struct.error, IndexError):
+            if self.whole:
+                raise refusal("is truncated") from None
+        return found
+
+    def _raw(self, tag: int, vr: bytes, start: int, stop: int) -> RawDataElement:
+        name = vr.decode("ascii") if vr else None
+        value = bytes(self.data[start:stop])
+        return RawDataElement(BaseTag(tag), name, len(value), value, start, self.implicit, self.little, True)
+
+    def _top(self) -> Iterator[tuple[int, bytes, int, int]]:
+        """(tag, VR, first byte, byte after the last) of every element of the top level."""
+        position = self.start
+        if position >= self.end:
+            raise refusal("is empty")
+        while position < self.end:
+            tag, vr, length, start = self._element(position, self.implicit)
+            if tag >> 16 == 0xFFFE:
+                raise refusal(f"has an item delimiter out of place (byte {position})")
+            if length == _UNDEFINED:
+                stop = self._undefined(tag, vr, start)
+                yield tag, vr, start, stop
+                position = stop + 8
+            else:
+                position = start + length
+                if position > self.end:
+                    if not self.whole:
+                        return
+                    raise refusal(f"is truncated: ({tag >> 16:04X},{tag & 0xFFFF:04X}) is longer than what is there")
+                yield tag, vr, start, position
+
+    def _element(self, position: int, implicit: bool) -> tuple[int, bytes, int, int]:
+        """(tag, VR, length, first byte of the value) of the element at `position`."""
+        self.left -= 1
+        if self.left < 0:
+            raise refusal(f"has more than {MOST_ELEMENTS} elements")
+        group, number = self.pair(self.data, position)
+        tag = group << 16 | number
+        if implicit or group == 0xFFFE:
+            return tag, b"", self.long(self.data, position + 4)[0], position + 8
+        vr = self.data[position + 4 : position + 6]
+        if vr in _SHORT_FORM:
+            return tag, vr, self.short(self.data, position + 6)[0], position + 8
+        if vr not in _LONG_FORM and not (vr.isalpha() and vr.isupper()):
+            raise refusal(f"has an element without a VR (byte {position})")
+        return tag, vr, self.long(self.data, position + 8)[0], position + 12
+
+    def _undefined(self, tag: int, vr: bytes, start: int) -> int:
+        """The byte of the delimiter that ends a value of undefined length."""
+        if vr not in (b"SQ", b"UN", b"") and tag != _PIXEL_DATA:
+            raise refusal(f"has ({tag >> 16:04X},{tag & 0xFFFF:04X}) of undefined length, which is no sequence")
+        return self._sequence(start, self.implicit or vr == b"UN", 1)
+
+    def _sequence(self, position: int, implicit: bool, depth: int) -> int:
+        if depth > DEEPEST:
+            raise refusal(f"is nested deeper than {DEEPEST}")
+        while True:
+            tag, _, length, start = self._element(position, True)
+            if tag == _SEQUENCE_END:
+                return position
+            if tag != _ITEM:
+                raise refusal(f"has a sequence whose items can't be told apart (byte {position})")
+            position = start + length if length != _UNDEFINED else self._item(start, implicit, depth)
+
+    def _item(self, position: int, implicit: bool, depth: int) -> int:
+        """The byte after the delimiter that ends an item of undefined length."""
+        while True:
+            tag, vr, length, start = self._element(position, implicit)
+            if tag == _ITEM_END:
+                return start
+            if tag >> 16 == 0xFFFE:
+                raise refusal(f"has an item delimiter out of place (byte {position})")
+            if length == _UNDEFINED:
+                position = self._sequence(start, implicit or vr == b"UN", depth + 1) + 8
+            else:
+                position = start + length
+
+
+# --- code pages ---
+
+
+def code_page(assumed: str) -> str:
+    """`assumed` as the name of one of Python's code pages; "" where it is empty or a DICOM term."""
+    if not assumed or any(term.strip() in python_encoding for term in assumed.split("\\")):
+        return ""
+    try:
+        return codecs.lookup(assumed).name
+    except LookupError:
+        return ""
+
+
+def _from_code_page(dataset: Dataset, name: str) -> Dataset:
+    """Texts that are in no set DICOM knows, in UTF-8: only where what the data set declares can't be true."""
+    if instance_charset(dataset).source == "declared":
+        return dataset
+    turned = {tag: _turned(tag, dataset.get_item(tag), name) for tag in dataset.keys()}  # noqa: SIM118
+    changed = Dataset(turned)
+    utf8 = CharacterSet(SpecificCharacterSet=("ISO_IR 192",), source="assumed")
+    term = utf8.SpecificCharacterSet[0].encode()
+    raw = RawDataElement(BaseTag(SPECIFIC_CHARACTER_SET), "CS", len(term), term, 0, False, True, True)
+    changed[BaseTag(SPECIFIC_CHARACTER_SET)] = raw
+    return changed
+
+
+def _turned(tag: Any, raw: Any, name: str) -> Any:
+    value = raw.value or b""
+    if elements.known_vr(int(tag), raw.VR) not in _TEXTS or not is_special(value):
+        return raw
+    try:
+        text = value.decode(name).encode("utf-8")
+    except UnicodeDecodeError:
+        return raw
+    return raw._replace(value=text, length=len(text))
