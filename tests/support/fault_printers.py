@@ -9,6 +9,7 @@ Each listens on a free port of 127.0.0.1. `fault` says what goes wrong with a do
     half-closed  it closes its sending side at once and reads on
     garbage      it answers with bytes of no protocol
     flood        it answers with garbage that never ends
+    mute         it takes the connection and neither reads nor answers
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class FaultPrinter:
         self.printed: list[bytes] = []  # documents that came whole, in order
         self.connections = 0
         self._socket = socket.socket()
-        if fault in ("stall", "slow"):
+        if fault in ("stall", "slow", "mute"):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.listen(16)
@@ -58,7 +59,10 @@ class FaultPrinter:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError, EOFError):
-            self.serve(connection)
+            if self.fault == "mute":
+                self._stopped.wait(30)
+            else:
+                self.serve(connection)
 
     def serve(self, connection: socket.socket) -> None:
         raise NotImplementedError
@@ -97,6 +101,13 @@ class FaultPrinter:
         connection.sendall(GARBAGE)
         while self.fault == "flood" and not self._stopped.is_set():
             connection.sendall(GARBAGE)
+
+
+class Babbler(FaultPrinter):
+    """Something that is no printer: it says what no protocol expects, or nothing."""
+
+    def serve(self, connection: socket.socket) -> None:
+        self.answer_badly(connection)
 
 
 class SocketPrinter(FaultPrinter):

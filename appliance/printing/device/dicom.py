@@ -96,7 +96,8 @@ class DicomDevice:
         delivery = Delivery(request, progress)
         session = request.session
         if session is None or request.folder is None:
-            raise UsageError(f"{self.name} prints film boxes; this job has none", field="device_uri")
+            message = f"{self.name} prints film boxes; this job has none. Move it to another printer."
+            return SendResult(outcome=SendOutcome.HOLD, message=message, rest_untouched=True)
         try:
             with conversation(self._route(), self.ae_title, meta_of(session), self.options) as imager:
                 self._check_ready(imager)

@@ -93,7 +93,7 @@ class IppDevice:
             context=self.context,
             options=options,
             idle=idle,
-            answer_deadline=deadline or ANSWER_DEADLINE,
+            answer_deadline=deadline or min(ANSWER_DEADLINE, options.stall_deadline),
         )
 
     def _printer(self, client: IppClient) -> Attributes:

@@ -15,7 +15,7 @@ from appliance.printing.device.options import DeviceOptions
 from appliance.printing.device.outcome import Device, Document, SendRequest
 from appliance.printing.device.registry import open_device
 from tests.support.fault_imager import FaultImager
-from tests.support.fault_printers import IppPrinter, LpdPrinter, SocketPrinter
+from tests.support.fault_printers import Babbler, IppPrinter, LpdPrinter, SocketPrinter
 
 NETWORK = ("socket", "lpd", "ipp", "dicom")
 SCHEMES = ("folder", *NETWORK)
@@ -26,7 +26,7 @@ QUICK = DeviceOptions(
     close_deadline=1,
     busy_deadline=1,
     job_deadline=3,
-    probe_deadline=5,
+    probe_deadline=2.5,
     poll_interval=0.02,
 )
 MEDIA_FAULTS = {"media-missing": "medium", "wrong-size": "size"}
@@ -92,6 +92,8 @@ class Harness:
     def _printer(self) -> Any:
         if self.scheme == "ipp" and self.fault in MEDIA_FAULTS:
             return IppPrinter(loaded=[(20320, 25400)] if self.fault == "wrong-size" else [])
+        if self.scheme == "dicom" and self.fault in ("garbage", "flood", "mute"):
+            return Babbler(self.fault)
         fault = MEDIA_FAULTS.get(self.fault, self.fault) if self.scheme == "dicom" else self.fault
         kinds = {"socket": SocketPrinter, "lpd": LpdPrinter, "ipp": IppPrinter, "dicom": FaultImager}
         return kinds[self.scheme](fault) if self.scheme in kinds else None
