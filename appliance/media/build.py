@@ -20,6 +20,7 @@ from .check import Demands, Finding, Report
 from .dicomdir import DicomDir
 from .disc_file import DiscFile, content_file, instance_file, streamed_file
 from .iso import Progress, checked_names, write_iso
+from .patients import patient_id
 from .plan import CHECKSUMS, UID_LENGTH, Plan, Volume, descriptor_of, size_of
 from .profiles import EXPLICIT_LE
 from .transcode import decompressed
@@ -71,9 +72,9 @@ def build(
 ) -> list[Built]:
     """Make every volume of a plan in `folder` as ``volume-N.iso`` (or folder, or ``.zip``).
 
-    `content` gives the other files of a volume. Raises ConflictError if the plan is not ready or something outgrew
-    its medium,
-    DamagedError if a source is not what was received or the finished volume fails its check; nothing is left then.
+    `content` gives the other files of a volume. Raises ConflictError if the plan is not ready or something outgrew its
+    medium, DamagedError if a source is not what was received or a finished volume fails its check; nothing is left of
+    that volume.
     """
     if not plan.ready:
         raise ConflictError("The plan still has conflicts or refusals; decide them first")
@@ -199,7 +200,12 @@ def _checked(path: Path, plan: Plan, assembly: Assembly) -> Report:
     """Read the finished volume with the checker. Raises DamagedError if it finds an error."""
     profile = plan.profile
     syntaxes = None if profile.any_syntax else frozenset(profile.transfer_syntaxes | {EXPLICIT_LE})
-    demands = Demands(keys=profile.keys, transfer_syntaxes=syntaxes)
+    merged = frozenset(
+        placed.source.keys.StudyInstanceUID
+        for placed in assembly.volume.placed
+        if placed.patient_id != patient_id(placed.source.keys)
+    )
+    demands = Demands(keys=profile.keys, transfer_syntaxes=syntaxes, merged_studies=merged)
     report = check.examine(path, expected=_as_on_disc(assembly, plan), demands=demands)
     if not report.good:
         raise DamagedError(

@@ -220,7 +220,7 @@ class _Planner:
             proposal = "STD-GEN-CD" if self.medium.kind == "cd" else ""
             reason = f"{self.profile.name} does not allow SOP class {keys.SOPClassUID}"
             self.note("refused", keys.SOPInstanceUID, reason, proposal)
-        elif records.missing or not (keys.StudyInstanceUID and keys.SeriesInstanceUID or records_in_root(source)):
+        elif records.missing or not (keys.StudyInstanceUID and keys.SeriesInstanceUID or _in_root(source)):
             names = ", ".join(records.missing) or "Study or Series Instance UID"
             self.note("refused", keys.SOPInstanceUID, f"the directory needs {names}, which nobody can supply")
         else:
@@ -239,7 +239,8 @@ class _Planner:
             self.note("refused", uid, f"it has {size:,} bytes; a file on a disc has less than 4 GiB")
             return None
         if not keep:
-            self.note("decompress", uid, f"{self.profile.name} does not allow transfer syntax {syntax}")
+            proposal = " or ".join(profiles_that_allow(syntax))
+            self.note("decompress", uid, f"{self.profile.name} does not allow transfer syntax {syntax}", proposal)
         if source.records.supplied:
             self.note("supplied", uid, ", ".join(source.records.supplied))
         return Placed(
@@ -254,8 +255,7 @@ class _Planner:
         syntax, uid = source.keys.TransferSyntaxUID, source.keys.SOPInstanceUID
         if syntax in _DECODABLE:
             return True
-        names = [name for name in profiles_that_allow(syntax) if name != self.profile.name]
-        proposal = " or ".join(names)
+        proposal = " or ".join(profiles_that_allow(syntax))
         what = "video" if syntax in VIDEO_SYNTAXES else f"transfer syntax {syntax}"
         self.note("refused", uid, f"{self.profile.name} does not allow {what}, which can't be decompressed", proposal)
         return False
@@ -263,7 +263,8 @@ class _Planner:
     def finish(self) -> Plan:
         conflicts = self._conflicts()
         self._file_studies_once()
-        ordered = sorted(self.placed.values(), key=_order)
+        self._refuse_series_of_two_studies()
+        ordered = _sorted(list(self.placed.values()))
         volumes = self._volumes(ordered)
         return Plan(
             profile=self.profile,
@@ -276,7 +277,7 @@ class _Planner:
         )
 
     def _conflicts(self) -> list[Conflict]:
-        keys = [placed.source.keys for placed in self.placed.values()]
+        keys = [placed.source.keys for placed in self.placed.values() if not _in_root(placed.source)]
         found = [*patients.patient_conflicts(keys), *patients.study_conflicts(keys), *self._two_contents()]
         if not self.options.several_patients:
             found += patients.several_patients(keys)
@@ -302,9 +303,19 @@ class _Planner:
         """Where a person decided that two Patient IDs of one study are one patient, the first one counts."""
         first: dict[str, str] = {}
         for uid, placed in self.placed.items():
+            if _in_root(placed.source):
+                continue
             owner = first.setdefault(placed.source.keys.StudyInstanceUID, placed.patient_id)
             if owner != placed.patient_id:
                 self.placed[uid] = replace(placed, patient_id=owner)
+
+    def _refuse_series_of_two_studies(self) -> None:
+        studies: dict[str, str] = {}
+        for uid, placed in self.placed.items():
+            series, study = placed.source.keys.SeriesInstanceUID, placed.source.keys.StudyInstanceUID
+            if studies.setdefault(series, study) != study and not _in_root(placed.source):
+                reason = f"its series {series} is in two studies, {study} and {studies[series]}; leave one of them out"
+                self.note("refused", uid, reason)
 
     def _volumes(self, ordered: Sequence[Placed]) -> tuple[Volume, ...]:
         room = split.Room(
@@ -353,7 +364,7 @@ def descriptor_of(options: PlanOptions) -> str:
     return "README" if any(path == "README" for path, _ in options.content) else ""
 
 
-def records_in_root(source: SourceInstance) -> bool:
+def _in_root(source: SourceInstance) -> bool:
     """Whether the instance's record lies beside PATIENT: it has no study."""
     return source.records.record_type in ROOT_TYPES
 
@@ -369,18 +380,22 @@ def _size_of_data_set(source: SourceInstance, keep: bool) -> int:
     return source.data_set_size + pixels + 4096
 
 
-def _order(placed: Placed) -> tuple[Any, ...]:
-    keys = placed.source.keys
-    return (
-        placed.patient_id,
-        keys.StudyDate,
-        keys.StudyTime,
-        keys.StudyInstanceUID,
-        _number(keys.SeriesNumber),
-        keys.SeriesInstanceUID,
-        _number(keys.InstanceNumber),
-        keys.SOPInstanceUID,
-    )
+def _sorted(placed: Sequence[Placed]) -> list[Placed]:
+    """By patient, study, series and instance; a study stays together even if its instances disagree about its date."""
+    studies: dict[str, tuple[str, str]] = {}
+    series: dict[str, int] = {}
+    for each in placed:
+        keys = each.source.keys
+        studies.setdefault(keys.StudyInstanceUID, (keys.StudyDate, keys.StudyTime))
+        series.setdefault(keys.SeriesInstanceUID, _number(keys.SeriesNumber))
+
+    def order(each: Placed) -> tuple[Any, ...]:
+        keys = each.source.keys
+        study, part = keys.StudyInstanceUID, keys.SeriesInstanceUID
+        number = _number(keys.InstanceNumber)
+        return each.patient_id, studies[study], study, series[part], part, number, keys.SOPInstanceUID
+
+    return sorted(placed, key=order)
 
 
 def _number(text: str) -> int:

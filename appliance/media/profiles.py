@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from appliance.errors import UsageError
 
@@ -124,6 +125,7 @@ def profile(name: str) -> ApplicationProfile:
     raise UsageError(f"There is no application profile {name!r}; known are {', '.join(PROFILES)}", field="profile")
 
 
-def profiles_that_allow(TransferSyntaxUID: str) -> list[str]:
+@lru_cache(maxsize=256)
+def profiles_that_allow(TransferSyntaxUID: str) -> tuple[str, ...]:
     """Names of the profiles on which an instance could stay as it is, to be proposed."""
-    return [each.name for each in PROFILES.values() if each.allows(TransferSyntaxUID)]
+    return tuple(each.name for each in PROFILES.values() if each.allows(TransferSyntaxUID))

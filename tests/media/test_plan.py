@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import UsageError
-from appliance.media import patients, profiles
+from appliance.media import build, patients, profiles
 from appliance.media.file_id import file_id, is_file_id, level_1_names
 from appliance.media.source import SourceInstance
 from appliance.studies.keys import InstanceKeys
@@ -242,6 +242,42 @@ def test_a_study_under_two_ids_is_filed_once_when_a_person_says_so(one: SourceIn
     plan = planned(sources, decisions=decisions)
     types = [entry.record_type for entry in plan.volumes[0].entries]
     assert (types.count("PATIENT"), types.count("STUDY")) == (1, 1)
+
+
+def test_a_merged_study_passes_the_check(tmp_path: Path) -> None:
+    sources = [kept(tmp_path / "in", made.image(1)), kept(tmp_path / "in", made.image(2, PatientID="P-2"))]
+    decisions = frozenset(conflict.decision for conflict in planned(sources).conflicts)
+    (done,) = build.build(planned(sources, decisions=decisions), tmp_path / "out")
+    assert done.instances == 2
+
+
+def test_objects_without_a_patient_are_no_second_patient(tmp_path: Path) -> None:
+    protocol = made.of_kind("HANGING PROTOCOL", 2)
+    for keyword in (
+        "PatientID",
+        "PatientName",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+    ):
+        delattr(protocol, keyword)
+    sources = [kept(tmp_path / "in", made.image()), kept(tmp_path / "in", protocol)]
+    plan = planned(sources)
+    assert plan.ready
+    assert [entry.level for entry in plan.volumes[0].entries] == [0, 0, 1, 2, 3]
+    assert build.build(plan, tmp_path / "out")[0].instances == 2
+
+
+def test_a_study_stays_together_though_its_instances_disagree_about_its_date(one: SourceInstance) -> None:
+    sources = [alter(source, StudyDate=f"2026010{number % 3 + 1}") for number, source in enumerate(many(one, 2, 1, 12))]
+    studies = [placed.source.keys.StudyInstanceUID for placed in planned(sources).volumes[0].placed]
+    assert studies == sorted(studies)
+
+
+def test_a_series_in_two_studies_is_refused(one: SourceInstance) -> None:
+    other = alter(one, StudyInstanceUID="1.88", SOPInstanceUID="1.5")
+    assert "two studies" in planned([one, other]).refused[0].reason
 
 
 def test_the_same_instance_twice_is_kept_once_and_another_content_stops(one: SourceInstance) -> None:

@@ -36,6 +36,7 @@ class Demands:
 
     keys: str = ""  # table of profile keys: see rules.PROFILE_KEYS; "" for D.3-2 as a warning
     transfer_syntaxes: frozenset[str] | None = None  # allowed; None: any
+    merged_studies: frozenset[str] = frozenset()  # a person decided that they belong to their record's patient
 
 
 class InstanceChecker:
@@ -111,8 +112,10 @@ class InstanceChecker:
             (study, 0x0020000D, "study"),
             (patient, 0x00100020, "patient"),
         ):
-            if above is not None and values.get(tag) and above.text(tag) != values[tag]:
-                text = f"it lies below {name} {above.text(tag)}, but belongs to {values[tag]}"
+            decided = name == "patient" and values.get(0x0020000D) in self.demands.merged_studies
+            own = values.get(tag, "")
+            if above is not None and own and own.isascii() and above.text(tag) != own and not decided:
+                text = f"it lies below {name} {above.text(tag)}, but belongs to {own}"
                 self.findings.error("wrong-place", where, text)
 
     def _above(self, record: Record | None) -> Record | None:
