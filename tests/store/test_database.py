@@ -1,0 +1,68 @@
+"""The database under several writers, and what its tables promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from appliance.errors import DamagedError, ResourceError
+from appliance.store.database import next_number
+from appliance.store.store import Store, open_store
+from appliance.store.tables import metadata
+
+COUNT = """
+import sys
+from pathlib import Path
+from appliance.store.store import open_store
+from appliance.store.database import next_number
+store = open_store(Path(sys.argv[1]))
+for _ in range(50):
+    with store.database.write("print") as connection:
+        next_number(connection, "print-job")
+"""
+
+
+def test_migrations_make_the_tables_the_code_knows(store: Store) -> None:
+    with store.database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_four_processes_lose_no_update(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    writers = [subprocess.Popen([sys.executable, "-c", COUNT, str(folder)]) for _ in range(4)]
+    assert [writer.wait(60) for writer in writers] == [0] * 4
+    store = open_store(folder)
+    with store.database.write() as connection:
+        assert next_number(connection, "print-job") == 201
+    assert store.database.changes("print") == 200
+    store.close()
+
+
+def test_a_failed_transaction_leaves_nothing_and_raises_no_counter(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.database.write("print") as connection:
+        next_number(connection, "print-job")
+        raise RuntimeError("in the middle")
+    assert store.database.changes() == 0
+    with store.database.write() as connection:
+        assert next_number(connection, "print-job") == 1
+
+
+def test_a_database_that_stays_locked_is_a_resource_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.store.database.BUSY_MILLISECONDS", 50)
+    store.database.engine.dispose()
+    with store.database.write(), pytest.raises(ResourceError, match="locked"), store.database.write():
+        pass
+
+
+def test_a_database_of_a_newer_version_is_refused(store: Store) -> None:
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999_future'"))
+    with pytest.raises(DamagedError, match="newer version"):
+        open_store(store.folder.root, settings=store.settings)

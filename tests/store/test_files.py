@@ -1,0 +1,56 @@
+"""Durable files: whole or not at all, in the right order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.store import files
+
+
+@pytest.fixture(autouse=True)
+def no_fault() -> Iterator[None]:
+    yield
+    files.set_fault("")
+    files.record_with(None)
+
+
+def test_a_file_is_synced_before_it_gets_its_name_and_the_folder_after(tmp_path: Path) -> None:
+    seen: list[str] = []
+    files.record_with(lambda kind, path, other: seen.append(kind))
+    files.write_file(tmp_path / "name", [b"one", b"two"])
+    assert seen == ["create", "write", "write", "sync", "rename", "sync-folder"]
+    assert (tmp_path / "name").read_bytes() == b"onetwo"
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_fault_at_any_operation_leaves_no_half_file(tmp_path: Path, number: int) -> None:
+    files.set_fault(f"{number}:ENOSPC")
+    with pytest.raises(OSError, match="No space"):
+        files.write_file(tmp_path / "name", [b"one", b"two"])
+    files.set_fault("")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failpoint_can_be_let_pass_first(tmp_path: Path) -> None:
+    files.set_fault("here:EIO:1")
+    files.failpoint("here")
+    files.failpoint("elsewhere")
+    with pytest.raises(OSError, match="fault at here"):
+        files.failpoint("here")
+
+
+def test_half_files_are_swept(tmp_path: Path) -> None:
+    files.make_folder(tmp_path / "a" / "b")
+    (tmp_path / "a" / "b" / "x.part").write_bytes(b"half")
+    (tmp_path / "a" / "whole").write_bytes(b"whole")
+    assert files.sweep_parts(tmp_path) == 1
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["whole"]
+
+
+def test_what_is_written_is_for_the_owner_alone(tmp_path: Path) -> None:
+    folder = files.make_folder(tmp_path / "private")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert files.write_file(folder / "file", b"x").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,65 @@
+"""Settings: file, environment, and what is said of mistakes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from appliance.config import Settings, environment_names, load_settings
+from appliance.errors import SettingError
+
+ROOT = Path(__file__).parent.parent
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "appliance.toml").write_text(text)
+    return folder
+
+
+def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path, environ={})
+    assert (settings.dicom.ae_title, settings.dicom.ports, settings.web.port) == ("APPLIANCE", (11112,), 8080)
+    assert (settings.dicom.associations, settings.dicom.associations_per_address) == (200, 50)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    data = write(tmp_path, "[dicom]\nports = [104, 11112]\nae_title = 'FILE'\n")
+    settings = load_settings(data, environ={"APPLIANCE_DICOM_PORT": "4242", "APPLIANCE_DATA": "ignored"})
+    assert (settings.dicom.ports, settings.dicom.ae_title) == ((4242,), "FILE")
+    assert load_settings(data, environ={}).dicom.ports == (104, 11112)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[dicom]\nprots = [1]\n", "dicom.prots in .*did you mean dicom.ports"),
+        ("[dicm]\n", "Unknown setting dicm.*did you mean dicom"),
+        ("[dicom]\nports = ['x']\n", "dicom.ports.*it is 'x'"),
+        ("[dicom]\nports = [70000]\n", "less than or equal to 65535"),
+        ("[dicom\n", "can't be read as TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        load_settings(write(tmp_path, text), environ={})
+
+
+def test_an_unknown_name_in_the_environment_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="APPLIANCE_WEB_PROT.*did you mean APPLIANCE_WEB_PORT"):
+        load_settings(tmp_path, environ={"APPLIANCE_WEB_PROT": "1"})
+
+
+def test_a_settings_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="no settings file"):
+        load_settings(tmp_path, tmp_path / "nowhere.toml", environ={})
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    documented = set(re.findall(r"`([a-z]+\.[a-z0-9_]+)`", text))
+    sections = {name: getattr(Settings(), name) for name in Settings.model_fields}
+    there = {f"{section}.{key}" for section, values in sections.items() for key in type(values).model_fields}
+    assert documented == there
+    assert len(environment_names()) == len(there) + 1
