@@ -179,7 +179,9 @@ def _expanded() -> dict[BaseTag, str]:
     return {Tag(*entry): action for entry, action in found if len(entry) == 2}
 
 
-ACTIONS = _expanded()
+# dummies in these would make drawings and annotations of nothing; both may be absent
+WHOLE = {Tag("GraphicAnnotationSequence"): "X", Tag("WaveformAnnotationSequence"): "X"}
+ACTIONS = _expanded() | WHOLE
 """Table E.1-1; of alternatives the one that keeps the instance valid whatever the attribute's type."""
 MASKED = [entry for entry in table.ALL_TAGS if len(entry) == 4]
 """Its repeating groups (curves, overlay data and comments): group, element and their masks; all are removed."""

@@ -43,6 +43,8 @@ ABOUT = 420
 """Bytes of a frame's description."""
 MAX_EDGE = 2560
 THUMBNAIL = 96
+THUMBNAIL_BYTES = 4096
+"""Of one thumbnail in the index, with what is said of its stack."""
 CHUNK = 1_500_000
 MOST_IN_CHUNK = 24
 
@@ -129,7 +131,7 @@ def _stacks(study: Study, share: float, before: int) -> Iterator[Stack]:
         ]
     for number, frames in enumerate(groups, before + 1):
         size = sum(item.path.stat().st_size for item in {id(item): item for item, _ in frames}.values())
-        budget = int((share * size / len(frames) - ABOUT) * ESCAPES)
+        budget = int(((share * size - THUMBNAIL_BYTES) / len(frames) - ABOUT) * ESCAPES)
         yield Stack(number=number, frames=tuple(frames), budget=max(600, budget))
 
 

@@ -56,6 +56,7 @@ def receive(connection: socket.socket, count: int) -> bytearray:
 
 def main(control: socket.socket) -> None:
     """The nursery: fork a child for each socket handed in, end one by its id, until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which may want to finish
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _without_network()
     while True:

@@ -44,7 +44,7 @@ class RawPixels:
     PixelRepresentation: int
     PhotometricInterpretation: str  # of the decoded values: JPEG 2000's YBR_RCT comes out as RGB
     PlanarConfiguration: int  # always 0: by pixel
-    frames: Iterator[bytes]  # little endian, one after the other; not padded to even length
+    frames: Iterator[bytes]  # little endian, one after the other; not padded to even length (single bits: to a byte)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,10 @@ from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeE
 # Pixel Data, Double Float Pixel Data, Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)
 PIXEL_ELEMENTS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatPixelData"}
 PIXEL_VRS = {b"OB", b"OW", b"OF", b"OD", b"UN"}
-VIDEO = {*MPEGTransferSyntaxes, *(UID(f"1.2.840.10008.1.2.4.{k}") for k in (*range(100, 109), 205, 206))}
+VIDEO = {
+    *MPEGTransferSyntaxes,
+    *(UID(f"1.2.840.10008.1.2.4.{k}{tail}") for k in range(100, 109) for tail in ("", ".1")),
+}
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
 

@@ -165,6 +165,12 @@ def test_a_reports_text_stays_only_after_a_person_has_looked(made: Callable, tmp
     assert b"normal heart" in data and SECRET.encode() not in data
 
 
+def test_annotations_go_whole_and_a_waveform_keeps_its_samples(made: Callable) -> None:
+    before, after = pydicom.dcmread(SHIPPED / "waveform_ecg.dcm"), made(SHIPPED / "waveform_ecg.dcm")
+    assert after.WaveformSequence[0].WaveformData == before.WaveformSequence[0].WaveformData
+    assert "WaveformAnnotationSequence" in before and "WaveformAnnotationSequence" not in after
+
+
 def test_what_cannot_be_made_anonymous_leaves_no_file(tmp_path: Path) -> None:
     for name in ("MR_truncated.dcm", "badVR.dcm", "no_meta.dcm"):
         with pytest.raises(ApplianceError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jpeg_ls import CharLS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -16,6 +17,7 @@ from pydicom.sequence import Sequence
 from appliance.media.viewer import FIXED, literal, size_bound, spread, viewer_files
 from appliance.media.words import words
 from appliance.pixels import Decoder
+from appliance.resources import shipped
 from tests.media.content_helpers import document, volume
 from tests.pixels.conftest import SHIPPED, grey
 from tests.pixels.test_display import lut
@@ -347,6 +349,40 @@ def test_a_video_is_said_not_to_be_shown(browser: Browser, decoder: Decoder, tmp
     page.goto(f"file://{disc.folder}/VIEWER.HTM")
     page.get_by_text("This is a video. It is not shown here.").wait_for()
     page.close()
+
+
+@pytest.mark.parametrize("near", [0, 1, 3, 20])
+@pytest.mark.parametrize("maximum", [3, 255, 1000, 4095, 65535])
+def test_our_jpeg_ls_decodes_as_charls_does(decoding: Page, maximum: int, near: int) -> None:
+    if near > maximum // 2:
+        pytest.skip("JPEG-LS allows no such loss")
+    y, x = np.mgrid[:61, :83]
+    for noise in (0, maximum / 200, maximum / 8):
+        image = (np.sin(x / 17) + np.cos(y / 23) + 2) / 4 * maximum
+        image = image + np.random.default_rng(5).normal(0, noise, image.shape) * (y > 20)
+        image[5:9, 10:30] = maximum  # runs, and what ends them
+        values = np.clip(image, 0, maximum).astype(np.uint8 if maximum < 256 else np.uint16)
+        data = bytes(CharLS.encode_array(values, near))
+        ours = decoding.evaluate("d => [...window.decodeJpegLs(new Uint8Array(d)).values]", list(data))
+        assert np.array_equal(ours, CharLS.decode(np.frombuffer(data, np.uint8)).ravel())
+
+
+@pytest.fixture(scope="module")
+def decoding(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    page.add_script_tag(path=shipped("templates") / "viewer" / "JPEGLS.JS")
+    yield page
+    page.close()
+
+
+def test_spoiled_data_is_said_not_shown(decoding: Page) -> None:
+    data = bytearray(CharLS.encode_array(np.random.default_rng(6).integers(0, 4096, (40, 40)).astype(np.uint16), 0))
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        for at in random.integers(0, len(data), 5):
+            data[at] = random.integers(0, 256)
+        script = "d => { try { window.decodeJpegLs(new Uint8Array(d)); return 'done'; } catch (e) { return 'said'; } }"
+        assert decoding.evaluate(script, list(data)) in ("done", "said")
 
 
 def test_any_bytes_survive_as_a_literal(browser: Browser, tmp_path: Path) -> None:

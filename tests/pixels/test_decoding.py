@@ -233,3 +233,13 @@ def test_two_threads_are_served_at_once(decoder: Decoder) -> None:
     with ThreadPoolExecutor(4) as pool:
         shapes = list(pool.map(lambda name: decoder.frame(SHIPPED / name, 1).shape, names))
     assert shapes == [(128, 128), (64, 64), (240, 320, 3)] * 20
+
+
+def test_a_header_of_millions_of_elements_is_ended(saved: Save) -> None:
+    path = saved(grey(np.zeros((8, 8), np.uint8)))
+    data = path.read_bytes()
+    at = data.rfind(struct.pack("<HH", 0x7FE0, 0x0010))
+    elements = b"".join(struct.pack("<HH2sH", 0x0051, k & 0xFFFF, b"LO", 0) for k in range(1 << 20))
+    path.write_bytes(data[:at] + elements * 8 + data[at:])
+    with Decoder(limits=Limits(cpu_seconds=1)) as small, pytest.raises(TooLargeError, match="processor time"):
+        small.frame(path, 1)
