@@ -58,7 +58,7 @@ def test_a_settings_file_that_is_named_must_be_there(tmp_path: Path) -> None:
 
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
-    documented = set(re.findall(r"`([a-z]+\.[a-z0-9_]+)`", text))
+    documented = set(re.findall(r"^\| `([a-z]+\.[a-z0-9_]+)`", text, re.MULTILINE))
     sections = {name: getattr(Settings(), name) for name in Settings.model_fields}
     there = {f"{section}.{key}" for section, values in sections.items() for key in type(values).model_fields}
     assert documented == there
