@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +58,17 @@ def rejection(store: Store, caller: Caller) -> tuple[int, int, int] | None:
     settings = store.settings.dicom
     if not caller.peer.known and settings.unknown_peers == "refuse":
         return CALLING_NOT_RECOGNISED
+    wanted = caller.peer.certificate.replace(":", "").lower()
+    if wanted and wanted != fingerprint(caller.association):
+        return CALLING_NOT_RECOGNISED
     known = caller.called_ae_title == settings.ae_title or (caller.desk is not None and caller.desk.called_known)
     if settings.strict_called_ae and not known:
         return CALLED_NOT_RECOGNISED
     return None
+
+
+def fingerprint(association: Any) -> str:
+    """SHA-256 of the certificate the peer showed, in hex; "" without TLS or certificate."""
+    sock = association.dul.socket.socket
+    shown = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+    return hashlib.sha256(shown).hexdigest() if shown else ""

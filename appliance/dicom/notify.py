@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -21,6 +20,7 @@ from appliance.dicom.print_classes import (
 )
 from appliance.dicom.print_scp import PrintAssociation, PrintScp
 from appliance.dicom.printer_scp import status_of_job, status_of_printer
+from appliance.network.events import send_event
 from appliance.store import print_jobs
 from appliance.store.store import Store
 
@@ -72,8 +72,7 @@ class Notifier:
         if PRINTER_CLASS not in covered(here.accepted()):
             return
         status = status_of_printer(self._store, here.desk.printer.name, here.desk.peer)
-        if here.printer_told in (None, status):
-            here.printer_told = status
+        if here.printer_told == status:
             return
         here.printer_told = status
         information = None
@@ -81,7 +80,8 @@ class Notifier:
             information = Dataset()
             information.PrinterStatusInfo = status[1]
             information.PrinterName = here.desk.printer.name
-        self._send(here, PRINTER_CLASS, PRINTER_INSTANCE, status[0], information)
+        kind = EVENTS[PRINTER_CLASS][status[0]]
+        send_event(here.caller.association, kind, PRINTER_CLASS, PRINTER_INSTANCE, information)
 
     def _tell_jobs(self, here: PrintAssociation) -> None:
         for uid in list(here.jobs):
@@ -96,16 +96,7 @@ class Notifier:
             information = Dataset()
             information.ExecutionStatusInfo = info
             information.PrinterName = job.printer
-            self._send(here, PRINT_JOB_CLASS, uid, status, information)
+            send_event(here.caller.association, EVENTS[PRINT_JOB_CLASS][status], PRINT_JOB_CLASS, uid, information)
             if status in ENDED:
                 del here.jobs[uid]
                 here.ended_jobs.add(uid)
-
-    def _send(
-        self, here: PrintAssociation, sop_class: str, instance: str, status: str, information: Dataset | None
-    ) -> None:
-        association: Any = here.caller.association
-        try:
-            association.send_event(EVENTS[sop_class][status], information, sop_class, instance)
-        except Exception as error:
-            log.info("event for %s was not sent: %s", here.caller, type(error).__name__)

@@ -80,9 +80,9 @@ class PrintAssociation:
     can: Capabilities
     tree: FilmSessionTree
     folder: Path  # in the spool; gone with the association
+    printer_told: tuple[str, str]  # Printer Status and Info told last, or found at the start
     jobs: dict[str, str] = field(default_factory=dict)  # print jobs made here -> Execution Status told last
     ended_jobs: set[str] = field(default_factory=set)  # those whose end was told: their instances are gone here
-    printer_told: tuple[str, str] | None = None  # Printer Status and Info told last
 
     def accepted(self) -> list[str]:
         """Abstract syntaxes of the contexts accepted."""
@@ -115,10 +115,13 @@ class PrintScp:
         if caller.desk is None:
             return
         can = capabilities_of(caller.desk, self.store.settings, self.catalog, self.annotations)
-        tree = FilmSessionTree(can=can, profile=caller.desk.profile)
-        folder = self.store.folder.spool / f"print-{uuid.uuid4().hex}"
         self._open[id(caller.association)] = PrintAssociation(
-            caller=caller, desk=caller.desk, can=can, tree=tree, folder=folder
+            caller=caller,
+            desk=caller.desk,
+            can=can,
+            tree=FilmSessionTree(can=can, profile=caller.desk.profile),
+            folder=self.store.folder.spool / f"print-{uuid.uuid4().hex}",
+            printer_told=printer_scp.status_of_printer(self.store, caller.desk.printer.name, caller.peer),
         )
 
     def closed(self, caller: Caller) -> None:

@@ -15,7 +15,7 @@ from pynetdicom.events import Event
 
 from appliance.dicom.answering import INVALID_VALUE, StatusError
 from appliance.film.boxes import PixelReference
-from appliance.network.skim import Bulk, Skim, skim
+from appliance.network.skim import Bulk, Skim, skim, skim_stream
 from appliance.network.spool import spooled_dataset
 from appliance.store import files
 
@@ -43,6 +43,9 @@ class Request:
         stream = getattr(self.event.request, BODIES[self.service], None)
         if stream is None or not stream.getbuffer().nbytes:
             return Dataset()
+        skim_stream(
+            stream, str(self.event.context.transfer_syntax)
+        )
         stream.seek(0)
         return decode(stream, self.implicit, not self.big_endian)
 

@@ -27,6 +27,7 @@ from appliance.network.association import BoundedAssociation
 from appliance.network.limits import Limits
 from appliance.network.server import Listen, ServerGroup, start_server
 from appliance.network.spool import SpoolRequest
+from appliance.network.tls import server_context
 from appliance.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class DicomServer:
     def start(self) -> None:
         """Open the ports. Raises OSError when one is taken."""
         settings = self.store.settings.dicom
-        listen = [Listen(address=settings.address, port=port) for port in settings.ports]
+        listen = [Listen(address=settings.address, port=port) for port in settings.ports] + self._tls()
         self.group = start_server(
             AE(settings.ae_title),
             listen,
@@ -92,6 +93,15 @@ class DicomServer:
             on_end=self._ended,
         )
         self.notifier.start()
+
+    def _tls(self) -> list[Listen]:
+        """The TLS port, once there is a certificate."""
+        tls, dicom = self.store.settings.tls, self.store.settings.dicom
+        if tls.certificate is None:
+            return []
+        authorities = tls.authorities if tls.mutual else None
+        context = server_context(tls.certificate, tls.key or tls.certificate, authorities)
+        return [Listen(address=dicom.address, port=dicom.tls_port, ssl_context=context)]
 
     @property
     def port(self) -> int:

@@ -27,7 +27,7 @@ from pydicom.uid import (
 from appliance.errors import RefusedError
 from appliance.network.uids import is_valid_uid
 
-__all__ = ["Bulk", "Skim", "SkimLimits", "Unreadable", "is_valid_uid", "skim"]
+__all__ = ["Bulk", "Skim", "SkimLimits", "Unreadable", "is_valid_uid", "skim", "skim_stream"]
 
 Place = tuple[int, ...]
 
@@ -98,14 +98,19 @@ def skim(path: Path, transfer_syntax: str, *, offset: int = 0, limits: SkimLimit
     Raises RefusedError 0110 saying what is wrong and where, when it is truncated, malformed or beyond `limits`, and
     when it is deflated.
     """
+    with path.open("rb") as file:
+        return skim_stream(file, transfer_syntax, offset=offset, limits=limits)
+
+
+def skim_stream(file: BinaryIO, transfer_syntax: str, *, offset: int = 0, limits: SkimLimits = DEFAULT_LIMITS) -> Skim:
+    """As :func:`skim`, of a data set in memory or in an open file."""
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         raise RefusedError(_MALFORMED, "a deflated data set is not read here")
     coding = Coding(implicit=transfer_syntax == ImplicitVRLittleEndian, little=transfer_syntax != ExplicitVRBigEndian)
-    with path.open("rb") as file:
-        end = file.seek(0, 2)
-        file.seek(offset)
-        walk = _Walk(file, limits)
-        dataset = walk.dataset(end, (), coding, default_encoding, delimited=False)
+    end = file.seek(0, 2)
+    file.seek(offset)
+    walk = _Walk(file, limits)
+    dataset = walk.dataset(end, (), coding, default_encoding, delimited=False)
     return Skim(dataset=dataset, bulk=tuple(walk.bulk), unreadable=tuple(walk.unreadable))
 
 
@@ -315,7 +320,7 @@ def _bulk_vr(tag: int, vr: bytes) -> str:
 def _encoding(dataset: Dataset, before: str | list[str]) -> str | list[str]:
     try:
         return convert_encodings(dataset.SpecificCharacterSet)
-    except (LookupError, AttributeError, TypeError):
+    except Exception:  # a hostile value raises all sorts of things here
         return before
 
 

@@ -249,4 +249,5 @@ def print_client(
         yield client
     finally:
         if client.association.is_established:
-            client.association.release()
+            # pynetdicom's release can wait for ever after an event that came between its requests
+            client.association.abort() if client.events else client.association.release()

@@ -340,10 +340,10 @@ PROBES = [
     Probe("film box as image box", lambda client: client.image(client.film(client.session()).instance), 0x0119),
     Probe("image box of an earlier film", earlier_image, 0, 0x0110),
     # annotation box
-    Probe("annotation", annotation(AnnotationPosition=1, TextString="LEFT"), 0),
+    Probe("annotation", annotation(AnnotationPosition=0, TextString="LEFT"), 0),
     Probe("annotation elsewhere", annotation(AnnotationPosition=9, TextString="LEFT"), 0, 0x0106),
     Probe("annotation without position", annotation(TextString="LEFT"), 0x0120),
-    Probe("annotation erased", annotation(AnnotationPosition=1, TextString=""), 0),
+    Probe("annotation erased", annotation(AnnotationPosition=0, TextString=""), 0),
     Probe("annotation too long", annotation(AnnotationPosition=1, TextString="X" * 65), 0x0116, 0x0106),
     Probe("unknown annotation", lambda client: client.set(ANNOTATION, NOBODY, AnnotationPosition=1), 0x0112),
     # Presentation LUT
@@ -380,7 +380,7 @@ PROBES = [
     Probe("printer made", lambda client: client.create(PRINTER, PrinterName="X"), 0x0122),
     Probe("job deleted", lambda client: client.delete(JOB, NOBODY), 0x0211),
     Probe("session got", lambda client: client.get(SESSION, client.session()), 0x0211),
-    Probe("class not negotiated", lambda client: client.set(COLOR_BOX, NOBODY, context=GRAY, Polarity="NORMAL"), 0x0122),
+    Probe("class not negotiated", lambda client: client.set(COLOR_BOX, NOBODY, context=GRAY, Trim="NO"), 0x0122),
     Probe("class under another context", lambda client: client.create(SESSION, context=LUT, OwnerID="X"), 0, 0x0122),
 ]  # fmt: skip
 
