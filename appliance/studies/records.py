@@ -38,6 +38,7 @@ _NESTED_IN = {  # PS3.11 Table H.3-2: keys that may lie in a macro of the Shared
     0x00280030: 0x00289110,
 }
 _REFERENCE = (0x00081150, 0x00081155, 0x00081160)  # what is kept of an item of Referenced Image Sequence
+_OLD_MARKS = {"DA": b".", "TM": b":"}  # as ACR-NEMA wrote dates and times: 1997.04.24, 14:04:38 (PS3.5 6.2)
 _CONCEPT_MOD = b"HAS CONCEPT MOD"
 
 
@@ -156,6 +157,8 @@ class _Maker:
         if key.keyword == "VerificationDateTime":
             return self._most_recent_verification()
         value = elements.value_bytes(self.dataset, key.tag, key.vr, self.encodings)
+        if key.vr in _OLD_MARKS:
+            value = value.replace(_OLD_MARKS[key.vr], b"")
         if not value and key.tag in _NESTED_IN:
             for macro in self._macros(_NESTED_IN[key.tag]):
                 value = value or elements.value_bytes(macro, key.tag, key.vr)

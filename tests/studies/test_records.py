@@ -103,6 +103,12 @@ def test_profile_keys_of_enhanced_images_come_from_the_shared_groups() -> None:
     assert b"Document Title" not in tags[0x00081140]
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_dates_and_times_of_old_are_written_as_today() -> None:
+    tags = values(described(made.image(StudyDate="1997.04.24", StudyTime="14:04:38.5")).study)
+    assert (tags[0x00080020], tags[0x00080030]) == (b"19970424", b"140438.5")
+
+
 def test_related_general_class_is_kept() -> None:
     assert described(made.image(RelatedGeneralSOPClassUID="1.2.3")).related_class == "1.2.3"
 
