@@ -34,7 +34,7 @@ class FaultPrinter:
         self.printed: list[bytes] = []  # documents that came whole, in order
         self.connections = 0
         self._socket = socket.socket()
-        if fault in ("stall", "slow", "mute"):
+        if fault in ("stall", "slow", "mute", "half-closed"):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.listen(16)

@@ -38,6 +38,8 @@ class Wire:
         self.connection = connection
         self.answer = b""  # the first bytes of what the printer said
         self.peer_closed = False
+        self._closed_early = False  # before it had everything of ours, our FIN included
+        self._finishing = False
         self._stall_deadline = stall_deadline
         self._idle = idle  # called at each tick; what it raises ends the transfer
         self._written = 0
@@ -72,8 +74,8 @@ class Wire:
     def finish(self, close_deadline: float) -> None:
         """Close our side and wait until the printer has taken everything and closed its own, in that order."""
         self.wait(timeout=0)
-        early = self.peer_closed
         self.connection.shutdown(socket.SHUT_WR)
+        self._finishing = True
         while unacknowledged(self.connection):
             self.wait()
         end = time.monotonic() + close_deadline
@@ -81,7 +83,7 @@ class Wire:
             self.wait(select.POLLIN)
             if time.monotonic() > end:
                 raise InterruptedTransferError(f"it took everything but did not close for {close_deadline:.0f} s")
-        if early:
+        if self._closed_early:
             raise InterruptedTransferError("it closed its side before it had everything")
 
     def close(self, *, clean: bool) -> None:
@@ -110,7 +112,9 @@ class Wire:
     def _read_unasked(self) -> None:
         data = self.connection.recv(64 * 1024)
         self.answer = (self.answer + data)[:KEPT_ANSWER]
-        self.peer_closed = not data
+        if not data:
+            self.peer_closed = True
+            self._closed_early = not self._finishing or unacknowledged(self.connection) > 0
 
     def _check_error(self, came: int) -> None:
         if came & select.POLLERR:
