@@ -1,0 +1,109 @@
+"""What is done now and then: purging kept films, redirecting waiting ones, asking printers how they are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from appliance.config import Settings
+from appliance.errors import ConflictError
+from appliance.events import Actor
+from appliance.printing import housekeeping, jobs
+from appliance.printing.printer_verbs import add_printer, all_printers, get_printer, printer_settings
+from appliance.printing.printers import Printer
+from appliance.printing.views import list_jobs, show_job
+from appliance.printing.worker import FilmWorker
+from appliance.store import print_jobs
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from tests.printing.films import MODALITY, add_folder_printer, printed, submit_films
+
+
+def test_films_past_their_days_are_purged_and_can_t_be_reprinted(store: Store, clerk: Actor) -> None:
+    printer = add_folder_printer(store)
+    ended, waiting = submit_films(store, printer), submit_films(store, printer)
+    jobs.cancel(store, ended, clerk)
+    jobs.hold(store, waiting, clerk)
+    assert housekeeping.purge(store) == 0
+    later = now() + dt.timedelta(days=store.settings.storage.films_days, minutes=1)
+    assert housekeeping.purge(store, at=later) == 1
+    assert not store.folder.job(ended).exists()
+    assert store.folder.job(waiting).exists()
+    assert show_job(store, ended)["purged"]
+    with pytest.raises(ConflictError, match="purged"):
+        jobs.reprint(store, ended, clerk, printer=printer)
+
+
+def test_above_the_quota_the_oldest_ended_films_go_and_waiting_ones_stay(store: Store, clerk: Actor) -> None:
+    printer = add_folder_printer(store)
+    ended = [submit_films(store, printer) for _ in range(3)]
+    for job_id in ended:
+        jobs.cancel(store, job_id, clerk)
+    waiting = submit_films(store, printer)
+    full = Store(_with_quota(store.settings, 0), store.folder, store.database)
+    assert housekeeping.purge(full) == 3
+    assert [path.name for path in store.folder.jobs.iterdir()] == [str(waiting)]
+
+
+def _with_quota(settings: Settings, gib: int) -> Settings:
+    storage = settings.storage.model_copy(update={"films_quota_gib": gib})
+    return settings.model_copy(update={"storage": storage})
+
+
+def test_a_job_its_printer_fails_to_print_goes_to_the_one_named(store: Store) -> None:
+    add_folder_printer(store, "spare")
+    broken = Printer(
+        name="broken",
+        device_uri="socket://127.0.0.1:1",
+        ae_titles=(),
+        settings=printer_settings({"resolution": 72, "error_policy": "redirect:spare", "redirect_minutes": 1}),
+    )
+    add_printer(store, broken, MODALITY)
+    job_id = submit_films(store, broken)
+    FilmWorker(store).work_off()
+    housekeeping.redirect(store)
+    assert show_job(store, job_id)["printer"] == "broken"  # not yet
+    with store.database.write("print") as connection:
+        print_jobs.change(connection, job_id, created=now() - dt.timedelta(minutes=2))
+    housekeeping.redirect(store)
+    FilmWorker(store).work_off()
+    assert printed(store, "spare") == [f"{job_id}-01.pdf"]
+
+
+def test_a_printer_that_can_t_be_reached_says_so_and_its_job_waits(store: Store) -> None:
+    settings = printer_settings({"resolution": 72})
+    add_printer(
+        store, Printer(name="off", device_uri="socket://127.0.0.1:1", ae_titles=(), settings=settings), MODALITY
+    )
+    job_id = submit_films(store, get_printer(store, "off"))
+    FilmWorker(store).work_off()
+    job = show_job(store, job_id)
+    assert (job["job_state"], job["attempts"]) == ("pending", 1)
+    assert "refused" in job["job_state_message"]
+    assert "connecting-to-device" in get_printer(store, "off").printer_state_reasons
+
+
+def test_printers_are_asked_how_they_are(store: Store) -> None:
+    add_folder_printer(store)
+    housekeeping.ask_printers(store)
+    assert [printer.printer_state_reasons for printer in all_printers(store)] == [()]
+    printer = get_printer(store, "film")
+    blocked = store.folder.root / "out"
+    blocked.rename(store.folder.root / "gone") if blocked.exists() else None
+    blocked.write_text("a file where a folder should be")
+    housekeeping.ask_printers(store)
+    assert get_printer(store, "film").printer_state_reasons != ()
+    assert replace(printer).is_accepting_jobs
+
+
+def test_jobs_are_listed_newest_first_by_keyset(store: Store) -> None:
+    printer = add_folder_printer(store)
+    numbers = [submit_films(store, printer) for _ in range(5)]
+    first = list_jobs(store, limit=2)
+    second = list_jobs(store, limit=2, before=first[-1]["job_id"])
+    assert [job["job_id"] for job in first + second] == list(reversed(numbers))[:4]
+    assert list_jobs(store, printer_name="other") == []
+    assert [job["job_id"] for job in list_jobs(store, text=str(numbers[2]))] == [numbers[2]]
+    assert len(list_jobs(store, originator="CT1", job_states=["pending"])) == 5
