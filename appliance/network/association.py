@@ -216,9 +216,9 @@ class BoundedAssociation(Association):
         try:
             if not self._sent_release:
                 with self.dimse.serve():
-                    self._is_paused = True  # the handler may send requests of its own
+                    if threading.current_thread() is self:
+                        self._is_paused = True  # the handler may send requests of its own
                     self._answer(msg, context_id)
-                    self._is_paused = False
         finally:
             msg.body.discard()
 

@@ -14,10 +14,9 @@ Buffer = bytes | memoryview
 
 
 def fragment_length(maximum_pdu: int | None) -> int:
-    """Bytes of a fragment for a peer's maximum length; 0 (no limit) and none announced get our own."""
-    if not maximum_pdu:
-        return _UNLIMITED - _OVERHEAD
-    return max(1, maximum_pdu - _OVERHEAD)
+    """Bytes of a fragment for a peer's maximum length, even (PS3.8 E.2); 0 (no limit) and none announced get our own."""
+    length = (maximum_pdu or _UNLIMITED) - _OVERHEAD
+    return max(2, length - length % 2)
 
 
 def message_fragments(command: bytes, body: Iterable[Buffer], maximum_pdu: int | None) -> Iterator[tuple[int, Buffer]]:
@@ -28,10 +27,23 @@ def message_fragments(command: bytes, body: Iterable[Buffer], maximum_pdu: int |
 
 
 def _pieces(buffers: Iterable[Buffer], length: int) -> Iterator[Buffer]:
+    """`buffers` one after the other in pieces of `length` bytes, whatever their own lengths: fragments are even."""
+    carry = b""
     for buffer in buffers:
         view = memoryview(buffer)
-        for start in range(0, len(view), length):
-            yield view[start : start + length]
+        start = 0
+        if carry:
+            start = min(length - len(carry), len(view))
+            carry += bytes(view[:start])
+            if len(carry) < length:
+                continue
+            yield carry
+        end = len(view) - (len(view) - start) % length
+        for position in range(start, end, length):
+            yield view[position : position + length]
+        carry = bytes(view[end:])
+    if carry:
+        yield carry
 
 
 def _flagged(pieces: Iterator[Buffer], kind: int) -> Iterator[tuple[int, Buffer]]:

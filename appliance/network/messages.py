@@ -169,6 +169,8 @@ class MessageProvider(DIMSEServiceProvider):
     def _take_command(self, context_id: int, control: int, fragment: memoryview) -> None:
         if self._incoming is not None and self._awaits_nothing(self._incoming):
             self._complete()
+        if control & _LAST and self._late_response(fragment):
+            return
         incoming = self._incoming = self._incoming or Incoming(context_id)
         if incoming.command is not None or context_id != incoming.context_id:
             raise MalformedMessage("a command inside another message", UNEXPECTED)
@@ -178,6 +180,19 @@ class MessageProvider(DIMSEServiceProvider):
             raise MalformedMessage("the command set is too long")
         if control & _LAST:
             self._begin(incoming)
+
+    def _late_response(self, fragment: memoryview) -> bool:
+        """Whether this is a bare response between a request's command and its data set.
+
+        PS3.7 does not allow it, but an SCU that answers our events in a thread of its own sends just that.
+        """
+        if self._incoming is None or self._incoming.command is None:
+            return False
+        try:
+            command = decode_command(bytes(fragment))
+        except ValueError:
+            return False
+        return bool(command.get("CommandField", 0) & 0x8000) and command.get("CommandDataSetType") == NO_DATA_SET
 
     def _begin(self, incoming: Incoming) -> None:
         try:

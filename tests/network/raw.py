@@ -27,7 +27,9 @@ def presentation_context(number: int, abstract: bytes, *transfer: bytes) -> byte
     return item(0x20, struct.pack(">BBBB", number, 0, 0, 0) + item(0x30, abstract) + syntaxes)
 
 
-def associate_rq(*contexts: bytes, called: bytes = b"APPLIANCE", calling: bytes = b"RAW", maximum: int = 16384) -> bytes:
+def associate_rq(
+    *contexts: bytes, called: bytes = b"APPLIANCE", calling: bytes = b"RAW", maximum: int = 16384
+) -> bytes:
     user = item(0x50, item(0x51, struct.pack(">L", maximum)) + item(0x52, b"1.2.3.4"))
     body = struct.pack(">HH16s16s32x", 1, 0, called.ljust(16), calling.ljust(16))
     body += item(0x10, b"1.2.840.10008.3.1.1.1") + b"".join(contexts) + user

@@ -69,7 +69,9 @@ def test_a_uid_the_peer_chose_is_repeated(bench: Bench) -> None:
 def test_comment_and_attribute_list_go_out_in_any_dimse_n_response(bench: Bench) -> None:
     refusal = status(0x0107, ErrorComment="Größe\\" + "x" * 100, AttributeIdentifierList=[0x20100050, 0x20100010])
     refusal.AffectedSOPInstanceUID = "1.2.9"
-    group = bench.serve((evt.EVT_N_CREATE, lambda event: (refusal, None)), (evt.EVT_N_ACTION, lambda event: (refusal, None)))
+    group = bench.serve(
+        (evt.EVT_N_CREATE, lambda event: (refusal, None)), (evt.EVT_N_ACTION, lambda event: (refusal, None))
+    )
     for request in (N_CREATE, {**N_SET, "CommandField": 0x0130, "ActionTypeID": 1, "CommandDataSetType": 0x0101}):
         values, dataset = answer_to(group.port, command(request))
         assert values["ErrorComment"].startswith("Gr??e/xxx")

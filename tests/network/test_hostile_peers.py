@@ -329,7 +329,9 @@ def test_an_association_idle_for_too_long_is_aborted(bench: Bench) -> None:
 
 
 def test_two_hundred_associations_at_once_are_all_accepted(bench: Bench) -> None:
-    group = bench.serve(limits=dataclasses.replace(QUICK, associations_per_address=200, pending=250, request_deadline=20))
+    group = bench.serve(
+        limits=dataclasses.replace(QUICK, associations_per_address=200, pending=250, request_deadline=20)
+    )
     peers = [RawPeer(group.port) for _ in range(200)]
     request = associate_rq(presentation_context(1, VERIFICATION, IMPLICIT))
     for peer in peers:
