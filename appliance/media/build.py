@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from . import check, targets
 from .check import Demands, Finding, Report
 from .dicomdir import DicomDir
 from .disc_file import DiscFile, content_file, instance_file, streamed_file
+from .file_id import level_1_names
 from .iso import Progress, checked_names, write_iso
 from .patients import patient_id
-from .plan import CHECKSUMS, UID_LENGTH, Plan, Volume, descriptor_of, size_of
+from .plan import CHECKSUMS, UID_LENGTH, Plan, Volume, size_of
 from .profiles import EXPLICIT_LE
 from .transcode import decompressed
 
@@ -88,7 +89,7 @@ def build_volume(
     """Make one volume; see :func:`build`."""
     work = folder / f"work-{volume.number}"
     try:
-        volume = _decompressed(volume, work)
+        volume = _decompressed(volume, work, progress)
         assembled = Assembly(plan, volume, content)
         path = folder / f"volume-{volume.number}{targets.SUFFIX[plan.medium.form]}"
         report = _write(plan, assembled, path, progress)
@@ -106,14 +107,26 @@ def build_volume(
     )
 
 
-def _decompressed(volume: Volume, work: Path) -> Volume:
+def _decompressed(volume: Volume, work: Path, progress: Progress | None) -> Volume:
     """The volume with its instances as they will lie on it."""
     if not any(placed.decompress for placed in volume.placed):
         return volume
     files.make_folder(work)
+    made = []
     with Decoder() as decoder, ThreadPoolExecutor(2) as threads:
-        made = threads.map(lambda each: decompressed(each, work, decoder) if each.decompress else each, volume.placed)
-        return replace(volume, placed=tuple(made))
+        orders = [
+            threads.submit(decompressed, placed, work, decoder) if placed.decompress else placed
+            for placed in volume.placed
+        ]
+        try:
+            for order in orders:
+                made.append(order.result() if isinstance(order, Future) else order)
+                if progress is not None:
+                    progress(0, volume.size)  # nothing is written yet, but one may want to stop
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    return replace(volume, placed=tuple(made))
 
 
 class Assembly:
@@ -123,10 +136,9 @@ class Assembly:
         self.plan = plan
         self.volume = volume
         self.file_set_uid = new_file_set_uid()
-        others = [content_file(path, what) for path, what in content]
+        others = [content_file(path, what) for path, what in self._named(list(content))]
         options = replace(plan.options, content=tuple((file.path, file.size) for file in others))
-        descriptor = descriptor_of(options)
-        self.directory = DicomDir(volume.file_set_id, self.file_set_uid, volume.entries, descriptor)
+        self.directory = DicomDir(volume.file_set_id, self.file_set_uid, volume.entries)
         dicomdir = streamed_file("DICOMDIR", self.directory.size, self.directory.chunks)
         self.files: list[DiscFile] = [dicomdir, *others, *map(instance_file, volume.placed)]
         if plan.options.checksums:
@@ -134,6 +146,14 @@ class Assembly:
         kept = replace(options, content_per_instance=0, content_ratio=0.0)
         self.size = size_of(volume, plan.profile, plan.medium, kept)
         self._check_size()
+
+    def _named(self, content: list[tuple[str, bytes | Path]]) -> Content:
+        """Content under the names people will see: short ones where the image has no view with long ones."""
+        shape = self.plan.shape()
+        if shape.form != "iso" or shape.joliet or shape.udf:
+            return content
+        names = level_1_names(path for path, _ in content)
+        return [(names[path], what) for path, what in content]
 
     def _checksums(self, listed: Sequence[DiscFile]) -> DiscFile:
         """The list of sums: written last, when all others have been read."""

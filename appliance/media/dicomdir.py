@@ -48,11 +48,9 @@ class Entry:
 class DicomDir:
     """A DICOMDIR ready to be streamed: its size is known, its bytes come on demand, as often as asked."""
 
-    def __init__(self, file_set_id: str, file_set_uid: str, entries: Sequence[Entry], descriptor: str = "") -> None:
+    def __init__(self, file_set_id: str, file_set_uid: str, entries: Sequence[Entry]) -> None:
         self._head = head_of_file(MEDIA_STORAGE_DIRECTORY, file_set_uid, EXPLICIT_VR_LITTLE_ENDIAN)
         self._identification = element(0x00041130, "CS", file_set_id.encode("ascii"))
-        if descriptor:
-            self._identification += element(0x00041141, "CS", descriptor.encode("ascii"))
         self._entries = entries
         start = len(self._head) + len(self._identification) + _ROOT_SIZE + _SEQUENCE_HEAD
         self._layout(start)

@@ -350,18 +350,13 @@ class _Planner:
 def size_of(volume: Volume, profile: ApplicationProfile, medium: Medium, options: PlanOptions) -> int:
     """Bytes of the image, folder or archive: exact for a volume without room kept and nothing to decompress."""
     count = len(volume.placed)
-    dicomdir = DicomDir(volume.file_set_id, "0" * UID_LENGTH, volume.entries, descriptor_of(options)).size
+    dicomdir = DicomDir(volume.file_set_id, "0" * UID_LENGTH, volume.entries).size
     lengths = [len("/".join(placed.file_id)) for placed in volume.placed]
     lengths += [len(path.encode()) for path, _ in options.content] + [len("DICOMDIR")]
     shape = shape_of(profile, medium, options, sum(lengths) + split.CHECKSUM_LINE * len(lengths))
     instances = sum(placed.size for placed in volume.placed)
     size = shape.size(count, sum(shape.space(placed.size) for placed in volume.placed), dicomdir)
     return size + count * options.content_per_instance + int(instances * options.content_ratio)
-
-
-def descriptor_of(options: PlanOptions) -> str:
-    """The File-set Descriptor File ID (0004,1141): the README, if there is one (its name is no File ID otherwise)."""
-    return "README" if any(path == "README" for path, _ in options.content) else ""
 
 
 def _in_root(source: SourceInstance) -> bool:

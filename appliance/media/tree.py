@@ -10,11 +10,10 @@ from appliance.studies.record_tables import PATIENT_KEYS, ROOT_TYPES, SERIES_KEY
 from appliance.studies.records import SPECIFIC_CHARACTER_SET, placeholder
 
 from .dicomdir import Entry, Reference
-from .file_id import FileID
+from .patients import patient_id
 from .source import Placed
 
 _PATIENT_ID = 0x00100020
-
 
 Supplied = list[tuple[str, str]]
 """(SOP Instance UID of the first instance below, "STUDY: StudyID") of keys supplied above the instances."""
@@ -41,9 +40,14 @@ def _below(placed: Sequence[Placed], level: int, supplied: Supplied) -> Iterator
         return
     name, part, keys = _LEVELS[level]
     for members in _grouped(placed, level):
-        identifier = members[0].patient_id.encode("utf-8") if level == 0 else b""
-        supply = {_PATIENT_ID: elements.element(_PATIENT_ID, "LO", identifier)} if identifier else {}
-        body, given = merged((getattr(each.source.records, part) for each in members), keys, supply)
+        supply = {}
+        speakers = members
+        if level == 0:
+            identifier = members[0].patient_id
+            supply[_PATIENT_ID] = elements.element(_PATIENT_ID, "LO", identifier.encode("utf-8"))
+            # where a person merged two patients, those who bear the ID themselves speak first
+            speakers = sorted(members, key=lambda each: patient_id(each.source.keys) != identifier)
+        body, given = merged((getattr(each.source.records, part) for each in speakers), keys, supply)
         if given:
             supplied.append((members[0].source.keys.SOPInstanceUID, f"{name}: {', '.join(given)}"))
         yield Entry(level=level, record_type=name, body=body)
@@ -63,15 +67,14 @@ def _instance_entry(placed: Placed, level: int) -> Entry:
         level=level,
         record_type=placed.source.records.record_type,
         body=placed.source.records.instance,
-        reference=reference(placed, placed.file_id),
+        reference=_reference(placed),
     )
 
 
-def reference(placed: Placed, file_id: FileID) -> Reference:
-    """What the record of an instance refers to."""
+def _reference(placed: Placed) -> Reference:
     keys = placed.source.keys
     return Reference(
-        file_id=file_id,
+        file_id=placed.file_id,
         SOPClassUID=keys.SOPClassUID,
         SOPInstanceUID=keys.SOPInstanceUID,
         TransferSyntaxUID=placed.TransferSyntaxUID,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.fileset import FileSet
+from pydicom.uid import ImplicitVRLittleEndian
 
 from appliance.errors import ConflictError, DamagedError
 from appliance.media import build, iso
@@ -103,6 +103,13 @@ def test_the_list_of_sums_is_right(image: Path, tmp_path: Path) -> None:
     )
     assert "FAILED" not in done.stdout + done.stderr
     assert len((root / "SHA256.TXT").read_text().splitlines()) == 30 + 1 + len(CONTENT)
+
+
+def test_without_long_names_the_list_has_the_short_ones(sources: list[SourceInstance], tmp_path: Path) -> None:
+    (done,) = build.build(planned(sources, joliet=False), tmp_path, lambda volume: CONTENT)
+    root = extracted(done.path, tmp_path / "x")
+    assert "VIEWER/LONG_NAM.HTM" in (root / "SHA256.TXT").read_text()
+    assert "Joliet" not in run("isoinfo", "-d", "-i", done.path).replace("NO Joliet present", "")
 
 
 def test_what_is_told_of_the_volume_is_true(image: Path) -> None:
@@ -314,7 +321,8 @@ def test_progress_counts_to_the_end_and_can_stop(sources: list[SourceInstance], 
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        build.build(planned(sources), tmp_path / "stopped", progress=stop)
-    assert not list((tmp_path / "stopped").glob("*"))
-    shutil.rmtree(tmp_path / "stopped")
+    packed = kept(tmp_path / "in", made.image(), ImplicitVRLittleEndian)
+    for stopped in (planned(sources), planned([packed])):
+        with pytest.raises(KeyboardInterrupt):
+            build.build(stopped, tmp_path / "stopped", progress=stop)
+        assert not list((tmp_path / "stopped").glob("*"))

@@ -245,10 +245,12 @@ def test_a_study_under_two_ids_is_filed_once_when_a_person_says_so(one: SourceIn
 
 
 def test_a_merged_study_passes_the_check(tmp_path: Path) -> None:
-    sources = [kept(tmp_path / "in", made.image(1)), kept(tmp_path / "in", made.image(2, PatientID="P-2"))]
+    sources = [kept(tmp_path / "in", made.image(2)), kept(tmp_path / "in", made.image(1, PatientID="P-2"))]
     decisions = frozenset(conflict.decision for conflict in planned(sources).conflicts)
-    (done,) = build.build(planned(sources, decisions=decisions), tmp_path / "out")
+    plan = planned(sources, decisions=decisions)
+    (done,) = build.build(plan, tmp_path / "out")
     assert done.instances == 2
+    assert b"P-1" in plan.volumes[0].entries[0].body, "the one that came first"
 
 
 def test_objects_without_a_patient_are_no_second_patient(tmp_path: Path) -> None:
