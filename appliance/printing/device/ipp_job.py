@@ -332,11 +332,12 @@ def end_of(job: JobState) -> Refusal | None:
 def covers(jobs: list[JobState], up_time: int | None, age: float | None) -> bool:
     """Whether the printer's list of jobs reaches back before an attempt of `age` seconds ago.
 
-    Only then does a missing job mean that it was never taken: printers forget jobs, at the latest when restarted.
+    Only then does a missing job mean that it was never taken: printers forget jobs, at the latest when restarted. Their
+    clocks count whole seconds.
     """
     if up_time is None or age is None:
         return False
-    return any(job.created is not None and 0 <= job.created < up_time - age for job in jobs)
+    return any(job.created is not None and 0 <= job.created <= up_time - age - 1 for job in jobs)
 
 
 # ----------------------------------------------------------------------------------------------- state and check
