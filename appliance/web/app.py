@@ -7,6 +7,7 @@ from flask import Flask
 from appliance.resources import shipped
 from appliance.store.store import Store
 from appliance.web import assets, cookies, errors, headers, language, templating, visitor
+from appliance.web.hosts import OnlyOurHosts
 from appliance.web.pages import PAGES
 
 
@@ -18,7 +19,6 @@ def create_app(store: Store) -> Flask:
     app.secret_key = cookies.signing_key(store)
     app.session_interface = cookies.PageCookies()
     app.config.update(
-        TRUSTED_HOSTS=list(store.settings.web.hosts),
         MAX_CONTENT_LENGTH=store.settings.web.upload_mib << 20,
         MAX_FORM_MEMORY_SIZE=500_000,
         MAX_FORM_PARTS=1000,
@@ -28,4 +28,5 @@ def create_app(store: Store) -> Flask:
     for page in PAGES:
         app.register_blueprint(page.blueprint)
     visitor.check_views(app)
+    app.wsgi_app = OnlyOurHosts(app.wsgi_app, store.settings.web.hosts)  # type: ignore[method-assign]
     return app

@@ -62,6 +62,10 @@ def optional() -> Any:
     return validators.Optional()
 
 
+def same_password() -> Any:
+    return validators.EqualTo("password", _("The two passwords differ."))
+
+
 def choices(words: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """(keyword, words) for a select or tick boxes."""
     return list(words.items())

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, redirect, request, url_for
-from flask_wtf.csrf import CSRFProtect
+from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
 from appliance.events import Actor
@@ -23,7 +23,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 PUBLIC = "public"
 """The permission nobody needs to have."""
 
-FORM_BYTES = 1 << 20
+FORM_BYTES = 512 << 10
 """Largest body of a request that is no upload."""
 
 csrf = CSRFProtect()
@@ -127,7 +127,7 @@ def _guard() -> Response | None:
         request.max_content_length = FORM_BYTES
     if request.method not in ("GET", "HEAD", "OPTIONS") and not g.by_token:
         _refuse_foreign_origin()
-        csrf.protect()
+        _check_form_token()
     return None
 
 
@@ -147,6 +147,13 @@ def _refuse_foreign_origin() -> None:
     if origin is not None and urlsplit(origin).netloc != request.host:
         abort(403)
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        abort(403)
+
+
+def _check_form_token() -> None:
+    try:
+        csrf.protect()
+    except CSRFError:
         abort(403)
 
 

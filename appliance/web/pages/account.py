@@ -10,7 +10,7 @@ from wtforms import PasswordField, SelectField
 
 from appliance.security import sessions, users
 from appliance.web.cookies import take_session
-from appliance.web.forms import Form, required, say_done
+from appliance.web.forms import Form, required, same_password, say_done
 from appliance.web.language import NAMES
 from appliance.web.visitor import actor, needs, store, visitor
 
@@ -20,11 +20,7 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 class PasswordForm(Form):
     old = PasswordField(_("Password now"), [required()])
     password = PasswordField(_("New password"), [required()])
-    again = PasswordField(_("New password once more"), [required()])
-
-    def validate_again(self, field: Any) -> None:
-        if field.data != self.password.data:
-            raise ValueError(_("The two passwords differ."))
+    again = PasswordField(_("New password once more"), [required(), same_password()])
 
 
 class LanguageForm(Form):

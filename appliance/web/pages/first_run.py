@@ -10,7 +10,7 @@ from wtforms import PasswordField, StringField
 
 from appliance.security import first_admin
 from appliance.web.cookies import give_session
-from appliance.web.forms import Form, at_most, required
+from appliance.web.forms import Form, at_most, required, same_password
 from appliance.web.visitor import PUBLIC, address, needs, store
 
 blueprint = Blueprint("first_run", __name__)
@@ -19,11 +19,7 @@ blueprint = Blueprint("first_run", __name__)
 class FirstAdminForm(Form):
     name = StringField(_("User name"), [required(), at_most(64)])
     password = PasswordField(_("Password"), [required()])
-    again = PasswordField(_("Password once more"), [required()])
-
-    def validate_again(self, field: Any) -> None:
-        if field.data != self.password.data:
-            raise ValueError(_("The two passwords differ."))
+    again = PasswordField(_("Password once more"), [required(), same_password()])
 
 
 @blueprint.route("/first-run/<key>", methods=["GET", "POST"])

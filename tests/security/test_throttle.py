@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from appliance.security import throttle, users
+from appliance.security.sessions import LoginError, log_in
+from appliance.store.store import Store
+from tests.web.conftest import PASSWORD, TESTER
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"), [(0, 0), (4, 0), (5, 5), (6, 10), (7, 20), (12, 640), (13, 900), (100, 900), (10**6, 900)]
+)
+def test_the_wait_doubles_from_five_failures_on_to_a_quarter_of_an_hour(failures: int, seconds: int) -> None:
+    assert throttle.wait_after("user", failures) == seconds
+
+
+def fail(store: Store, name: str, address: str, times: int) -> None:
+    for _ in range(times):
+        with store.database.write() as connection:
+            throttle.note_failure(connection, name, address)
+
+
+def wait(store: Store, name: str, address: str) -> int:
+    with store.database.read() as connection:
+        return throttle.seconds_to_wait(connection, name, address)
+
+
+def test_strangers_cannot_keep_an_admin_out_of_their_own_place(store: Store) -> None:
+    users.add_user(store, "anna", "admin", PASSWORD, TESTER)
+    log_in(store, "anna", PASSWORD, address="192.0.2.1")
+    for host in range(50):
+        fail(store, "anna", f"198.51.100.{host}", 3)
+    assert wait(store, "anna", "203.0.113.9") == 900
+    assert wait(store, "anna", "192.0.2.1") == 0
+    assert log_in(store, "anna", PASSWORD, address="192.0.2.1")
+
+
+def test_many_names_from_one_address_make_the_address_wait(store: Store) -> None:
+    for number in range(10):
+        fail(store, f"user{number}", "198.51.100.7", 1)
+    assert wait(store, "somebody", "198.51.100.7") == 5
+    assert wait(store, "somebody", "198.51.100.8") == 0
+
+
+def test_names_nobody_has_wait_like_those_somebody_has(store: Store) -> None:
+    users.add_user(store, "anna", "admin", PASSWORD, TESTER)
+    fail(store, "anna", "198.51.100.1", 6)
+    fail(store, "nobody", "198.51.100.2", 6)
+    assert wait(store, "anna", "203.0.113.1") == wait(store, "nobody", "203.0.113.1") == 10
+
+
+def test_a_new_password_from_an_admin_ends_the_wait(store: Store) -> None:
+    users.add_user(store, "anna", "admin", PASSWORD, TESTER)
+    fail(store, "anna", "198.51.100.1", 9)
+    users.set_password(store, "anna", "another odd one", TESTER)
+    assert wait(store, "anna", "203.0.113.1") == 0
+
+
+def test_failures_are_forgotten_after_an_hour(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(store, "anna", "198.51.100.1", 20)
+    later = throttle.now() + dt.timedelta(hours=1, seconds=1)
+    monkeypatch.setattr(throttle, "now", lambda: later)
+    assert wait(store, "anna", "198.51.100.1") == 0
+
+
+def test_the_right_password_does_not_help_while_waiting(store: Store) -> None:
+    users.add_user(store, "anna", "admin", PASSWORD, TESTER)
+    fail(store, "anna", "198.51.100.1", 7)
+    with pytest.raises(LoginError, match="Too many failed tries") as refused:
+        log_in(store, "anna", PASSWORD, address="198.51.100.1")
+    assert 0 < refused.value.seconds <= 20
