@@ -217,7 +217,7 @@ class _Maker:
                 return Shown(item=item, note=self.words["not_shown"])
             return self._pictures(series, item, number)
         except PixelError as error:
-            return Shown(item=item, note=f"{self.words['not_shown']}: {error}")
+            return Shown(item=item, note=self.words[error.word])
 
     def _pictures(self, series: Series, item: Item, number: int) -> Shown:
         frames = max(1, item.keys.NumberOfFrames)

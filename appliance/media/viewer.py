@@ -201,7 +201,7 @@ def _chunk(part: tuple[tuple[Item, int], ...], stack: Stack, decoder: Decoder, n
         try:
             preview = decoder.preview(item.path, frame, max_edge=MAX_EDGE, budget=stack.budget, near=near)
         except PixelError as error:
-            preview = Preview(about={"kind": "note", "note": str(error)}, data=b"")
+            preview = Preview(about={"kind": "note", "word": error.word}, data=b"")
         abouts.append({**about, **preview.about, "bytes": len(preview.data)})
         data.append(preview.data)
     return _json(abouts) + b",[" + b",".join(map(literal, data)) + b"]"

@@ -1,7 +1,7 @@
 """Decoding of any instance's pixels to display values, in a limited child process."""
 
 from appliance.pixels.decoder import Decoder, Preview, RawPixels
-from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError
+from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError, VideoError
 from appliance.pixels.source import Limits
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "Preview",
     "RawPixels",
     "TooLargeError",
+    "VideoError",
 ]

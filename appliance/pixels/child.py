@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from appliance.pixels import picture, report
-from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError
+from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError, VideoError
 from appliance.pixels.source import Limits, Source
 from appliance.pixels.stored import frame_values
 
@@ -242,7 +242,7 @@ DEEDS: dict[str, Callable[..., Answer]] = {
 }
 
 ERRORS: dict[str, type[PixelError]] = {
-    kind.__name__: kind for kind in (PixelError, NotShownError, TooLargeError, DamagedPixelsError)
+    kind.__name__: kind for kind in (PixelError, NotShownError, VideoError, TooLargeError, DamagedPixelsError)
 }
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, MPEGTransferSyntaxes
 
 from appliance.pixels.encapsulated import Fragments, find
-from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeError
+from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeError, VideoError
 
 # Pixel Data, Double Float Pixel Data, Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)
 PIXEL_ELEMENTS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatPixelData"}
@@ -46,7 +46,7 @@ class Source:
         self.limits = limits
         self.transfer_syntax = _transfer_syntax(file)
         if self.transfer_syntax in VIDEO:
-            raise NotShownError("This is a video. It is not shown here.")
+            raise VideoError("This is a video. It is not shown here.")
         self.file = _inflated(file, limits.inflated_bytes) if self.transfer_syntax.is_deflated else file
         self.header: Dataset = read_dataset(
             self.file,

@@ -347,7 +347,7 @@ def test_a_video_is_said_not_to_be_shown(browser: Browser, decoder: Decoder, tmp
     disc = Disc(tmp_path, [video], decoder, 1.0, [])
     page = browser.new_page()
     page.goto(f"file://{disc.folder}/VIEWER.HTM")
-    page.get_by_text("This is a video. It is not shown here.").wait_for()
+    page.get_by_text(words("en")["video"]).wait_for()
     page.close()
 
 
