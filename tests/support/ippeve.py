@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -105,7 +106,7 @@ def missing() -> str:
 
 def start_bus() -> None:
     """The system bus and avahi, when they don't run; several test runs may ask at once."""
-    with Path("/tmp/appliance-test-bus.lock").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / "appliance-test-bus.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _bus_answers():
             BUS.parent.mkdir(parents=True, exist_ok=True)
