@@ -58,6 +58,7 @@ SmoothingType = NONE
 MaxPDU = 131072
 Supports12Bit = true
 SupportsPresentationLUT = true
+PresentationLUTMatchRequired = false
 """
 
 
