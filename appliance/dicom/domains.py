@@ -136,6 +136,17 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class Density:
+    """Min or Max Density; the medium's own range is applied afterwards (see densities.py)."""
+
+    def read(self, value: Any, can: Capabilities) -> int:
+        return Whole(0, 65535).read(value, can)
+
+    def words(self, can: Capabilities) -> str:
+        return "1/100 OD; beyond the medium's range B605 and its limit"
+
+
+@dataclass(frozen=True)
 class Paint:
     """A density to paint with: BLACK, WHITE, or hundredths of OD."""
 
@@ -226,6 +237,8 @@ class Elsewhere:
     """Read by code of its own (references, sequences, the character set)."""
 
     what: str
+    tolerant: str = "-"  # status for another value, as the conformance statement tells it
+    strict: str = "-"
 
     def read(self, value: Any, can: Capabilities) -> Any:
         return value

@@ -23,6 +23,7 @@ from appliance.dicom.answering import (
 from appliance.dicom.capabilities import Capabilities
 from appliance.dicom.domains import (
     Annotations,
+    Density,
     Destination,
     Domain,
     Elsewhere,
@@ -69,10 +70,14 @@ class Attribute:
 ORIENTATION = Terms(("PORTRAIT", "LANDSCAPE"))
 MAGNIFICATION = Offered("magnification_types")
 SMOOTHING = Offered("smoothing_types")
-# Hundredths of OD; the printer's own range is applied afterwards (B605), not by the domain.
-DENSITY = Whole(0, 65535)
+DENSITY = Density()
 LUMINANCE = Whole(1, 65535)
-LUT_REFERENCE = Elsewhere("reference to a Presentation LUT of this association")
+LUT_REFERENCE = Elsewhere("reference to a Presentation LUT of this association", "0106", "0106")
+SESSION_REFERENCE = Elsewhere("the film session of this association", "0117; absent: taken as meant", "0117")
+PROFILE = Elsewhere("colour films: input profile of all images", "0107 on grey films", "0105 on grey films")
+POSITION = Elsewhere("the position of the box addressed", "0106", "0106")
+ONE_IMAGE = Elsewhere("one image, or none to erase", "0106", "0106")
+LUT_TABLE = Elsewhere("one table of entries of 8-16 bits; strict: 256 or 4096 of 10-16", "0106", "0106")
 
 # Table H.4-2 (N-CREATE and N-SET)
 FILM_SESSION = {
@@ -95,7 +100,9 @@ FILM_SESSION = {
 FILM_BOX = {
     "ImageDisplayFormat": Attribute(usage="M/M", domain=Format(), settable=False),
     "ReferencedFilmSessionSequence": Attribute(
-        usage="M/M", domain=Elsewhere("the film session of this association"), settable=False
+        usage="M/M",
+        domain=Elsewhere("the film session of this association", "0117; absent: taken as meant", "0117"),
+        settable=False,
     ),
     "FilmOrientation": Attribute(usage="U/M", domain=ORIENTATION, settable=False),
     "FilmSizeID": Attribute(usage="U/M", domain=FilmSize(), settable=False),
@@ -112,7 +119,10 @@ FILM_BOX = {
     "Illumination": Attribute(usage="U/MC", domain=LUMINANCE),
     "ReflectedAmbientLight": Attribute(usage="U/MC", domain=Whole(0, 65535)),
     "RequestedResolutionID": Attribute(usage="U/U", domain=Offered("resolutions"), settable=False),
-    "ICCProfile": Attribute(usage="U/U", domain=Elsewhere("colour films: input profile of all images")),
+    "ICCProfile": Attribute(
+        usage="U/U",
+        domain=PROFILE,
+    ),
     # Sent back by dull clients (pynetdicom's example); the boxes are ours to make.
     "ReferencedImageBoxSequence": Attribute(usage="-/M", domain=Elsewhere("made here"), tolerant_only=True),
     "ReferencedBasicAnnotationBoxSequence": Attribute(usage="-/MC", domain=Elsewhere("made here"), tolerant_only=True),
@@ -120,8 +130,8 @@ FILM_BOX = {
 
 # Tables H.4-11 (grayscale) and H.4-13 (colour), N-SET; the image item has a table of its own in image_attributes.
 IMAGE_BOX = {
-    "ImageBoxPosition": Attribute(usage="M/M", domain=Elsewhere("the position of the box addressed")),
-    "BasicGrayscaleImageSequence": Attribute(usage="M/M", domain=Elsewhere("one image, or none to erase")),
+    "ImageBoxPosition": Attribute(usage="M/M", domain=POSITION),
+    "BasicGrayscaleImageSequence": Attribute(usage="M/M", domain=ONE_IMAGE),
     "Polarity": Attribute(usage="U/M", domain=Terms(("NORMAL", "REVERSE"))),
     "MagnificationType": Attribute(usage="U/U", domain=MAGNIFICATION),
     "SmoothingType": Attribute(usage="U/U", domain=SMOOTHING),
@@ -147,8 +157,11 @@ ANNOTATION_BOX = {
 
 # Section H.4.9.1.1, N-CREATE
 PRESENTATION_LUT = {
-    "PresentationLUTSequence": Attribute(usage="MC/M", domain=Elsewhere("one table: 256 or 4096 entries of 8-16 bits")),
-    "PresentationLUTShape": Attribute(usage="MC/M", domain=Terms(("IDENTITY", "LIN OD"))),
+    "PresentationLUTSequence": Attribute(
+        usage="MC/M",
+        domain=LUT_TABLE,
+    ),
+    "PresentationLUTShape": Attribute(usage="MC/M", domain=Elsewhere("IDENTITY, LIN OD", "0106", "0106")),
 }
 
 FORGIVEN = frozenset({"SOPClassUID", "SOPInstanceUID", "PatientID", "PatientName", "SpecificCharacterSet"})

@@ -59,6 +59,7 @@ from appliance.dicom.film_nodes import (
     film_in_use,
     session_in_use,
 )
+from appliance.dicom.film_requests import charset_of, check_position, referenced, sent_session
 from appliance.dicom.image_attributes import read_image
 from appliance.dicom.presentation_luts import read_presentation_lut
 from appliance.film.areas import set_verdict
@@ -110,9 +111,9 @@ class FilmSessionTree:
         if self.session is not None:
             raise StatusError(DUPLICATE_INSTANCE, "this association has a film session already")
         uid = self._new_uid(uid)
-        charset = _charset(dataset)
+        charset = charset_of(dataset)
         reading = self._read(FILM_SESSION, dataset, CREATE, charset)
-        session = FilmSession(film_boxes=(), color=color, sent=_sent_session(dataset, reading))
+        session = FilmSession(film_boxes=(), color=color, sent=sent_session(dataset, reading))
         self.session = SessionNode(
             uid=uid,
             color=color,
@@ -124,9 +125,9 @@ class FilmSessionTree:
 
     def set_session(self, uid: str, dataset: Dataset) -> Answer:
         node = self._session(uid)
-        charset = _charset(dataset) or node.charset
+        charset = charset_of(dataset) or node.charset
         reading = self._read(FILM_SESSION, dataset, SET, charset)
-        sent = {**node.session.sent, **_sent_session(dataset, reading)}
+        sent = {**node.session.sent, **sent_session(dataset, reading)}
         node.common.update(self._common(dataset, reading))
         node.session = replace(_updated(node.session, reading.values), sent=sent)
         node.charset = charset
@@ -168,7 +169,7 @@ class FilmSessionTree:
 
     def _session_for_film(self, dataset: Dataset, color: bool) -> SessionNode:
         """The session a new film box belongs to; what the reference must say (trap 4 is forgiven to tolerant peers)."""
-        reference = _reference(dataset, "ReferencedFilmSessionSequence")
+        reference = referenced(dataset, "ReferencedFilmSessionSequence")
         if self.session is None:
             raise StatusError(INVALID_INSTANCE, "there is no film session to put a film box into")
         if not reference and self.can.strict:
@@ -249,7 +250,7 @@ class FilmSessionTree:
         table = COLOR_IMAGE_BOX if node.color else IMAGE_BOX
         reading = self._read(table, dataset, SET, fresh=True)
         self._note_unreadable(unreadable, reading)
-        _check_position(dataset, before.ImageBoxPosition)
+        check_position(dataset, before.ImageBoxPosition)
         image = self._image(dataset, pixels, node.color, reading)
         if not node.color:
             keep_densities(reading, reading.values, self._sheet_of(node), strict=self.can.strict)
@@ -306,7 +307,7 @@ class FilmSessionTree:
         node = self._film_of(uid, "annotations")
         before = node.annotations[uid]
         charset = self.session.charset if self.session else ""
-        reading = self._read(ANNOTATION_BOX, dataset, SET, _charset(dataset) or charset)
+        reading = self._read(ANNOTATION_BOX, dataset, SET, charset_of(dataset) or charset)
         position = reading.values["AnnotationPosition"]
         if position != before.AnnotationPosition:
             # DCMTK sends 2 for a single box; the box was addressed by its UID anyway.
@@ -348,7 +349,7 @@ class FilmSessionTree:
 
     def _referenced_lut(self, dataset: Dataset) -> PresentationLUT | None:
         keyword = "ReferencedPresentationLUTSequence"
-        uid = _reference(dataset, keyword)
+        uid = referenced(dataset, keyword)
         if not uid:
             return None
         if uid not in self.luts:
@@ -452,45 +453,10 @@ class FilmSessionTree:
         return reader.read(dataset)
 
 
-def _reference(dataset: Dataset, keyword: str) -> str | None:
-    """The instance UID a reference sequence names; None when absent, "" when it names none."""
-    items = sent_value(dataset, keyword)
-    if items is None or items == "" or isinstance(items, str):
-        return None if items is None else ""
-    return str(sent_value(items[0], "ReferencedSOPInstanceUID") or "").strip(" \0")
-
-
-def _charset(dataset: Dataset) -> str:
-    value = sent_value(dataset, "SpecificCharacterSet")
-    return (
-        "" if value is None else "\\".join([value] if isinstance(value, str) else [str(part or "") for part in value])
-    )
-
-
 def _updated(thing: Any, values: dict[str, Any]) -> Any:
     """`thing` with the values it has fields for; None gives a field its default."""
     known = {f.name: f.default for f in fields(thing)}
     return replace(thing, **{k: known[k] if v is None else v for k, v in values.items() if k in known})
-
-
-def _sent_session(dataset: Dataset, reading: Reading) -> dict[str, Any]:
-    """What the modality sent, the study it proposed included: the only standard place for a patient in print."""
-    sent = dict(reading.sent)
-    if sent_value(dataset, "ProposedStudySequence"):
-        study = dataset["ProposedStudySequence"].value[0]
-        sent["ProposedStudySequence"] = study.to_json_dict(suppress_invalid_tags=True)
-        log.debug("proposed study: %s", sent["ProposedStudySequence"])
-    return sent
-
-
-def _check_position(dataset: Dataset, own: int) -> None:
-    position = sent_value(dataset, "ImageBoxPosition")
-    if position in (None, ""):
-        status = MISSING_ATTRIBUTE if position is None else MISSING_VALUE
-        raise StatusError(status, "ImageBoxPosition is missing", ("ImageBoxPosition",))
-    if position != own:
-        words = f"Image Box Position {str(position)[:8]} is not the box's, {own}"
-        raise StatusError(INVALID_VALUE, words, ("ImageBoxPosition",))
 
 
 def _worst(nodes: tuple[FilmNode, ...]) -> tuple[int, str]:

@@ -41,6 +41,21 @@ SIZES = {
 }
 
 
+# PS3.3 C.13.5, for the conformance statement: keyword -> grayscale, colour
+IMAGE_VALUES = {
+    "SamplesPerPixel": ("1", "3"),
+    "PhotometricInterpretation": ("MONOCHROME1, MONOCHROME2", "RGB"),
+    "PlanarConfiguration": ("not read", "0, 1"),
+    **{keyword: (rule.words, rule.words) for keyword, rule in SIZES.items()},
+    "BitsAllocated": ("8, 16", "8"),
+    "BitsStored": ("8 .. 16; strict: 8 in 8, 12 in 16", "8"),
+    "HighBit": ("Bits Stored - 1 .. Bits Allocated - 1; strict: Bits Stored - 1", "7"),
+    "PixelRepresentation": ("0, 1; strict: 0", "0"),
+    "PixelAspectRatio": ("1:100 .. 100:1; else 0116 and 1:1, strict: 0106", "the same"),
+    "PixelData": ("uncompressed, as long as Rows, Columns and bits ask, one pad byte more at odd lengths", "the same"),
+}
+
+
 def read_image(item: Dataset, pixels: PixelReference | None, color: bool, can: Capabilities, reading: Reading) -> Image:
     """One item of the image sequence as an Image. Raises StatusError (0106, 0120, 0121)."""
     _whole(item, "SamplesPerPixel", Rule(lambda value: value == (3 if color else 1), "3" if color else "1"))

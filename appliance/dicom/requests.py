@@ -43,9 +43,7 @@ class Request:
         stream = getattr(self.event.request, BODIES[self.service], None)
         if stream is None or not stream.getbuffer().nbytes:
             return Dataset()
-        skim_stream(
-            stream, str(self.event.context.transfer_syntax)
-        )
+        skim_stream(stream, str(self.event.context.transfer_syntax))
         stream.seek(0)
         return decode(stream, self.implicit, not self.big_endian)
 
