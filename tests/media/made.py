@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from appliance.media import build, plan, profiles
 from appliance.media.source import SourceInstance
@@ -202,7 +202,7 @@ def as_read(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> Dataset:
 def as_file(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
     """The bytes of a DICOM file."""
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     buffer = BytesIO()

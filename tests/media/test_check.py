@@ -46,6 +46,13 @@ def spoil(path: Path, change: Callable[[bytearray], None]) -> None:
     path.write_bytes(data)
 
 
+def noise(data: bytearray, seed: int, count: int, start: int, end: int) -> None:
+    """Change `count` bytes between `start` and `end`."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        data[chance.randrange(start, end)] = chance.randrange(256)
+
+
 def record(data: bytearray, kind: bytes, number: int = 0) -> int:
     """Offset of the item of a record of a type."""
     at = -1
@@ -153,8 +160,7 @@ def test_each_seeded_fault_is_noticed(disc: Path, fault: Callable[[Path], None],
     fault(disc)
     found = codes(disc)
     assert expected & found, found
-    if "stale" not in str(expected):
-        assert not examine(disc).good or expected == {"profile-key"}
+    assert not examine(disc).good
 
 
 def test_a_missing_profile_key_is_noticed_with_right_offsets_too(tmp_path: Path) -> None:
@@ -337,29 +343,23 @@ def test_no_byte_of_an_image_can_change_unseen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_noise_never_makes_the_checker_fall_over(good: Path, tmp_path: Path, seed: int) -> None:
-    noise = random.Random(seed)
     copy = shutil.copytree(good, tmp_path / "disc")
     for path in (copy / "DICOMDIR", copy / "DICOM/D0000000/I0000001"):
-        spoil(path, lambda data: [data.__setitem__(noise.randrange(len(data)), noise.randrange(256)) for _ in range(8)])
+        spoil(path, lambda data: noise(data, seed, 8, 0, len(data)))
     assert isinstance(verify(copy), list)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_in_the_folders_of_an_image_is_survived(image: Path, seed: int) -> None:
-    noise = random.Random(seed)
-    start = 16 * 2048
-    spoil(
-        image,
-        lambda data: [data.__setitem__(start + noise.randrange(12 * 2048), noise.randrange(256)) for _ in range(30)],
-    )
+    spoil(image, lambda data: noise(data, seed, 30, 16 * 2048, 28 * 2048))
     assert isinstance(verify(image), list)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_in_the_udf_view_is_survived(bridge: Path, tmp_path: Path, seed: int) -> None:
-    noise, data = random.Random(seed), bytearray(bridge.read_bytes())
-    for _ in range(40):
-        data[noise.choice((32, 256, 257)) * 2048 + noise.randrange(8 * 2048)] = noise.randrange(256)
+    data = bytearray(bridge.read_bytes())
+    noise(data, seed, 20, 32 * 2048, 40 * 2048)
+    noise(data, seed, 20, 256 * 2048, 264 * 2048)
     (tmp_path / "x.iso").write_bytes(data)
     assert isinstance(verify(tmp_path / "x.iso"), list)
 

@@ -69,7 +69,7 @@ def test_every_instance_is_found_through_the_directory(
 
 def test_data_sets_are_byte_for_byte_as_received(image: Path, sources: list[SourceInstance], tmp_path: Path) -> None:
     root = extracted(image, tmp_path / "x")
-    wanted = {source.path.read_bytes()[source.data_set_offset :] for source in sources}
+    wanted = {Path(source.path).read_bytes()[source.data_set_offset :] for source in sources}
     found = set()
     for path in (root / "DICOM").rglob("I*"):
         data = path.read_bytes()
@@ -241,11 +241,12 @@ def failing(plan: Plan, folder: Path) -> str:
 def test_a_source_that_is_not_what_was_received_stops_the_disc(tmp_path: Path, change: str) -> None:
     source = kept(tmp_path / "in", made.image())
     plan = planned([source])
-    data = source.path.read_bytes()
+    path = Path(source.path)
+    data = path.read_bytes()
     if change == "gone":
-        source.path.unlink()
+        path.unlink()
     else:
-        source.path.write_bytes({"longer": data + b"x" * 10, "shorter": data[:-10], "other": data[:-1] + b"?"}[change])
+        path.write_bytes({"longer": data + b"x" * 10, "shorter": data[:-10], "other": data[:-1] + b"?"}[change])
     words = {"longer": "longer", "shorter": "shorter", "other": "not what was received", "gone": "can't be opened"}
     assert words[change] in failing(plan, tmp_path / "out")
 
@@ -255,7 +256,7 @@ def test_a_source_that_changes_while_it_is_read_stops_the_disc(tmp_path: Path) -
 
     def touch(done: int, total: int) -> None:
         if done > 100_000:
-            source.path.touch()
+            Path(source.path).touch()
 
     with pytest.raises(DamagedError, match="changed while"):
         build.build(planned([source]), tmp_path / "out", progress=touch)
@@ -265,7 +266,7 @@ def test_a_source_that_changes_while_it_is_read_stops_the_disc(tmp_path: Path) -
 def test_an_instance_cut_short_before_intake_is_named(tmp_path: Path) -> None:
     whole = kept(tmp_path / "in", made.image())
     cut = tmp_path / "cut.dcm"
-    cut.write_bytes(whole.path.read_bytes()[:-100])
+    cut.write_bytes(Path(whole.path).read_bytes()[:-100])
     message = failing(planned([made.source(cut)]), tmp_path / "out")
     assert whole.keys.SOPInstanceUID in message
     assert "cut short" in message

@@ -294,7 +294,7 @@ def test_the_same_instance_twice_is_kept_once_and_another_content_stops(one: Sou
 
 def test_patients_without_an_id_are_not_thrown_together() -> None:
     def nameless(**values: str) -> InstanceKeys:
-        return InstanceKeys(TransferSyntaxUID="", SOPClassUID="", SOPInstanceUID="", **values)
+        return InstanceKeys.from_json({"TransferSyntaxUID": "", "SOPClassUID": "", "SOPInstanceUID": "", **values})
 
     jane = nameless(PatientName="DOE^JANE", PatientBirthDate="19800229")
     again = nameless(PatientName="Doe^Jane", PatientBirthDate="19800229")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -22,6 +24,12 @@ def values(body: bytes) -> dict[int, bytes]:
 
 def described(dataset: Dataset, charset: str = "") -> records.DirectoryRecords:
     return records.describe(made.as_read(dataset), charset)
+
+
+def overwrite(dataset: Dataset, tag: int, value: bytes) -> None:
+    """Let a raw element have another value than a library would write."""
+    found: Any = dataset.get_item(tag)
+    dataset._dict[found.tag] = found._replace(value=value, length=len(value))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in INSTANCE_KEYS if kind != "INVENTORY"])
@@ -154,8 +162,7 @@ def test_names_of_any_script_keep_their_bytes_and_their_set(charset: str | list[
 def test_a_false_or_absent_character_set_gives_way_to_the_assumed_one(declared: str | None) -> None:
     name = "Иванов^Пётр"
     read = made.as_read(made.image(SpecificCharacterSet=declared))
-    element = read.get_item(0x00100010)
-    read._dict[element.tag] = element._replace(value=name.encode("utf-8"), length=len(name.encode("utf-8")))
+    overwrite(read, 0x00100010, name.encode("utf-8"))
     found = records.describe(read, "ISO_IR 192")
     assert values(found.patient)[0x00080005] == b"ISO_IR 192"
     keys = instance_keys(read, SYNTAX, "ISO_IR 192")
@@ -179,8 +186,7 @@ def test_keys_for_search_are_complete_and_survive_json() -> None:
 def test_damaged_values_do_not_stop_the_index() -> None:
     read = made.as_read(made.image(NumberOfFrames=1))
     for tag, value in ((0x00280008, b"many"), (0x00100010, b"\xff\xfe"), (0x00280010, b"")):
-        element = read.get_item(tag)
-        read._dict[element.tag] = element._replace(value=value, length=len(value))
+        overwrite(read, tag, value)
     keys = instance_keys(read, SYNTAX)
     assert (keys.NumberOfFrames, keys.Rows) == (0, 0)
     assert records.describe(read).supplied == ("Rows",)
