@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
@@ -84,8 +84,16 @@ def _insert(connection: Connection) -> Any:
 
 
 def _raise_counter(connection: Connection, topic: str) -> None:
-    insert = _insert(connection)(change).values(topic=topic, counter=1)
-    connection.execute(insert.on_conflict_do_update(index_elements=["topic"], set_={"counter": change.c.counter + 1}))
+    name = connection.dialect.name
+    if name not in _raise:
+        insert = _insert(connection)(change).values(topic=bindparam("topic"), counter=1)
+        again = {"counter": change.c.counter + 1}
+        _raise[name] = insert.on_conflict_do_update(index_elements=["topic"], set_=again)
+    connection.execute(_raise[name], {"topic": topic})
+
+
+_raise: dict[str, Any] = {}
+"""The statement for each dialect: made once, for it runs in every transaction."""
 
 
 def sqlite_url(path: Path) -> str:

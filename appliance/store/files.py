@@ -128,11 +128,10 @@ def rename(source: Path, target: Path) -> None:
         sync_folder(source.parent)
 
 
-def rename_from_spool(source: Path, target: Path) -> None:
-    """Rename out of a folder that is emptied at start: only the target's folder must be durable."""
+def move(source: Path, target: Path) -> None:
+    """Rename within one file system. Not durable before :func:`sync_folder`."""
     operation("rename", source, target)
     source.rename(target)
-    sync_folder(target.parent)
 
 
 def link(source: Path, target: Path) -> None:

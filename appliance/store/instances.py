@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Row, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, CursorResult, Integer, Row, bindparam, delete, func, or_, select, update
 
+from appliance.store.tables.base import UtcDateTime
 from appliance.store.tables.studies import header, instance, rejection, series, study, study_word
 
 IN_A_QUERY = 500
@@ -30,49 +31,73 @@ class NewInstance:
     moment: dt.datetime
 
 
+_OF_UID = (
+    select(
+        instance.c.instance_id,
+        instance.c.sop_instance_uid,
+        *(instance.c[n] for n in ("path", "offset", "size", "sha256")),
+    )
+    .where(instance.c.sop_instance_uid == bindparam("uid"))
+    .order_by(instance.c.kept_aside, instance.c.instance_id)
+)
+_OWN = ("sop_instance_uid", "attributes", "record", "path", "offset", "size", "sha256", "received", "source")
+_INSERT = instance.insert().values({name: bindparam(name) for name in (*_OWN, "series_id", "header_id", "kept_aside")})
+_COUNT_IN_SERIES = (
+    update(series)
+    .where(series.c.series_id == bindparam("the_series"))
+    .values(instances=series.c.instances + 1, bytes=series.c.bytes + bindparam("size", type_=BigInteger))
+)
+_COUNT_IN_STUDY = (
+    update(study)
+    .where(study.c.study_id == bindparam("the_study"))
+    .values(
+        instances=study.c.instances + bindparam("accepted", type_=Integer),
+        kept_aside=study.c.kept_aside + bindparam("aside", type_=Integer),
+        bytes=study.c.bytes + bindparam("size", type_=BigInteger),
+        updated=bindparam("moment", type_=UtcDateTime),
+        used=bindparam("moment", type_=UtcDateTime),
+        source=bindparam("whence"),
+        peer=bindparam("by"),
+    )
+)
+_PARENTS = (
+    select(series.c.study_id, series.c.series_id)
+    .join(study)
+    .where(series.c.series_instance_uid == bindparam("of_series"), study.c.study_instance_uid == bindparam("of_study"))
+)
+_HEADER = select(header.c.header_id).where(
+    header.c.series_id == bindparam("of_series"), header.c.digest == bindparam("of")
+)
+
+
 def of_uid(connection: Connection, sop_instance_uid: str) -> list[Row[Any]]:
     """Every instance with that UID, the accepted one first."""
-    query = select(instance).where(instance.c.sop_instance_uid == sop_instance_uid)
-    return list(connection.execute(query.order_by(instance.c.kept_aside, instance.c.instance_id)))
+    return list(connection.execute(_OF_UID, {"uid": sop_instance_uid}))
 
 
 def insert(connection: Connection, new: NewInstance, *, kept_aside: bool) -> None:
     """Insert an instance, and what is missing above it; counters follow."""
     study_id, series_id = _parents(connection, new)
     header_id = _header(connection, new, study_id, series_id)
-    connection.execute(
-        instance.insert(),
-        {**new.instance, "series_id": series_id, "header_id": header_id, "kept_aside": kept_aside},
-    )
+    below = {"series_id": series_id, "header_id": header_id, "kept_aside": kept_aside}
+    connection.execute(_INSERT, {**new.instance, **below})
     size = new.instance["size"]
-    connection.execute(
-        update(series)
-        .where(series.c.series_id == series_id)
-        .values(instances=series.c.instances + 1, bytes=series.c.bytes + size)
-    )
-    connection.execute(
-        update(study)
-        .where(study.c.study_id == study_id)
-        .values(
-            instances=study.c.instances + (not kept_aside),
-            kept_aside=study.c.kept_aside + kept_aside,
-            bytes=study.c.bytes + size,
-            updated=new.moment,
-            used=new.moment,
-            source=new.instance["source"],
-            peer=new.peer,
-        )
-    )
+    connection.execute(_COUNT_IN_SERIES, {"the_series": series_id, "size": size})
+    counted = {
+        "the_study": study_id,
+        "accepted": int(not kept_aside),
+        "aside": int(kept_aside),
+        "size": size,
+        "moment": new.moment,
+        "whence": new.instance["source"],
+        "by": new.peer,
+    }
+    connection.execute(_COUNT_IN_STUDY, counted)
 
 
 def _parents(connection: Connection, new: NewInstance) -> tuple[int, int]:
-    uid = new.series["series_instance_uid"]
-    query = (
-        select(series.c.study_id, series.c.series_id)
-        .join(study)
-        .where(series.c.series_instance_uid == uid, study.c.study_instance_uid == new.study["study_instance_uid"])
-    )
-    found = connection.execute(query).first()
+    uids = {"of_series": new.series["series_instance_uid"], "of_study": new.study["study_instance_uid"]}
+    found = connection.execute(_PARENTS, uids).first()
     if found is not None:
         return found.study_id, found.series_id
     study_id = _study(connection, new)
@@ -106,8 +131,7 @@ def _add_modality(connection: Connection, study_id: int, modality: str) -> None:
 
 
 def _header(connection: Connection, new: NewInstance, study_id: int, series_id: int) -> int:
-    query = select(header.c.header_id).where(header.c.series_id == series_id, header.c.digest == new.digest)
-    found = connection.scalar(query)
+    found = connection.scalar(_HEADER, {"of_series": series_id, "of": new.digest})
     if found is not None:
         return int(found)
     values = {

@@ -1,8 +1,9 @@
 """An instance becomes one of ours: durable first, then its row, then the answer (reliability 3.1).
 
-What arrives lies whole in a part file of the spool. It is synced, moved below instances/, and put into the index; only
-then may its sender be told. Rows of several senders are committed together. The same bytes again are acknowledged and
-kept once; other bytes under the same UID are kept aside for a person, never in place of what is there.
+What arrives lies whole in a part file of the spool. It is moved below instances/, synced (file and folder), and put in
+the index; only then may its sender be told. Rows of several senders are committed together. A file without a row was
+never acknowledged: housekeeping removes it. The same bytes again are acknowledged and kept once; other bytes under the
+same UID are kept aside for a person, never in place of what is there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,9 @@ OWN_KEYS = (
 """Keys kept with each instance; all others stand in the header it shares with its series."""
 
 LONGEST_TEXT = 1024
+SYNCING = 8
+"""Files synced at once."""
+_NAMES = tuple(field.name for field in fields(InstanceKeys))
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _CONTROLS = dict.fromkeys((*range(0x20), 0x7F, *range(0x80, 0xA0)), " ")
 
@@ -86,6 +91,7 @@ class Intake:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._batch = Batch(store.database, "study")
+        self._syncing = ThreadPoolExecutor(SYNCING, thread_name_prefix="sync")
 
     def take(self, arrival: Arrival, actor: Actor) -> Taken:
         """Keep an instance for good. When this returns, it survives power loss.
@@ -95,38 +101,30 @@ class Intake:
         files.failpoint("store.part")
         if not self.store.has_room(arrival.size):
             raise RefusedError(OUT_OF_RESOURCES, "The disk is short: no new instances until room is made.")
-        keys, records, header = understood(arrival)
-        _check(keys, arrival)
         try:
-            return self._keep(arrival, keys, records, header, actor)
+            return self._take(arrival, actor)
+        except RefusedError:
+            raise
         except OSError as error:
             raise RefusedError(OUT_OF_RESOURCES, f"The instance can't be kept: {error.strerror}.") from error
         except ApplianceError as error:
-            if isinstance(error, RefusedError):
-                raise
             raise RefusedError(OUT_OF_RESOURCES, str(error)) from error
 
-    def _keep(
-        self, arrival: Arrival, keys: InstanceKeys, records: DirectoryRecords, header: Dataset, actor: Actor
-    ) -> Taken:
-        files.sync_file(arrival.path)
-        files.failpoint("store.synced")
-        path = _place(arrival)
-        target = self.store.folder.instances / path
+    def _take(self, arrival: Arrival, actor: Actor) -> Taken:
+        target = self.store.folder.instances / _place(arrival)
         files.make_folder(target.parent)
-        files.rename_from_spool(arrival.path, target)
-        files.failpoint("store.renamed")
-        new = new_instance(arrival, keys, records, path)
-        named = rejection.named_by(keys, header)
-
-        def deed(connection: Connection) -> str:
-            outcome = _insert(self.store, connection, new, actor)
-            if outcome != KNOWN and named is not None:
-                instances.add_rejections(connection, keys.SOPInstanceUID, named.code, named.instances)
-            return outcome
-
+        files.move(arrival.path, target)
         try:
-            outcome = self._batch.write(deed)
+            files.failpoint("store.renamed")
+            synced = self._syncing.submit(_sync, target)  # while the header is read
+            try:
+                keys, records, header = understood(arrival, target)
+                _check(keys, arrival)
+                new = new_instance(arrival, keys, records, _place(arrival))
+            finally:
+                synced.result()
+            files.failpoint("store.synced")
+            outcome = self._index(new, rejection.named_by(keys, header), actor)
         except BaseException:
             files.remove(target)  # not acknowledged
             raise
@@ -139,6 +137,23 @@ class Intake:
             sop_instance_uid=keys.SOPInstanceUID,
             study_instance_uid=new.study["study_instance_uid"],
         )
+
+    def _index(self, new: instances.NewInstance, named: rejection.Rejected | None, actor: Actor) -> str:
+        """Commit its rows, with those of others that come in the same moment."""
+
+        def deed(connection: Connection) -> str:
+            outcome = _insert(self.store, connection, new, actor)
+            if outcome != KNOWN and named is not None:
+                instances.add_rejections(connection, new.instance["sop_instance_uid"], named.code, named.instances)
+            return outcome
+
+        return self._batch.write(deed)
+
+
+def _sync(target: Path) -> None:
+    """Make a file and its name durable. The name first would cost a journal's turn of its own (ext4)."""
+    files.sync_file(target)
+    files.sync_folder(target.parent)
 
 
 HEALED = "healed"
@@ -185,9 +200,9 @@ def _place(arrival: Arrival) -> str:
 # --- what it is ---
 
 
-def understood(arrival: Arrival) -> tuple[InstanceKeys, DirectoryRecords, Dataset]:
-    """Keys and directory records of an arrival. Raises RefusedError C000."""
-    header = read_header(arrival.path, arrival.transfer_syntax, arrival.offset, arrival.assumed_charset)
+def understood(arrival: Arrival, path: Path) -> tuple[InstanceKeys, DirectoryRecords, Dataset]:
+    """Keys and directory records of an arrival that lies at `path` now. Raises RefusedError C000."""
+    header = read_header(path, arrival.transfer_syntax, arrival.offset, arrival.assumed_charset)
     try:
         keys = instance_keys(header, arrival.transfer_syntax, arrival.assumed_charset)
         return _clean(keys), describe(header, arrival.assumed_charset), header
@@ -199,13 +214,18 @@ def understood(arrival: Arrival) -> tuple[InstanceKeys, DirectoryRecords, Datase
 
 def _clean(keys: InstanceKeys) -> InstanceKeys:
     """Without control characters, and no text longer than any may be."""
-    values = keys.to_json()
+    values = _values(keys)
     dirty: dict[str, Any] = {
         name: value.translate(_CONTROLS).strip()[:LONGEST_TEXT]
         for name, value in values.items()
         if isinstance(value, str) and (len(value) > LONGEST_TEXT or not value.isprintable())
     }
     return replace(keys, **dirty) if dirty else keys
+
+
+def _values(keys: InstanceKeys) -> dict[str, Any]:
+    """All keys by name."""
+    return {name: getattr(keys, name) for name in _NAMES}
 
 
 def _check(keys: InstanceKeys, arrival: Arrival) -> None:
@@ -230,7 +250,7 @@ def is_filed_by_itself(keys: InstanceKeys) -> bool:
 
 def new_instance(arrival: Arrival, keys: InstanceKeys, records: DirectoryRecords, path: str) -> instances.NewInstance:
     """The rows of an instance."""
-    values = keys.to_json()
+    values = _values(keys)
     own = {name: values.pop(name) for name in OWN_KEYS}
     shared = {name: value for name, value in values.items() if value}
     above = replace(records, record_type="", instance=b"", supplied=(), missing=(), related_class="").pack()
