@@ -243,7 +243,8 @@ def test_a_multiframe_is_a_stack_of_its_own_and_plays(page: Page, disc: Disc, de
     settled(page)
     assert off_by(page, decoder.frame(disc.paths[34], 3)) <= 1
     page.locator("#speed").fill("30")
-    page.locator("#play").click()
+    stack(page, 5)
+    page.keyboard.press("Space")
     expect(page.locator("#bottom-left")).to_contain_text("Image 2 / 3")
     page.locator("#play").click()
     assert page.locator("#play").get_attribute("aria-pressed") == "false"
