@@ -20,7 +20,6 @@ from appliance.printing.desk import printer_from_row
 from appliance.printing.device.outcome import (
     Device,
     Document,
-    MediaChoice,
     SendOutcome,
     SendRequest,
     SendResult,
@@ -111,20 +110,10 @@ def request_for(store: Store, job: print_jobs.Job, printer: Printer) -> SendRequ
     catalog = load(store.folder.layouts)
     with store.database.read() as connection:
         rows = print_jobs.films(connection, [job.job_id])
-    films = [
-        Document(
-            path=folder / row.document,
-            document_format=row.document_format,
-            film=row.film,
-            width_mm=row.width_mm / 100,
-            height_mm=row.height_mm / 100,
-        )
-        for row in rows
-    ]
+    films = [_document(folder, row, session, printer, catalog) for row in rows]
     return SendRequest(
         job_name=job_name(job, printer),
         documents=in_printing_order(films, job.copies, collated=job.collated),
-        media=_media(session, printer, catalog),
         session=session,
         folder=folder,
         originator=job.originator,
@@ -157,10 +146,20 @@ def is_canceled(store: Store, job_id: int) -> bool:
     return job is None or "processing-to-stop-point" in job.job_state_reasons
 
 
-def _media(session: FilmSession, printer: Printer, catalog: Catalog) -> MediaChoice:
-    film = session.film_boxes[0]
+def _document(folder: Path, row: Any, session: FilmSession, printer: Printer, catalog: Catalog) -> Document:
+    """One film's document and the medium it goes on."""
+    film = session.film_boxes[row.film - 1]
     medium, sheet = sheet_of(printer.settings, session, film, catalog)
-    return media_choice(printer.settings, medium, (sheet.width_mm, sheet.height_mm), session.FilmDestination)
+    size_mm = (sheet.width_mm, sheet.height_mm)
+    return Document(
+        path=folder / row.document,
+        document_format=row.document_format,
+        film=row.film,
+        width_mm=row.width_mm / 100,
+        height_mm=row.height_mm / 100,
+        resolution=round(sheet.resolution),
+        media=media_choice(printer.settings, medium, size_mm, session.FilmDestination),
+    )
 
 
 def _read(store: Store, job_id: int) -> tuple[print_jobs.Job | None, Printer | None]:

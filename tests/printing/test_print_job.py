@@ -236,3 +236,22 @@ def test_two_workers_never_send_two_jobs_to_one_printer(store: Store) -> None:
     ended = sorted(numbers, key=lambda number: show_job(store, number)["completed"])
     assert ended == numbers
     assert len(printed(store)) == 6
+
+
+def test_films_of_different_sizes_in_one_job_each_ask_for_their_own_medium(store: Store) -> None:
+    from dataclasses import replace
+
+    from appliance.printing.sending import request_for
+    from appliance.store import print_jobs
+
+    printer = add_folder_printer(store)
+    request = submission(store, printer, films=2, collated=True)
+    first, second = request.session.film_boxes
+    films = (first, replace(second, FilmSizeID="14INX17IN"))
+    job_id = submit(store, replace(request, session=replace(request.session, film_boxes=films)), MODALITY)
+    work(store)
+    with store.database.read() as connection:
+        job = print_jobs.get(connection, job_id)
+    assert job is not None
+    media = [document.media for document in request_for(store, job, printer).documents]
+    assert [(one.x_dimension, one.y_dimension) for one in media if one] == [(20320, 25400), (35560, 43180)]

@@ -122,7 +122,7 @@ class IppDevice:
         """Send one document as a job of its own; waits while the printer is busy with another one."""
         name = document_name(delivery.request, document)
         attributes = _operation_attributes(delivery.request, name)
-        template = job_attributes(printer, delivery.request.media, document)
+        template = job_attributes(printer, document.media or delivery.request.media, document)
         size = document.path.stat().st_size
         last = ipp.text("document-format", ipp.MIME_TYPE, document.document_format, 255)
         chunks = delivery.chunks(document.path)

@@ -39,19 +39,6 @@ class SendResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
-    """One composed film on disk."""
-
-    path: Path
-    document_format: str  # application/pdf, application/postscript
-    film: int  # number of the film in its job, from 1
-    copy: int = 1  # number of the copy, from 1
-    width_mm: float  # of the sheet as the page is (after orientation)
-    height_mm: float
-    resolution: int = 0  # dpi of its raster, told to a printer that has it; 0: not told
-
-
-@dataclass(frozen=True, kw_only=True)
 class MediaChoice:
     """The medium a job wants, in the printer's own terms."""
 
@@ -66,6 +53,20 @@ class MediaChoice:
 def never() -> bool:
     """A job nobody cancels."""
     return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One composed film on disk."""
+
+    path: Path
+    document_format: str  # application/pdf, application/postscript
+    film: int  # number of the film in its job, from 1
+    copy: int = 1  # number of the copy, from 1
+    width_mm: float  # of the sheet as the page is (after orientation)
+    height_mm: float
+    resolution: int = 0  # dpi of its raster, told to a printer that has it; 0: not told
+    media: MediaChoice | None = None  # where films of one job differ; None: the request's
 
 
 @dataclass(frozen=True, kw_only=True)
