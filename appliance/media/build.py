@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from appliance.errors import ApplianceError, ConflictError, DamagedError
 from appliance.pixels import Decoder
@@ -25,6 +25,9 @@ from .patients import patient_id
 from .plan import CHECKSUMS, UID_LENGTH, Plan, Volume, size_of
 from .profiles import EXPLICIT_LE
 from .transcode import decompressed
+
+SIGNATURE = "SHA256.SIG"
+SIGNER = "SIGNER.PEM"
 
 Content = Iterable[tuple[str, bytes | Path]]
 """Files that are not DICOM: path on the disc and bytes, or where to read them."""
@@ -83,14 +86,28 @@ def build(
     return [build_volume(plan, volume, folder, content(volume) if content else (), progress) for volume in plan.volumes]
 
 
+class Signer(Protocol):
+    """Signs the list of sums."""
+
+    length: int  # bytes of a signature
+
+    def sign(self, data: bytes) -> bytes: ...
+    def public(self) -> bytes: ...
+
+
 def build_volume(
-    plan: Plan, volume: Volume, folder: Path, content: Content = (), progress: Progress | None = None
+    plan: Plan,
+    volume: Volume,
+    folder: Path,
+    content: Content = (),
+    progress: Progress | None = None,
+    signer: Signer | None = None,
 ) -> Built:
-    """Make one volume; see :func:`build`."""
+    """Make one volume; see :func:`build`. With a `signer` the list of sums is signed beside it."""
     work = folder / f"work-{volume.number}"
     try:
         volume = _decompressed(volume, work, progress)
-        assembled = Assembly(plan, volume, content)
+        assembled = Assembly(plan, volume, content, signer)
         path = folder / f"volume-{volume.number}{targets.SUFFIX[plan.medium.form]}"
         report = _write(plan, assembled, path, progress)
     finally:
@@ -142,8 +159,9 @@ class Assembly:
         dicomdir = streamed_file("DICOMDIR", self.directory.size, self.directory.chunks)
         self.files: list[DiscFile] = [dicomdir, *others, *map(instance_file, volume.placed)]
         if plan.options.checksums:
-            self.files.append(self._checksums(list(self.files)))
-        kept = replace(options, content_per_instance=0, content_ratio=0.0)
+            self.files += self._checksums(list(self.files), signer)
+        signature = ((SIGNATURE, signer.length),) if signer else ()
+        kept = replace(options, content=options.content + signature, content_per_instance=0, content_ratio=0.0)
         self.size = size_of(volume, plan.profile, plan.medium, kept)
         self._check_size()
 
@@ -155,14 +173,18 @@ class Assembly:
         names = level_1_names(path for path, _ in content)
         return [(names[path], what) for path, what in content]
 
-    def _checksums(self, listed: Sequence[DiscFile]) -> DiscFile:
-        """The list of sums: written last, when all others have been read."""
+    def _checksums(self, listed: Sequence[DiscFile], signer: Signer | None) -> list[DiscFile]:
+        """The list of sums and its signature: written last, when all others have been read."""
 
         def lines() -> Iterator[bytes]:
             for file in listed:
                 yield f"{file.sha256}  {file.path}\n".encode()
 
-        return streamed_file(CHECKSUMS, sum(64 + 2 + len(file.path.encode()) + 1 for file in listed), lines)
+        size = sum(64 + 2 + len(file.path.encode()) + 1 for file in listed)
+        made = [streamed_file(CHECKSUMS, size, lines)]
+        if signer is not None:
+            made.append(streamed_file(SIGNATURE, signer.length, lambda: iter((signer.sign(b"".join(lines())),))))
+        return made
 
     def _check_size(self) -> None:
         capacity = self.plan.medium.capacity

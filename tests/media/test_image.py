@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet
 from pydicom.uid import ImplicitVRLittleEndian
 
@@ -225,6 +226,13 @@ def test_one_patient_in_two_character_sets_gets_one_record(tmp_path: Path) -> No
     root = extracted(made.built(sources, tmp_path / "out"), tmp_path / "x")
     records = list(dcmread(root / "DICOMDIR").DirectoryRecordSequence)
     assert [record.PatientName for record in records if record.DirectoryRecordType == "PATIENT"] == ["Müller^Jörg"]
+
+
+def test_odd_but_legal_values_are_no_reason_to_refuse_a_disc(tmp_path: Path) -> None:
+    image = made.image(ReferencedImageSequence=[Dataset()], CalibrationImage="", LossyImageCompressionRatio="")
+    image.add_new(0x00181800, "CS", "")
+    (done,) = build.build(planned([kept(tmp_path / "in", image)], "STD-GEN-DVD-JPEG", "dvd"), tmp_path / "out")
+    assert done.findings == ()
 
 
 # what goes wrong

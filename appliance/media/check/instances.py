@@ -27,6 +27,8 @@ _IDENTITY = (
     (0x00041512, 0x10, 0, "Transfer Syntax UID"),
 )
 _KEPT = frozenset({0x00080016, 0x00080018, 0x00100020, 0x0020000D, 0x0020000E})
+_REFERENCED_IMAGES = 0x00081140
+_REFERENCED_UID = b"\x08\x00\x55\x11"
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 
 
@@ -131,6 +133,9 @@ class InstanceChecker:
 
 
 def _filled(body: memoryview, element: Element) -> bool:
-    if element.length == UNDEFINED:
-        return element.end - element.start > 8  # more than the delimiter
-    return element.length > 2 or bool(body[element.start : element.end].tobytes().strip(b" "))
+    """Whether an element says anything: not only padding, and a sequence of references references something."""
+    if element.tag == _REFERENCED_IMAGES:
+        return _REFERENCED_UID in body[element.start : element.end].tobytes()
+    if element.length == UNDEFINED or element.length > 1024:
+        return True
+    return bool(body[element.start : element.end].tobytes().strip(b" \0"))
