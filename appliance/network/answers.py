@@ -112,7 +112,7 @@ def _serve_stock(association: BoundedAssociation, request: Any, context: Present
 def _negotiated(association: BoundedAssociation, request: Any, sop_class: str, context: PresentationContext) -> bool:
     """Whether a SOP class may be used. DIMSE-N may come on a neighbouring context: some printers' clients do so."""
     if isinstance(request, C_STORE | C_ECHO):
-        common = association.acceptor.accepted_common_extended
+        common: Any = association.acceptor.accepted_common_extended
         return context.abstract_syntax in (
             sop_class,
             *(str(uid) for uid in common.get(request.AffectedSOPClassUID, ())[:1]),

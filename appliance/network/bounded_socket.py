@@ -1,6 +1,6 @@
 """The transport connection with deadlines: no read or write waits longer than it was told.
 
-The socket never blocks; waiting is done by poll() on it and on a wake-up, so that an abort interrupts a peer that stalls.
+The socket never blocks; waiting is done by poll() on it and on a wake-up, so that an abort interrupts a stalled peer.
 """
 
 from __future__ import annotations
@@ -18,25 +18,27 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 if TYPE_CHECKING:
     from appliance.network.association import BoundedAssociation
 
+Socket = socket.socket
+
 _WAIT_READ = (BlockingIOError, ssl.SSLWantReadError)
 _WAIT_WRITE = (BlockingIOError, ssl.SSLWantWriteError)
 _LINGER = 0.2
 _LINGER_BYTES = 1 << 20
 
 
-class ConnectionEnded(Exception):
+class ConnectionEndedError(Exception):
     """The peer has closed or reset the connection."""
 
 
-class TooSlow(Exception):
+class TooSlowError(Exception):
     """A deadline has passed."""
 
 
-class Interrupted(Exception):
+class InterruptedReadError(Exception):
     """An abort was asked for meanwhile."""
 
 
-def tune(sock: socket.socket, user_timeout: float) -> None:
+def tune(sock: Socket, user_timeout: float) -> None:
     """Options of every DICOM connection: no Nagle delay, and a dead line noticed."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -50,7 +52,6 @@ class BoundedSocket(AssociationSocket):
     """pynetdicom's socket with deadlines, poll() in place of select(), and no leak of its descriptor."""
 
     _assoc: BoundedAssociation
-    socket: socket.socket | None
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class BoundedSocket(AssociationSocket):
         with contextlib.suppress(OSError, ValueError):
             self._poll(sock, select.POLLIN, timeout)
 
-    def _poll(self, sock: socket.socket, what: int, timeout: float) -> bool:
+    def _poll(self, sock: Socket, what: int, timeout: float) -> bool:
         """Whether `sock` is ready for `what`; with a timeout the wake-up ends the waiting too."""
         poll = select.poll()
         poll.register(sock, what)
@@ -139,7 +140,7 @@ class BoundedSocket(AssociationSocket):
     def read_into(self, view: memoryview, deadline: float) -> int:
         """Fill `view` before `deadline` (monotonic); fewer bytes when the peer ends first.
 
-        Raises TooSlow, Interrupted, and ConnectionEnded when our own side has closed it meanwhile.
+        Raises TooSlowError, InterruptedReadError, and ConnectionEndedError when our own side has closed it meanwhile.
         """
         got = 0
         while got < len(view):
@@ -163,20 +164,20 @@ class BoundedSocket(AssociationSocket):
         buffer = bytearray(nr_bytes)
         try:
             got = self.read_into(memoryview(buffer), time.monotonic() + self._assoc.limits.pdu_deadline)
-        except TooSlow as error:
+        except TooSlowError as error:
             raise TimeoutError("the PDU did not come in time") from error
         return buffer[:got]
 
-    def _await(self, sock: socket.socket, what: int, deadline: float) -> None:
+    def _await(self, sock: Socket, what: int, deadline: float) -> None:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TooSlow
+            raise TooSlowError
         if self._assoc.dul.abort_wanted:
-            raise Interrupted
+            raise InterruptedReadError
         try:
             self._poll(sock, what, left)
         except (OSError, ValueError) as error:
-            raise ConnectionEnded from error
+            raise ConnectionEndedError from error
 
     # Writing
 
@@ -184,23 +185,26 @@ class BoundedSocket(AssociationSocket):
         """Send all of it. A peer that does not read, or is gone, ends the connection (Evt17)."""
         try:
             self.write(bytestream, time.monotonic() + self._assoc.limits.send_timeout)
-        except TooSlow:
+        except TooSlowError:
             self._assoc.incident("peer-does-not-read", "the peer took no bytes for too long")
             self._end()
-        except (ConnectionEnded, Interrupted):
+        except (ConnectionEndedError, InterruptedReadError):
             self._end()
         else:
             if self._assoc.get_handlers(evt.EVT_DATA_SENT):
                 evt.trigger(self._assoc, evt.EVT_DATA_SENT, {"data": bytes(bytestream)})
 
     def write(self, data: bytes | memoryview, deadline: float) -> None:
-        """Write all of `data` before `deadline` (monotonic). Raises ConnectionEnded, TooSlow, Interrupted."""
+        """Write all of `data` before `deadline` (monotonic).
+
+        Raises ConnectionEndedError, TooSlowError, InterruptedReadError.
+        """
         view = memoryview(data)
         sent = 0
         while sent < len(view):
             sock = self.socket
             if sock is None or not self._is_connected:
-                raise ConnectionEnded
+                raise ConnectionEndedError
             try:
                 sent += sock.send(view[sent:])
             except _WAIT_WRITE:
@@ -208,7 +212,7 @@ class BoundedSocket(AssociationSocket):
             except ssl.SSLWantReadError:
                 self._await(sock, select.POLLIN, deadline)
             except (OSError, ValueError) as error:
-                raise ConnectionEnded from error
+                raise ConnectionEndedError from error
 
     # Ending
 
@@ -229,7 +233,7 @@ class BoundedSocket(AssociationSocket):
         What the peer still sends is read and thrown away for a moment: closing over unread bytes makes the kernel send
         a reset that may overtake the PDU.
         """
-        with contextlib.suppress(ConnectionEnded, TooSlow, Interrupted, OSError):
+        with contextlib.suppress(ConnectionEndedError, TooSlowError, InterruptedReadError, OSError):
             self.write(pdu, time.monotonic())
         sock = self.socket
         if sock is None:
@@ -239,7 +243,7 @@ class BoundedSocket(AssociationSocket):
             self._throw_away(sock)
         self.shut()
 
-    def _throw_away(self, sock: socket.socket) -> None:
+    def _throw_away(self, sock: Socket) -> None:
         buffer = memoryview(bytearray(65536))
         deadline = time.monotonic() + _LINGER
         left = _LINGER_BYTES

@@ -1,7 +1,7 @@
 """N-EVENT-REPORT by the SCP: sent and forgotten.
 
-An event never overtakes the response that is being prepared, waits for nothing, and changes nothing when it is lost: its
-late response is ignored. See PS3.4 H.4.5.2.1 and H.4.6.2.1 for who sends which.
+An event never overtakes the response that is being prepared, waits for nothing, and changes nothing when it is
+lost: its late response is ignored. See PS3.4 H.4.5.2.1 and H.4.6.2.1 for who sends which.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ Buffer = bytes | memoryview
 
 
 def fragment_length(maximum_pdu: int | None) -> int:
-    """Bytes of a fragment for a peer's maximum length, even (PS3.8 E.2); 0 (no limit) and none announced get our own."""
+    """Bytes of a fragment for a peer's maximum length, even (PS3.8 E.2); where it sets none, ours."""
     length = (maximum_pdu or _UNLIMITED) - _OVERHEAD
     return max(2, length - length % 2)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom import evt
 from pynetdicom import dimse_messages as stock
+from pynetdicom import evt
 from pynetdicom.dimse import _RQ_TO_MESSAGE, _RSP_TO_MESSAGE, DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_CANCEL, N_EVENT_REPORT
 from pynetdicom.pdu_primitives import P_DATA
@@ -33,13 +33,13 @@ _COMMAND, _LAST = 1, 2
 _FIELDS = {name: number for number, (name, _) in stock._MESSAGE_TYPES.items()}
 _TAPS = (evt.EVT_PDU_SENT, evt.EVT_DATA_SENT, evt.EVT_FSM_TRANSITION)
 _MAY_BE_EMPTY = frozenset({0x0100, 0x0110, 0x0130, 0x0140, 0x0150})
-"""N-EVENT-REPORT, N-GET, N-ACTION, N-CREATE, N-DELETE: requests whose data set is small and at times announced in vain."""
+"""N-EVENT-REPORT, N-GET, N-ACTION, N-CREATE, N-DELETE: small requests, at times announced with a data set in vain."""
 _CANCELS = 10
 _EVENT_THREADS = 8
 _CHUNK = 256 * 1024
 
 
-class MalformedMessage(Exception):
+class MalformedMessageError(Exception):
     """What came is no DIMSE message; the association can't go on."""
 
     def __init__(self, message: str, reason: int = INVALID_PARAMETER) -> None:
@@ -146,7 +146,7 @@ class MessageProvider(DIMSEServiceProvider):
     def _guarded(self, what: Any, *arguments: Any) -> bool:
         try:
             what(*arguments)
-        except MalformedMessage as error:
+        except MalformedMessageError as error:
             self.discard()
             self.dul.cut("malformed-message", str(error), error.reason)
             return False
@@ -158,9 +158,9 @@ class MessageProvider(DIMSEServiceProvider):
             return
         incoming = self._incoming
         if incoming is None or incoming.body is None:
-            raise MalformedMessage("a data set without a command", UNEXPECTED)
+            raise MalformedMessageError("a data set without a command", UNEXPECTED)
         if context_id != incoming.context_id:
-            raise MalformedMessage("the data set comes under another presentation context than its command")
+            raise MalformedMessageError("the data set comes under another presentation context than its command")
         incoming.size += len(fragment)
         incoming.body.write(fragment)
         if control & _LAST:
@@ -173,11 +173,11 @@ class MessageProvider(DIMSEServiceProvider):
             return
         incoming = self._incoming = self._incoming or Incoming(context_id)
         if incoming.command is not None or context_id != incoming.context_id:
-            raise MalformedMessage("a command inside another message", UNEXPECTED)
+            raise MalformedMessageError("a command inside another message", UNEXPECTED)
         incoming.encoded += fragment
         incoming.size += len(fragment)
         if len(incoming.encoded) > self._assoc.limits.command_max:
-            raise MalformedMessage("the command set is too long")
+            raise MalformedMessageError("the command set is too long")
         if control & _LAST:
             self._begin(incoming)
 
@@ -198,11 +198,11 @@ class MessageProvider(DIMSEServiceProvider):
         try:
             command = decode_command(incoming.encoded)
         except ValueError as error:
-            raise MalformedMessage(str(error)) from None
+            raise MalformedMessageError(str(error)) from None
         if command.get("CommandField") not in stock._MESSAGE_TYPES:
-            raise MalformedMessage("the command set has no known Command Field")
+            raise MalformedMessageError("the command set has no known Command Field")
         if "CommandDataSetType" not in command:
-            raise MalformedMessage("the command set has no Command Data Set Type")
+            raise MalformedMessageError("the command set has no Command Data Set Type")
         incoming.command = command
         if command["CommandDataSetType"] == NO_DATA_SET:
             incoming.body = MemoryBody(0)
@@ -232,7 +232,7 @@ class MessageProvider(DIMSEServiceProvider):
             return
         if self.msg_queue.qsize() >= limits.queued_messages or self._in_memory > limits.memory_max:
             message.body.discard()
-            raise MalformedMessage("more requests than the negotiated window allows", UNEXPECTED)
+            raise MalformedMessageError("more requests than the negotiated window allows", UNEXPECTED)
         self.msg_queue.put((context_id, message))
 
     def _serve_event(self, message: N_EVENT_REPORT, context_id: int) -> None:

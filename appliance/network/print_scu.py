@@ -1,6 +1,6 @@
 """The appliance as Print SCU (PS3.4 Annex H): towards film imagers, and for trying one's own set-up.
 
-Implicit VR Little Endian is proposed first: some imagers know no other. Pixels are read as fast as the imager takes them.
+Implicit VR Little Endian is proposed first: some imagers know no other. Pixels are read only as fast as they are taken.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from appliance.errors import DeviceError
 from appliance.network.association import BoundedAssociation
 from appliance.network.fragments import Buffer
 from appliance.network.limits import DEFAULT_LIMITS, Limits
-from appliance.network.requestor import NoAssociation, Peer, associated, context, exchange
+from appliance.network.requestor import NoAssociationError, Peer, associated, context, exchange
 
 GRAYSCALE, COLOR = "1.2.840.10008.5.1.1.9", "1.2.840.10008.5.1.1.18"
 FILM_SESSION, FILM_BOX = "1.2.840.10008.5.1.1.1", "1.2.840.10008.5.1.1.2"
@@ -38,7 +38,7 @@ _GRAYSCALE_SEQUENCE, _COLOR_SEQUENCE, _PIXEL_DATA = 0x20200110, 0x20200111, 0x7F
 _CHUNK = 256 * 1024
 
 
-class PrintRefused(DeviceError):
+class PrintRefusedError(DeviceError):
     """The imager answered a request with a failure."""
 
     permanent = True
@@ -86,7 +86,7 @@ def printing(
     on_event: Callable[[PrintEvent], None] = lambda event: None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[PrintClient]:
-    """An association with a film imager. Raises NoAssociation; aborts when the block raises."""
+    """An association with a film imager. Raises NoAssociationError; aborts when the block raises."""
     meta = COLOR if color else GRAYSCALE
     syntaxes = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
     contexts = [context(uid, *syntaxes) for uid in (meta, PRESENTATION_LUT, ANNOTATION_BOX, PRINT_JOB)]
@@ -95,7 +95,7 @@ def printing(
         accepted = {str(accepted.abstract_syntax): accepted for accepted in association.accepted_contexts}
         if meta not in accepted:
             kind = "colour" if color else "grayscale"
-            raise NoAssociation(f"{peer} does not print {kind} films", permanent=True)
+            raise NoAssociationError(f"{peer} does not print {kind} films", permanent=True)
         yield PrintClient(association, accepted, meta)
 
 
@@ -114,7 +114,7 @@ def _take_event(event: evt.Event, on_event: Callable[[PrintEvent], None]) -> tup
 
 @dataclass
 class PrintClient:
-    """The requests of Annex H, one at a time. Each raises PrintRefused on a failure and NoResponse on silence."""
+    """The requests of Annex H, one at a time. Each raises PrintRefusedError or NoResponseError."""
 
     association: BoundedAssociation
     accepted: dict[str, PresentationContext]
@@ -227,7 +227,7 @@ class PrintClient:
         if status in (0x0001, 0x0107, 0x0116) or status >> 12 == 0xB:
             self.warnings.append(PrintWarning(what=what, status=status, comment=comment))
             return answer, response
-        raise PrintRefused(what, status, comment)
+        raise PrintRefusedError(what, status, comment)
 
     def _syntax_for(self, sop_class: str) -> str:
         if sop_class in (FILM_SESSION, FILM_BOX, PRINTER):

@@ -51,7 +51,7 @@ class Peer:
         return f"{self.called} at {self.host} port {self.port}"
 
 
-class NoAssociation(DeviceError):
+class NoAssociationError(DeviceError):
     """The peer could not be reached or would not have us. `rejected` when it answered with a rejection."""
 
     def __init__(self, message: str, *, rejected: bool = False, permanent: bool = False) -> None:
@@ -60,7 +60,10 @@ class NoAssociation(DeviceError):
         self.permanent = permanent
 
 
-class NoResponse(DeviceError):
+NoAssociation = NoAssociationError  # the name callers know
+
+
+class NoResponseError(DeviceError):
     """The peer did not answer a request, or ended the association: whether it did what was asked is not known."""
 
 
@@ -83,7 +86,7 @@ def associated(
     spool: Spool | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[BoundedAssociation]:
-    """An association with `peer`: released at the end, aborted when the block raises. Raises NoAssociation."""
+    """An association with `peer`: released at the end, aborted when the block raises. Raises NoAssociationError."""
     association = _associate(peer, contexts, handlers, extended, spool, limits)
     try:
         yield association
@@ -109,7 +112,7 @@ def _associate(
     try:
         remote = AddressInformation.from_addr_port(peer.host, peer.port)
     except OSError as error:
-        raise NoAssociation(f"{peer} can't be reached: the name {peer.host} is not known") from error
+        raise NoAssociationError(f"{peer} can't be reached: the name {peer.host} is not known") from error
     local = AddressInformation("0.0.0.0" if remote.is_ipv4 else "::", 0)
     sock = BoundedSocket(association, address=local)
     if peer.tls is not None:
@@ -134,18 +137,20 @@ def _associate(
     return association
 
 
-def _why_not(peer: Peer, association: BoundedAssociation) -> NoAssociation:
+def _why_not(peer: Peer, association: BoundedAssociation) -> NoAssociationError:
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         words = _REJECTIONS.get((answer.result_source or 0, answer.diagnostic or 0), "it gives no known reason")
         words = words.format(called=peer.called, calling=peer.calling)
-        return NoAssociation(f"{peer} rejects the association: {words}", rejected=True, permanent=answer.result == 1)
+        return NoAssociationError(
+            f"{peer} rejects the association: {words}", rejected=True, permanent=answer.result == 1
+        )
     if answer is not None:
-        return NoAssociation(f"{peer} accepts the association but none of the services asked for", permanent=True)
+        return NoAssociationError(f"{peer} accepts the association but none of the services asked for", permanent=True)
     reason = association.connect_error
     if reason is not None:
-        return NoAssociation(f"{peer} can't be reached: {_in_words(reason)}")
-    return NoAssociation(f"{peer} accepts the connection but does not answer as a DICOM application should")
+        return NoAssociationError(f"{peer} can't be reached: {_in_words(reason)}")
+    return NoAssociationError(f"{peer} accepts the connection but does not answer as a DICOM application should")
 
 
 def _in_words(error: OSError) -> str:
@@ -172,7 +177,7 @@ def exchange(
     """Send one DIMSE request and wait for its response.
 
     `dataset` is (keyword of the primitive, data set); `body` an encoded data set in pieces instead; `reply` the keyword
-    of the response's data set. Returns (status, data set, primitive of the response). Raises NoResponse.
+    of the response's data set. Returns (status, data set, primitive of the response). Raises NoResponseError.
     """
     syntax = proposed.transfer_syntax[0]
     if dataset is not None and dataset[1]:
@@ -192,12 +197,12 @@ def _response(association: BoundedAssociation, request: Any, context_id: int, bo
     association._reactor_checkpoint.clear()
     try:
         if not association.is_established:
-            raise NoResponse("the peer has ended the association")
+            raise NoResponseError("the peer has ended the association")
         association.dimse.send_msg(request, context_id, body=body)
         while True:
             _, response = association.dimse.get_msg(block=True)
             if response is None:
-                raise NoResponse(_silence(association))
+                raise NoResponseError(_silence(association))
             if response.MessageIDBeingRespondedTo == request.MessageID and response.is_valid_response:
                 return response
     finally:

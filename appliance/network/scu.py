@@ -14,7 +14,7 @@ from pynetdicom.dimse_primitives import C_ECHO
 
 from appliance.errors import DeviceError, UsageError
 from appliance.network.limits import DEFAULT_LIMITS, Limits
-from appliance.network.requestor import NoAssociation, NoResponse, Peer, associated, context, exchange
+from appliance.network.requestor import NoAssociationError, NoResponseError, Peer, associated, context, exchange
 from appliance.network.spool import Spool
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -46,7 +46,7 @@ def echo(peer: Peer, *, limits: Limits = DEFAULT_LIMITS) -> EchoResult:
             request = C_ECHO()
             request.AffectedSOPClassUID = VERIFICATION
             status, _, _ = exchange(association, association.accepted_contexts[0], request)
-    except (NoAssociation, NoResponse) as error:
+    except (NoAssociationError, NoResponseError) as error:
         return EchoResult(ok=False, message=str(error), seconds=time.monotonic() - started)
     ok = status == 0
     message = f"{peer} answers" if ok else f"{peer} answers with status {status:04X}"
@@ -59,7 +59,7 @@ def find(
     """Query `peer` (C-FIND); yields a data set for each match.
 
     `identifier` has the keys and Query/Retrieve Level (PS3.4 C.4.1.1.3). Stopping the iteration ends the query. Raises
-    NoAssociation, NoResponse, DeviceError with the peer's status.
+    NoAssociationError, NoResponseError, DeviceError with the peer's status.
     """
     _check_level(identifier)
     sop_class = MODELS[model][_FIND]
@@ -105,7 +105,7 @@ def move(
 ) -> Retrieved:
     """Have `peer` send what `identifier` names to the AE title `destination` (C-MOVE).
 
-    `cancelled` is asked after each pending response. Raises NoAssociation, NoResponse.
+    `cancelled` is asked after each pending response. Raises NoAssociationError, NoResponseError.
     """
     _check_level(identifier)
     sop_class = MODELS[model][_MOVE]
@@ -130,8 +130,9 @@ def get(
 ) -> Retrieved:
     """Have `peer` send what `identifier` names over this association (C-GET).
 
-    `storage` is SOP class → transfer syntaxes to take, at most 127; `store` handles each C-STORE and returns its status,
-    with :func:`appliance.network.spool.spooled_dataset` when `spool` is given. Raises NoAssociation, NoResponse.
+    `storage` is SOP class → transfer syntaxes to take, at most 127; `store` handles each C-STORE, returns its status,
+    with :func:`appliance.network.spool.spooled_dataset` when `spool` is given.
+    Raises NoAssociationError, NoResponseError.
     """
     _check_level(identifier)
     if len(storage) > _CONTEXTS_AT_ONCE:
@@ -208,7 +209,7 @@ def _refusal(status: Dataset) -> str:
 
 def _status(status: Dataset, peer: Peer) -> int:
     if "Status" not in status:
-        raise NoResponse(f"{peer} has stopped answering")
+        raise NoResponseError(f"{peer} has stopped answering")
     return int(status.Status)
 
 

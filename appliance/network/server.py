@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pynetdicom import AE, evt
 from pynetdicom.transport import AddressInformation, RequestHandler, ThreadedAssociationServer
@@ -186,7 +186,7 @@ class _Handler(RequestHandler):
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or type(error).__name__
             group.report("tls-failed", self.client_address[0], f"TLS handshake failed: {reason}")
-            raise _Refused from error
+            raise _HandshakeError from error
 
     def _association(self, sock: Any) -> BoundedAssociation:
         group, connection = self.server.group, self.connection
@@ -203,7 +203,8 @@ class _Handler(RequestHandler):
         association.name = f"association-{self.client_address[0]}:{self.client_address[1]}"
         association.set_socket(BoundedSocket(association, client_socket=sock))
         self._describe(association)
-        for event, handlers in self.server._handlers.items():
+        bound: dict[Any, Any] = dict(self.server._handlers)
+        for event, handlers in bound.items():
             if event.is_intervention:
                 association.bind(event, *handlers)
             else:
@@ -223,7 +224,7 @@ class _Handler(RequestHandler):
         association.requestor.address_info = AddressInformation.from_tuple(self.client_address)
 
 
-class _Refused(Exception):
+class _HandshakeError(Exception):
     """The connection has been dealt with."""
 
 
@@ -258,7 +259,7 @@ class _Server(ThreadedAssociationServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:
-            sock, address = self.socket.accept()
+            sock, address = cast(socket.socket, self.socket).accept()
         except OSError as error:
             self.group.report("cannot-accept", "", f"{error.strerror}")
             time.sleep(_OUT_OF_DESCRIPTORS_PAUSE)  # else accept() fails again at once, for ever

@@ -17,8 +17,8 @@ from pynetdicom import evt
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 
-from appliance.network.bounded_socket import BoundedSocket, ConnectionEnded, Interrupted, TooSlow
-from appliance.network.waiting import MonotonicTimer, WakingQueue, Wake
+from appliance.network.bounded_socket import BoundedSocket, ConnectionEndedError, InterruptedReadError, TooSlowError
+from appliance.network.waiting import MonotonicTimer, Wake, WakingQueue
 
 if TYPE_CHECKING:
     from appliance.network.association import BoundedAssociation
@@ -53,6 +53,8 @@ class UpperLayer(DULServiceProvider):
     """pynetdicom's DUL service provider with limits and deadlines."""
 
     _assoc: BoundedAssociation
+    _idle_timer: MonotonicTimer
+    artim_timer: MonotonicTimer
     socket: BoundedSocket | None  # type: ignore[assignment]
 
     def __init__(self, assoc: BoundedAssociation) -> None:
@@ -196,11 +198,11 @@ class UpperLayer(DULServiceProvider):
                 return
             try:
                 sock.write(block, time.monotonic() + self._assoc.limits.send_timeout)
-            except TooSlow:
+            except TooSlowError:
                 self.cut("peer-does-not-read", "the peer took no bytes for too long", 0)
-            except Interrupted:
+            except InterruptedReadError:
                 self._broken = True
-            except ConnectionEnded:
+            except ConnectionEndedError:
                 self._broken = True
                 self.event_queue.put("Evt17")
         self._idle_timer.restart()
@@ -236,11 +238,11 @@ class UpperLayer(DULServiceProvider):
             return
         try:
             self._read_pdu(self._deadline())
-        except TooSlow:
+        except TooSlowError:
             self.cut("pdu-deadline", "a PDU was not complete in time", 0)
-        except Interrupted:
+        except InterruptedReadError:
             self._broken = True
-        except ConnectionEnded:
+        except ConnectionEndedError:
             self.event_queue.put("Evt17")
 
     def _deadline(self) -> float:

@@ -34,6 +34,9 @@ QUICK = Limits(
 """Deadlines short enough to wait for in a test."""
 
 
+LISTEN = (Listen(),)
+
+
 class Bench:
     """Starts servers, keeps their incidents, and stops them."""
 
@@ -43,7 +46,7 @@ class Bench:
         self.incidents: list[Incident] = []
         self.groups: list[ServerGroup] = []
 
-    def serve(self, *handlers: Any, limits: Limits = QUICK, listen: Any = (Listen(),), **more: Any) -> ServerGroup:
+    def serve(self, *handlers: Any, limits: Limits = QUICK, listen: Any = LISTEN, **more: Any) -> ServerGroup:
         ae = AE("APPLIANCE")
         for uid in CONTEXTS:
             ae.add_supported_context(uid)

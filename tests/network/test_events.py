@@ -86,7 +86,7 @@ def test_events_while_films_come_in_disturb_neither(bench: Bench) -> None:
             for _ in range(40):
                 client.set_image("1.2.3", box, image, bytes(20_000))
                 statuses.append(0)
-            eventually(lambda: stopped.is_set())
+            eventually(stopped.is_set)
             time.sleep(0.3)
 
     threads = [threading.Thread(target=films) for _ in range(10)]

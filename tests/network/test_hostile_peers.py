@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import struct
 import threading
+from pathlib import Path
 
 import pytest
 from pynetdicom import AE, evt
@@ -43,7 +43,7 @@ def echo_works(port: int) -> bool:
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_connection_that_asks_for_nothing_is_closed_at_the_deadline(bench: Bench) -> None:

@@ -15,8 +15,8 @@ from pynetdicom import AE, evt
 
 from appliance.network import print_scu
 from appliance.network.events import send_event
-from appliance.network.print_scu import CreatedFilm, PrintRefused, printing
-from appliance.network.requestor import NoAssociation, Peer
+from appliance.network.print_scu import CreatedFilm, PrintRefusedError, printing
+from appliance.network.requestor import NoAssociationError, Peer
 from appliance.network.server import Listen, start_server
 from appliance.network.skim import skim
 from appliance.network.spool import spooled_dataset
@@ -122,9 +122,8 @@ def test_a_film_goes_to_an_imager_pixel_by_pixel(imager: Imager, tmp_path: Path)
         session = client.create_session(Dataset())
         film: CreatedFilm = client.create_film(session, film_attributes())
         assert len(film.image_boxes) == 1
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            with memoryview(mapped) as view:
-                client.set_image(film.image_boxes[0], position(1), image_attributes(300, 200), view)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
+            client.set_image(film.image_boxes[0], position(1), image_attributes(300, 200), view)
         client.print_film(film.uid)
         client.delete_session(session)
     printed = [dcmread(path, force=True) for path in (imager.folder / "db").glob("*.dcm")]
@@ -134,7 +133,7 @@ def test_a_film_goes_to_an_imager_pixel_by_pixel(imager: Imager, tmp_path: Path)
 
 
 def test_a_film_that_is_refused_says_which_request_and_why(imager: Imager) -> None:
-    with pytest.raises(PrintRefused, match=r"film box with status 0[0-9A-F]{3}"), printing(imager.peer) as client:
+    with pytest.raises(PrintRefusedError, match=r"film box with status 0[0-9A-F]{3}"), printing(imager.peer) as client:
         wrong = film_attributes()
         wrong.ImageDisplayFormat = "NONSENSE"
         client.create_film(client.create_session(Dataset()), wrong)
@@ -142,7 +141,7 @@ def test_a_film_that_is_refused_says_which_request_and_why(imager: Imager) -> No
 
 def test_an_imager_without_colour_says_so(imager: Imager) -> None:
     with (
-        pytest.raises(NoAssociation, match="none of the services|does not print colour"),
+        pytest.raises(NoAssociationError, match="none of the services|does not print colour"),
         printing(imager.peer, color=True) as client,
     ):
         assert client.offers(print_scu.PRESENTATION_LUT)

@@ -16,12 +16,13 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 
 from appliance.errors import DeviceError, UsageError
-from appliance.network.requestor import NoAssociation, Peer
+from appliance.network.requestor import NoAssociationError, Peer
 from appliance.network.scu import Retrieved, echo, find, get, move
 from appliance.network.server import Listen
 from appliance.network.spool import spool_into, spooled_dataset
 from tests.network.conftest import QUICK, Bench, eventually
 from tests.network.raw import RawPeer
+from tests.network.test_hostile_peers import descriptors
 
 CT = get_testdata_file("CT_small.dcm")
 MR = get_testdata_file("MR_small.dcm")
@@ -208,7 +209,7 @@ def test_a_peer_that_dies_in_mid_query_is_an_error_not_an_end(bench: Bench) -> N
 
     with start_server(ae, [Listen()], [(evt.EVT_C_FIND, handle)], limits=QUICK) as group:
         matches = find(Peer(host="127.0.0.1", port=group.port, called="ARCHIVE"), study_of(CT))
-        with pytest.raises((DeviceError, NoAssociation)):
+        with pytest.raises((DeviceError, NoAssociationError)):
             list(matches)
 
 
@@ -217,9 +218,9 @@ def test_calling_leaves_no_threads_and_descriptors(archive: Archive) -> None:
 
     echo(archive.peer)
     time.sleep(0.1)
-    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    files, threads = descriptors(), threading.active_count()
     for _ in range(20):
         echo(archive.peer)
         echo(Peer(host="127.0.0.1", port=1, called="X"))
-    assert eventually(lambda: len(os.listdir("/proc/self/fd")) <= files)
+    assert eventually(lambda: descriptors() <= files)
     assert eventually(lambda: threading.active_count() <= threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.filewriter import write_dataset
 from pydicom.filebase import DicomFileLike
+from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
 from appliance.errors import RefusedError
@@ -73,8 +72,8 @@ def test_pixel_data_is_found_inside_an_image_box(tmp_path: Path, syntax: str, un
 
 def real_files() -> list[Any]:
     known_bad = {"image_dfl", "SC_rgb_jpeg", "no_meta_group_length", "rtplan_truncated", "MR_truncated"}
-    paths = sorted(glob.glob(f"{pydicom.__path__[0]}/data/test_files/*.dcm"))
-    return [path for path in paths if Path(path).stem not in known_bad]
+    paths = sorted((Path(pydicom.__path__[0]) / "data/test_files").glob("*.dcm"))
+    return [path for path in paths if path.stem not in known_bad]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -114,7 +113,7 @@ def test_encapsulated_pixel_data_is_listed_by_fragment() -> None:
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_every_cut_of_a_data_set_is_refused_as_truncated(tmp_path: Path, syntax: str) -> None:
     data = encoded(image_box(), syntax)
-    whole = [position for position in range(1, len(data) - 1, 7)]
+    whole = range(1, len(data) - 1, 7)
     refused = 0
     for position in whole:
         try:
