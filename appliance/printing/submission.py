@@ -63,9 +63,9 @@ def _submit(store: Store, submission: Submission, actor: Actor) -> int:
     job_id = _number(store)
     files.failpoint("submit.numbered")
     folder = store.folder.job(job_id)
-    files.rename(submission.folder, folder)
-    files.failpoint("submit.renamed")
     try:
+        files.rename(submission.folder, folder)
+        files.failpoint("submit.renamed")
         _record(store, submission, actor, job_id, size)
     except BaseException:
         files.remove_tree(folder)  # not acknowledged: nothing may be left to print

@@ -13,7 +13,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 
 from appliance.network.limits import DEFAULT_LIMITS
-from appliance.network.requestor import NoAssociation, Peer, associated, context
+from appliance.network.requestor import NoAssociationError, Peer, associated, context
 from appliance.printing.device import imager_data as data
 from appliance.printing.device.address import ForbiddenAddressError, Route, UnreachableError
 from appliance.printing.device.delivery import InterruptedTransferError, shown
@@ -141,7 +141,7 @@ def conversation(
             if meta not in imager.accepted:
                 raise RejectedError(f"it does not take {meta.name}")
             yield imager
-    except NoAssociation as error:
+    except NoAssociationError as error:
         raise (RejectedError if error.permanent else UnreachableError)(str(error)) from None
 
 
