@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ THUMBNAIL_BYTES = 4096
 """Of one thumbnail in the index, with what is said of its stack."""
 CHUNK = 1_500_000
 MOST_IN_CHUNK = 24
+MOST_FRAMES = 10_000
+"""Of one multi-frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +74,11 @@ def size_bound(image_bytes: int, share: float = 1 / 3) -> int:
     return FIXED + int(share * image_bytes)
 
 
-def spread(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers 1..count, evenly spread, the ends among them."""
-    if count <= most:
-        return list(range(1, count + 1))
-    return [1 + round(k * (count - 1) / (most - 1)) for k in range(most)] if most > 1 else [(count + 1) // 2]
+def spread(total: int, most: int) -> list[int]:
+    """At most `most` of the numbers 1..total, evenly spread, the ends among them."""
+    if total <= most:
+        return list(range(1, total + 1))
+    return [1 + round(k * (total - 1) / (most - 1)) for k in range(most)] if most > 1 else [(total + 1) // 2]
 
 
 def viewer_files(
@@ -90,18 +93,10 @@ def viewer_files(
     """The viewer's files: names on the disc and where they lie. They take about `share` of the images' bytes."""
     made = [(f"VIEWER/{name}", shipped("templates") / "viewer" / name) for name in SHIPPED]
     files.make_folder(workdir / "VIEWER" / "DATA")
+    numbers = count(1)
     with ThreadPoolExecutor(2) as pool:
-        patients = []
-        number = 0
-        for patient in volume.patients:
-            presented = _presented(patient, decoder)
-            stacks = {study.keys.StudyInstanceUID: list(_stacks(study, share, number)) for study in patient.studies}
-            number += sum(map(len, stacks.values()))
-            described = {
-                uid: [_write(stack, decoder, workdir, pool, made, presented) for stack in some]
-                for uid, some in stacks.items()
-            }
-            patients.append(_patient(patient, described))
+        writer = _Writer(decoder, workdir, pool, made)
+        patients = [_patient(patient, share, numbers, writer) for patient in volume.patients]
     index = {
         "language": language,
         "words": words(language),
@@ -115,8 +110,30 @@ def viewer_files(
     return made
 
 
-def _stacks(study: Study, share: float, before: int) -> Iterator[Stack]:
-    """The study's stacks, numbered on from `before`."""
+def _patient(patient: Patient, share: float, numbers: Iterator[int], writer: _Writer) -> dict[str, Any]:
+    """Write a patient's stacks; what the index says of the patient."""
+    keys = patient.keys
+    presented = _presented(patient, writer.decoder)
+    return {
+        "name": person(keys.PatientName),
+        "id": line(keys.PatientID),
+        "birth_date": day(keys.PatientBirthDate),
+        "sex": line(keys.PatientSex),
+        "studies": [
+            {
+                "date": day(study.keys.StudyDate),
+                "time": clock(study.keys.StudyTime),
+                "description": line(study.keys.StudyDescription),
+                "accession": line(study.keys.AccessionNumber),
+                "stacks": [writer.write(stack, presented) for stack in _stacks(study, share, numbers)],
+            }
+            for study in patient.studies
+        ],
+    }
+
+
+def _stacks(study: Study, share: float, numbers: Iterator[int]) -> Iterator[Stack]:
+    """The study's stacks."""
     groups: list[list[tuple[Item, int]]] = []
     for series in study.series:
         if series.keys.Modality in DOCUMENTS or series.keys.SOPClassUID.startswith((ENCAPSULATED, PRESENTATION)):
@@ -125,14 +142,14 @@ def _stacks(study: Study, share: float, before: int) -> Iterator[Stack]:
         if singles := [(item, 1) for item in shown if item.keys.NumberOfFrames <= 1]:
             groups.append(singles)
         groups += [
-            [(item, frame) for frame in range(1, item.keys.NumberOfFrames + 1)]
+            [(item, frame) for frame in range(1, min(item.keys.NumberOfFrames, MOST_FRAMES) + 1)]
             for item in shown
             if item.keys.NumberOfFrames > 1
         ]
-    for number, frames in enumerate(groups, before + 1):
+    for frames in groups:
         size = sum(item.path.stat().st_size for item in {id(item): item for item, _ in frames}.values())
         budget = int(((share * size - THUMBNAIL_BYTES) / len(frames) - ABOUT) * ESCAPES)
-        yield Stack(number=number, frames=tuple(frames), budget=max(600, budget))
+        yield Stack(number=next(numbers), frames=tuple(frames), budget=max(600, budget))
 
 
 def _presented(patient: Patient, decoder: Decoder) -> set[str]:
@@ -149,35 +166,37 @@ def _presented(patient: Patient, decoder: Decoder) -> set[str]:
     return found
 
 
-def _write(
-    stack: Stack,
-    decoder: Decoder,
-    workdir: Path,
-    pool: ThreadPoolExecutor,
-    made: list[tuple[str, Path]],
-    presented: set[str],
-) -> dict[str, Any]:
-    """Write the stack's chunks; what the index says of it."""
-    middle, frame = stack.frames[len(stack.frames) // 2]
-    thumbnail, near = _first_look(stack, decoder)
-    size = stack.per_chunk
-    parts = [stack.frames[at : at + size] for at in range(0, len(stack.frames), size)]
-    files.make_folder(workdir / "VIEWER" / stack.folder)
-    for number, chunk in enumerate(pool.map(lambda part: _chunk(part, stack, decoder, near, presented), parts), 1):
-        name = f"VIEWER/{stack.folder}/C{number:05d}.JS"
-        data = f"viewerChunk({json.dumps(stack.folder)},{number},".encode() + chunk + b");\n"
-        made.append((name, files.write_scratch(workdir / name, data)))
-    keys = middle.keys
-    return {
-        "folder": stack.folder,
-        "count": len(stack.frames),
-        "per_chunk": size,
-        "modality": line(keys.Modality),
-        "number": line(keys.SeriesNumber),
-        "description": line(keys.SeriesDescription),
-        "clip": line(keys.InstanceNumber) if frame != 1 or len({item.path for item, _ in stack.frames}) == 1 else "",
-        "thumbnail": thumbnail,
-    }
+@dataclass(frozen=True)
+class _Writer:
+    """Writes stacks as chunks."""
+
+    decoder: Decoder
+    workdir: Path
+    pool: ThreadPoolExecutor
+    made: list[tuple[str, Path]]  # grows
+
+    def write(self, stack: Stack, presented: set[str]) -> dict[str, Any]:
+        """Write the stack's chunks; what the index says of it."""
+        thumbnail, near = _first_look(stack, self.decoder)
+        size = stack.per_chunk
+        parts = [stack.frames[at : at + size] for at in range(0, len(stack.frames), size)]
+        files.make_folder(self.workdir / "VIEWER" / stack.folder)
+        chunks = self.pool.map(lambda part: _chunk(part, stack, self.decoder, near, presented), parts)
+        for number, chunk in enumerate(chunks, 1):
+            name = f"VIEWER/{stack.folder}/C{number:05d}.JS"
+            data = f"viewerChunk({json.dumps(stack.folder)},{number},".encode() + chunk + b");\n"
+            self.made.append((name, files.write_scratch(self.workdir / name, data)))
+        first = stack.frames[0][0].keys
+        return {
+            "folder": stack.folder,
+            "count": len(stack.frames),
+            "per_chunk": size,
+            "modality": line(first.Modality),
+            "number": line(first.SeriesNumber),
+            "description": line(first.SeriesDescription),
+            "clip": line(first.InstanceNumber) if first.NumberOfFrames > 1 else "",
+            "thumbnail": thumbnail,
+        }
 
 
 def _first_look(stack: Stack, decoder: Decoder) -> tuple[str, int]:
@@ -219,23 +238,3 @@ def literal(data: bytes) -> bytes:
 def _json(value: Any) -> bytes:
     """JSON that is ASCII, so that the script's encoding does not matter."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def _patient(patient: Patient, stacks: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    keys = patient.keys
-    return {
-        "name": person(keys.PatientName),
-        "id": line(keys.PatientID),
-        "birth_date": day(keys.PatientBirthDate),
-        "sex": line(keys.PatientSex),
-        "studies": [
-            {
-                "date": day(study.keys.StudyDate),
-                "time": clock(study.keys.StudyTime),
-                "description": line(study.keys.StudyDescription),
-                "accession": line(study.keys.AccessionNumber),
-                "stacks": stacks[study.keys.StudyInstanceUID],
-            }
-            for study in patient.studies
-        ],
-    }

@@ -397,5 +397,20 @@ def test_any_bytes_survive_as_a_literal(browser: Browser, tmp_path: Path) -> Non
     page.close()
 
 
+def test_several_studies_and_patients_each_have_their_own_stacks(
+    browser: Browser, decoder: Decoder, tmp_path: Path
+) -> None:
+    datasets = slices(4, edge=64)
+    for number, dataset in enumerate(datasets):
+        dataset.PatientID, dataset.StudyInstanceUID = str(number // 3), f"{STUDY}.{number % 3}"
+        dataset.SeriesInstanceUID = f"{STUDY}.{number}.1"
+    disc = Disc(tmp_path, datasets, decoder, 2.0, [])
+    for page in opened(browser, disc):
+        assert page.locator("#stacks button").count() == 4
+        for number in range(4):
+            stack(page, number)
+            assert off_by(page, decoder.frame(disc.paths[number], 1)) == 0
+
+
 def test_frames_are_spread_over_a_clip() -> None:
     assert spread(3, 6) == [1, 2, 3] and spread(30, 6)[0] == 1 and spread(30, 6)[-1] == 30 and spread(9, 1) == [5]
