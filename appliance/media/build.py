@@ -149,11 +149,12 @@ def _decompressed(volume: Volume, work: Path, progress: Progress | None) -> Volu
 class Assembly:
     """All the files of one volume, in the order they are written."""
 
-    def __init__(self, plan: Plan, volume: Volume, content: Content) -> None:
+    def __init__(self, plan: Plan, volume: Volume, content: Content, signer: Signer | None = None) -> None:
         self.plan = plan
         self.volume = volume
         self.file_set_uid = new_file_set_uid()
-        others = [content_file(path, what) for path, what in self._named(list(content))]
+        given = [*content, *([(SIGNER, signer.public())] if signer else [])]
+        others = [content_file(path, what) for path, what in self._named(given)]
         options = replace(plan.options, content=tuple((file.path, file.size) for file in others))
         self.directory = DicomDir(volume.file_set_id, self.file_set_uid, volume.entries)
         dicomdir = streamed_file("DICOMDIR", self.directory.size, self.directory.chunks)
