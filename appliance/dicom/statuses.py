@@ -16,12 +16,12 @@ STATUSES: dict[int, tuple[str, str, str]] = {
     0x0112: ("No such SOP instance", "the instance is not of this association", SAME),
     0x0116: ("Attribute value out of range", "an optional value we can't use: the default is used", "never"),
     0x0117: ("Invalid SOP instance", "a UID that is none, a film box for no or another session", SAME),
-    0x0118: ("No such SOP class", "a class of no kind", SAME),
+    0x0118: ("No such SOP class", "a class UID that is none", SAME),
     0x0119: ("Class-instance conflict", "an instance of another class", SAME
              + "; film box and session of different Meta classes"),
     0x0120: ("Missing attribute", "a mandatory attribute is absent", SAME + "; a film box without its session"),
     0x0121: ("Missing attribute value", "a mandatory attribute is empty", SAME),
-    0x0122: ("SOP class not supported", "a class that was not negotiated, or that nobody may create", SAME
+    0x0122: ("SOP class not supported", "a class not known, not negotiated, or that nobody may create", SAME
              + "; a class under another's context"),
     0x0123: ("No such action type", "an action other than 1, Print", SAME),
     0x0124: ("Not authorised", "the peer may not print", SAME),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,7 @@ PEERS = (
     Peer(name="quiet", ae_title="QUIET", events=False),
     Peer(name="storing", ae_title="STORING", allows=("store",)),
 )
-SETTINGS = {
+SETTINGS: dict[str, dict[str, object]] = {
     "dicom": {"ports": [0], "film_boxes": 3, "image_boxes": 60},
     "storage": {"reserve_percent": 0, "reserve_mib": 1},
 }
@@ -77,9 +76,11 @@ class Door:
         return folder, from_json(json.loads((folder / "film.json").read_text("utf-8")))
 
 
-def open_door(folder: Path) -> Iterator[Door]:
-    """A front door on a fresh data folder."""
-    store = open_store(folder, settings=Settings.model_validate(SETTINGS))
+@contextmanager
+def open_door(folder: Path, **dicom: object) -> Iterator[Door]:
+    """A front door on a fresh data folder, with other settings of its own."""
+    settings = {**SETTINGS, "dicom": {**SETTINGS["dicom"], **dicom}}
+    store = open_store(folder, settings=Settings.model_validate(settings))
     for name, (title, settings) in PRINTERS.items():
         printer = Printer(
             name=name,
@@ -112,10 +113,5 @@ def open_door(folder: Path) -> Iterator[Door]:
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """A front door shared by the tests of a module."""
-    yield from open_door(tmp_path_factory.mktemp("door"))
-
-
-@pytest.fixture
-def client(door: Door) -> Callable[..., AbstractContextManager[PrintClient]]:
-    """Opens associations to the door."""
-    return partial(print_client, door.port)
+    with open_door(tmp_path_factory.mktemp("door")) as opened:
+        yield opened
