@@ -181,6 +181,11 @@ class PartFile:
         self._done = True
         return self.path
 
+    def keep(self) -> None:
+        """Leave it as a part file, whole though not durable: for someone who moves and syncs it."""
+        self.file.close()
+        self._done = True
+
     def discard(self) -> None:
         """Give it up; nothing stays."""
         if not self._done:

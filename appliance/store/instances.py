@@ -298,3 +298,10 @@ def recount(connection: Connection, series_id: int) -> None:
     aside = connection.execute(inside.where(instance.c.kept_aside)).one()[0]
     values = {"instances": number - aside, "kept_aside": aside, "bytes": size}
     connection.execute(update(study).where(study.c.study_id == study_id).values(values))
+
+
+def accept(connection: Connection, instance_id: int) -> None:
+    """A kept-aside instance is the one that counts."""
+    connection.execute(update(instance).where(instance.c.instance_id == instance_id).values(kept_aside=False))
+    series_id = connection.scalar(select(instance.c.series_id).where(instance.c.instance_id == instance_id))
+    recount(connection, int(series_id or 0))

@@ -309,4 +309,5 @@ def study_words(keys: InstanceKeys) -> frozenset[tuple[str, str]]:
     found |= {("i", word) for word in normal.identifiers(keys.PatientID)}
     found |= {("a", word) for word in normal.identifiers(keys.AccessionNumber)}
     described = " ".join((keys.StudyDescription, keys.SeriesDescription, keys.BodyPartExamined, keys.StudyID))
+    found |= {("m", word) for word in normal.words(keys.Modality)}
     return frozenset(found | {("d", word) for word in normal.indexed(described)})

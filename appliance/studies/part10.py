@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from appliance.errors import DamagedError
 from appliance.studies.elements import element
@@ -14,6 +15,7 @@ IMPLEMENTATION_VERSION_NAME = "APPLIANCE_1"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
+_LONGEST_META = 1 << 20
 _META_HEAD = 4096  # bytes read to find the end of the file meta information; more only if that is longer
 
 
@@ -45,13 +47,25 @@ def head_of_file(SOPClassUID: str, SOPInstanceUID: str, TransferSyntaxUID: str) 
 def read_file_meta(path: Path) -> FileMeta:
     """Read the head of a DICOM file. Raises DamagedError if it is none."""
     with path.open("rb") as file:
-        head = file.read(_META_HEAD)
-        if head[128:132] != b"DICM":
-            raise DamagedError(f"{path.name} is no DICOM file: it has no DICM prefix")
-        if head[132:138] == b"\2\0\0\0UL":
-            wanted = 144 + struct.unpack_from("<L", head, 140)[0]
-            head += file.read(max(0, wanted - len(head)))
-    return _parsed(head, path.name)
+        try:
+            return read_meta(file)[0]
+        except DamagedError as error:
+            raise DamagedError(f"{path.name}: {error}") from error
+
+
+def read_meta(file: BinaryIO) -> tuple[FileMeta, bytes]:
+    """Read the head of a DICOM file at its start: what it says, and what was read of the data set behind it.
+
+    Raises DamagedError if it is none.
+    """
+    head = file.read(_META_HEAD)
+    if head[128:132] != b"DICM":
+        raise DamagedError("it is no DICOM file")
+    if head[132:138] == b"\2\0\0\0UL" and len(head) >= 144:
+        wanted = min(144 + struct.unpack_from("<L", head, 140)[0], _LONGEST_META)
+        head += file.read(max(0, wanted - len(head)))
+    meta = _parsed(head, "the file")
+    return meta, head[meta.data_set_offset :]
 
 
 def _parsed(head: bytes, name: str) -> FileMeta:

@@ -117,7 +117,7 @@ Index(
 study_word = Table(  # prefix search in any script: words of names, identifiers, descriptions, normalised
     "study_word",
     metadata,
-    Column("kind", String(1), primary_key=True),  # n name, i patient ID, a accession number, d description
+    Column("kind", String(1), primary_key=True),  # n name, i patient ID, a accession number, m modality, d description
     Column("word", WORD, primary_key=True),
     Column("study_id", Integer, ForeignKey("study.study_id", ondelete="CASCADE"), primary_key=True),
     Index("ix_study_word_study", "study_id"),

@@ -1,0 +1,215 @@
+"""Import of files, folders, other sites' discs and zip archives, by the same intake as from the network."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from appliance.errors import ApplianceError, DamagedError, ResourceError, UsageError
+from appliance.events import Actor
+from appliance.security.audit import record
+from appliance.store import files
+from appliance.store.store import Store
+from appliance.studies import part10
+from appliance.studies.import_sources import Candidate, candidates, named_in_dicomdir
+from appliance.studies.intake import Arrival, Intake, Taken
+
+Progress = Callable[[int, int], None]
+"""Called with files done and in all."""
+
+SPOOL_PREFIX = "import-"
+BLOCK = 1 << 20
+AT_ONCE = 4
+MOST_REPORTED = 1000
+NO_DICOM = "it is no DICOM file"
+
+
+@dataclass(kw_only=True)
+class ImportReport:
+    """What became of the files."""
+
+    files: int = 0  # looked at
+    outcomes: Counter[str] = field(default_factory=Counter)  # stored, known, kept-aside
+    not_dicom: int = 0  # other files, as discs have them
+    refused: list[tuple[str, str]] = field(default_factory=list)  # name, reason; at most a thousand
+    refused_count: int = 0
+    missing: tuple[str, ...] = ()  # named in the DICOMDIR, not on the medium
+    studies: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def refuse(self, name: str, reason: str) -> None:
+        self.refused_count += 1
+        if len(self.refused) < MOST_REPORTED:
+            self.refused.append((name, reason))
+
+    def count(self, taken: Taken) -> None:
+        self.outcomes[taken.outcome] += 1
+        self.studies.setdefault(taken.study_instance_uid, Counter())[taken.outcome] += 1
+
+    def to_json(self) -> dict[str, Any]:
+        """For page, API and command line."""
+        return {
+            "files": self.files,
+            "stored": self.outcomes["stored"],
+            "known": self.outcomes["known"],
+            "kept_aside": self.outcomes["kept-aside"],
+            "not_dicom": self.not_dicom,
+            "refused_count": self.refused_count,
+            "refused": [{"file": name, "reason": reason} for name, reason in self.refused],
+            "missing": list(self.missing),
+            "studies": sorted(self.studies),
+        }
+
+
+def import_path(
+    store: Store,
+    path: Path,
+    actor: Actor,
+    *,
+    progress: Progress = lambda done, total: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    assumed_charset: str = "",
+    source: str = "",
+) -> ImportReport:
+    """Take every instance of a file, folder, medium or zip archive; `source` stands as where they came from.
+
+    Files that are refused are in the report and stop nothing. Raises UsageError when `path` is nothing to import from,
+    ResourceError when the disk is short.
+    """
+    report = ImportReport()
+    with candidates(path) as found, _spool(store) as spool:
+        report.missing = named_in_dicomdir(found)
+        work = _Import(store, spool, actor, report, assumed_charset, source or actor.name)
+        try:
+            for number, candidate in enumerate(found):
+                if cancelled():
+                    break
+                progress(number, len(found))
+                work.offer(candidate)
+        finally:
+            work.finish()
+        progress(report.files, len(found))
+    _record(store, actor, report)
+    return report
+
+
+@contextmanager
+def _spool(store: Store) -> Iterator[Path]:
+    folder = files.make_folder(store.folder.spool / (SPOOL_PREFIX + uuid.uuid4().hex))
+    try:
+        yield folder
+    finally:
+        files.remove_tree(folder)
+
+
+class _Import:
+    """Copies in one thread; several instances are made durable meanwhile."""
+
+    def __init__(
+        self, store: Store, spool: Path, actor: Actor, report: ImportReport, assumed_charset: str, source: str
+    ) -> None:
+        self.store = store
+        self.spool = spool
+        self.actor = actor
+        self.report = report
+        self.assumed_charset = assumed_charset
+        self.source = source
+        self.intake = Intake(store)
+        self.largest = store.settings.dicom.instance_mib << 20
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="import")
+        self._room = threading.Semaphore(2 * AT_ONCE)
+        self._lock = threading.Lock()
+        self._futures: list[Future[None]] = []
+
+    def offer(self, candidate: Candidate) -> None:
+        """Take one file, or say why not. Raises ResourceError when nothing more can be taken."""
+        self.report.files += 1
+        try:
+            arrival = self._copied(candidate)
+        except (DamagedError, UsageError) as error:
+            if str(error) == NO_DICOM:
+                self.report.not_dicom += 1
+            else:
+                with self._lock:
+                    self.report.refuse(candidate.name, str(error))
+            return
+        if arrival is not None:
+            self._room.acquire()
+            self._futures.append(self._threads.submit(self._take, candidate.name, arrival))
+            self._futures = [future for future in self._futures if not future.done() or future.exception()]
+
+    def _take(self, name: str, arrival: Arrival) -> None:
+        try:
+            taken = self.intake.take(arrival, self.actor)
+            with self._lock:
+                self.report.count(taken)
+        except ApplianceError as error:
+            with self._lock:
+                self.report.refuse(name, str(error))
+        finally:
+            files.remove(arrival.path)
+            self._room.release()
+
+    def finish(self) -> None:
+        self._threads.shutdown()
+        for future in self._futures:
+            future.result()
+
+    def _copied(self, candidate: Candidate) -> Arrival | None:
+        """The file in the spool, behind a head of our own; None for a DICOMDIR."""
+        if candidate.refused:
+            raise UsageError(candidate.refused)
+        try:
+            with candidate.open() as file:
+                return self._copy(file)
+        except (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
+            raise DamagedError(f"it can't be read: {error}") from error
+        except ValueError as error:
+            raise DamagedError(f"it can't be read: {type(error).__name__}") from error
+
+    def _copy(self, file: BinaryIO) -> Arrival | None:
+        meta, rest = part10.read_meta(file)
+        if meta.MediaStorageSOPClassUID == part10.MEDIA_STORAGE_DIRECTORY:
+            return None
+        head = part10.head_of_file(
+            meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID
+        )
+        digest, size = hashlib.sha256(), 0
+        with files.PartFile(self.spool / uuid.uuid4().hex) as part:
+            part.write(head)
+            block = rest
+            while block:
+                digest.update(block)
+                part.write(block)
+                size += len(block)
+                if size > self.largest:
+                    raise UsageError(f"it is larger than {self.largest >> 20} MiB")
+                if not self.store.has_room(BLOCK):
+                    raise ResourceError("The disk is short: the import stops here. Make room and import again.")
+                block = file.read(BLOCK)
+            part.keep()
+        return Arrival(
+            path=part.part,
+            offset=len(head),
+            size=size,
+            sha256=digest.hexdigest(),
+            transfer_syntax=meta.TransferSyntaxUID,
+            source=self.source,
+            assumed_charset=self.assumed_charset,
+        )
+
+
+def _record(store: Store, actor: Actor, report: ImportReport) -> None:
+    if not report.studies:
+        return
+    with store.database.write() as connection:
+        for study, counts in sorted(report.studies.items()):
+            record(connection, "instances-imported", actor, object_kind="study", object_id=study, detail=counts)

@@ -1,0 +1,78 @@
+"""How long studies are kept: by age and by room; what a job still needs stays, and what was promised stays for ever."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Collection
+
+from appliance.events import process_actor
+from appliance.store import files, instances, studies
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.studies.removal import purge_study
+
+KEEPER = process_actor("housekeeping")
+SHARDS = 256
+SETTLED_SECONDS = 600.0
+"""A file younger than this may be on its way into the index."""
+
+Needed = Callable[[], Collection[str]]
+"""Study Instance UIDs that jobs under way need."""
+
+log = logging.getLogger(__name__)
+
+
+def purge(store: Store, needed: Needed, at: dt.datetime | None = None) -> int:
+    """Remove studies unused for their days, and the longest unused ones above the quota; how many."""
+    storage = store.settings.storage
+    moment = at or now()
+    count = _purge_unused(store, needed, moment - dt.timedelta(days=storage.studies_days), lambda: True)
+    return count + _purge_unused(store, needed, moment, lambda: _over_quota(store))
+
+
+def _purge_unused(store: Store, needed: Needed, before: dt.datetime, more: Callable[[], bool]) -> int:
+    count = 0
+    spared: set[str] = set()
+    while more():
+        with store.database.read() as connection:
+            rows = studies.purgeable(connection, before, limit=100 + len(spared))
+        spared |= set(needed())
+        due = [row.study_instance_uid for row in rows if row.study_instance_uid not in spared]
+        if not due:
+            return count
+        for uid in due:
+            if not more():
+                return count
+            purge_study(store, uid, KEEPER)
+            count += 1
+    return count
+
+
+def _over_quota(store: Store) -> bool:
+    with store.database.read() as connection:
+        kept = studies.kept_bytes(connection)
+    return kept > store.settings.storage.studies_quota_gib << 30 or not store.has_room()
+
+
+def sweep_shard(store: Store, shard: int, settled_seconds: float = SETTLED_SECONDS) -> int:
+    """Remove the files of one folder below instances/ that no row knows: never acknowledged, or deleted; how many."""
+    folder = store.folder.instances / f"{shard % SHARDS:02x}"
+    if not folder.is_dir():
+        return 0
+    limit = time.time() - settled_seconds
+    settled = [path for path in folder.iterdir() if path.stat().st_mtime <= limit]
+    with store.database.read() as connection:
+        known = instances.known_paths(connection, [f"{folder.name}/{path.name}" for path in settled])
+    lost = [path for path in settled if f"{folder.name}/{path.name}" not in known]
+    for path in lost:
+        files.remove(path)
+    if lost:
+        log.warning("%s files below instances/%s had no row and were removed", len(lost), folder.name)
+    return len(lost)
+
+
+def sweep(store: Store, settled_seconds: float = SETTLED_SECONDS) -> int:
+    """The same for every folder."""
+    return sum(sweep_shard(store, shard, settled_seconds) for shard in range(SHARDS))
