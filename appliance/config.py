@@ -128,9 +128,21 @@ class PrintingSettings(Section):
 
 
 class DiscsSettings(Section):
-    """Disc workers."""
+    """Disc workers, and who stands on discs and labels as their maker."""
 
     workers: Count = 1
+    institution: str = ""
+    department: str = ""
+    address: str = ""
+    phone: str = ""
+    email: str = ""
+    web: str = ""
+    contact: str = ""
+    """Whom to call when a disc can't be read."""
+    logo: Path | None = None
+    """PNG or JPEG, on labels."""
+    site_files: Path | None = None
+    """Folder whose files go on every disc: a viewer of the site's own, a leaflet."""
 
 
 class SmtpSettings(Section):

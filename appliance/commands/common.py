@@ -43,10 +43,12 @@ def with_store(function: Function) -> Function:
 
 
 def prepare_first(store: Store) -> None:
-    """A fresh data folder has its first printer, whoever opens it first."""
+    """A fresh data folder has its first printer and burner, whoever opens it first."""
+    from appliance.media.burners import add_first_burner
     from appliance.printing.first_run import add_first_printer
 
     add_first_printer(store)
+    add_first_burner(store)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -89,7 +89,9 @@ def build(
 class Signer(Protocol):
     """Signs the list of sums."""
 
-    length: int  # bytes of a signature
+    @property
+    def length(self) -> int:
+        """Bytes of a signature."""
 
     def sign(self, data: bytes) -> bytes: ...
     def public(self) -> bytes: ...

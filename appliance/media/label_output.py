@@ -82,7 +82,7 @@ def _write(canvas: Canvas, line: TextLine, height: float, fonts: Fonts) -> None:
     if _is_plain(line.text, fonts):
         size = points(line.capital / CAP_HEIGHT)
         before, after = _bearings(line.text, fonts)
-        ink = pdfmetrics.stringWidth(line.text, _font(), size) - (before + after) * size
+        ink = pdfmetrics.stringWidth(line.text, pdf_font(), size) - (before + after) * size
         stretch = points(line.width) / max(0.01, ink)  # the other output kerns
         text = canvas.beginText(points(line.left) - before * size * stretch, points(height - line.baseline))
         text.setFont(FONT, size)
@@ -121,7 +121,8 @@ def _is_plain(text: str, fonts: Fonts) -> bool:
     )
 
 
-def _font() -> str:
+def pdf_font() -> str:
+    """The shipped font's name in a PDF."""
     if FONT not in pdfmetrics.getRegisteredFontNames():
         pdfmetrics.registerFont(TTFont(FONT, str(shipped("layouts") / "fonts" / "NotoSans-Regular.ttf")))
     return FONT

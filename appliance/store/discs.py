@@ -111,7 +111,7 @@ def change(connection: Connection, disc_id: int, **values: Any) -> None:
     connection.execute(update(disc).where(disc.c.disc_id == disc_id).values(updated=now(), **values))
 
 
-# the queue ------------------------------------------------------------------------------------------------------------
+# the queue ------------------------------------------------------------------------------------------------------
 
 
 def _due() -> Any:
@@ -198,12 +198,18 @@ def count_waiting(connection: Connection, burner_name: str) -> int:
     return int(connection.scalar(query) or 0)
 
 
-# studies, volumes, pieces, decisions ------------------------------------------------------------------------------------
+# studies, volumes, pieces, decisions ------------------------------------------------------------------------------
 
 
 def studies(connection: Connection, disc_id: int) -> list[str]:
     query = select(disc_study.c.study_instance_uid).where(disc_study.c.disc_id == disc_id)
     return list(connection.scalars(query.order_by(disc_study.c.study_instance_uid)))
+
+
+def study_rows(connection: Connection, uids: Iterable[str]) -> list[Row[Any]]:
+    """Studies of the index by UID."""
+    query = select(study).where(study.c.study_instance_uid.in_(list(uids)))
+    return list(connection.execute(query.order_by(study.c.study_date, study.c.study_id)))
 
 
 def put_studies(connection: Connection, disc_id: int, instances: Mapping[str, int]) -> None:
@@ -267,7 +273,7 @@ def decide(connection: Connection, text: str, disc_id: int, who: str) -> None:
     connection.execute(decision.insert().values(decision=text, disc_id=disc_id, at=now(), who=who))
 
 
-# keeping house ----------------------------------------------------------------------------------------------------------
+# keeping house ----------------------------------------------------------------------------------------------------
 
 
 def purgeable(connection: Connection, before: dt.datetime, limit: int = 200) -> list[Disc]:

@@ -1,0 +1,310 @@
+"""``appliance disc``: create, list, show, cancel, release, decide, move, remake, password, verify."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.waiting import has_workers, wait_option
+from appliance.errors import ApplianceError, UsageError
+from appliance.media import discs as verbs
+from appliance.media.check.finding import ERROR
+from appliance.media.copy_types import all_copy_types
+from appliance.media.ordering import PRIORITIES, DiscOrder
+from appliance.media.selection import Selection
+from appliance.media.views import list_discs, show_disc
+from appliance.store import discs
+from appliance.store.store import Store
+
+COLUMNS = (
+    "disc_id",
+    "execution_status",
+    "execution_status_info",
+    "phase",
+    "patient_name",
+    "profile",
+    "burner",
+    "copies",
+    "created",
+    "message",
+)
+
+
+@click.group("disc")
+def command() -> None:
+    """Discs of studies."""
+
+
+@command.command("create")
+@click.option("--study", "studies", multiple=True, metavar="UID", help="May be given again.")
+@click.option("--series", multiple=True, metavar="UID")
+@click.option("--instance", "instances", multiple=True, metavar="UID")
+@click.option("--profile", default="", help="Application profile (STD-GEN-CD), or the name of a copy type (patient).")
+@click.option("--medium", default="", help="cd-700, cd-650, dvd, dvd-dl, usb, zip, or a size: cd:BYTES.")
+@click.option("--copy-type", "copy_type", default="", help="patient, physician, legal, anonymous, or the site's own.")
+@click.option("--burner", default="folder", show_default=True)
+@click.option("--copies", type=click.IntRange(1, 99), default=1, show_default=True)
+@click.option("--priority", type=click.Choice(list(PRIORITIES)), default="MED", show_default=True)
+@click.option("--label-text", default="", help="A line for the ticket and the record.")
+@click.option("--incomplete-reason", default="", help="Make it though instances are missing, for this reason.")
+@click.option("--decision", "decisions", multiple=True, help="Of a conflict, as --plan names it.")
+@click.option("--leave-out", multiple=True, metavar="UID", help="Instance that shall not go on it.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A choice of the copy type, for once.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be made; make nothing.")
+@wait_option
+@json_option
+@with_store
+def create(store: Store, as_json: bool, wait: bool, only_plan: bool, **options: Any) -> None:
+    """Make discs of studies, series or instances."""
+    order = _order(store, **options)
+    if only_plan:
+        _show_plan(store, order, as_json=as_json)
+        return
+    disc_id = verbs.create_disc(store, order, actor())
+    show_disc_result(store, disc_id, wait=wait, as_json=as_json)
+
+
+def _order(
+    store: Store,
+    *,
+    studies: tuple[str, ...],
+    series: tuple[str, ...],
+    instances: tuple[str, ...],
+    profile: str,
+    copy_type: str,
+    assignments: tuple[str, ...],
+    leave_out: tuple[str, ...],
+    **values: Any,
+) -> DiscOrder:
+    if profile in all_copy_types(store):
+        profile, copy_type = "", copy_type or profile
+    return DiscOrder(
+        selection=Selection(studies=studies, series=series, instances=instances),
+        copy_type=copy_type or "patient",
+        profile=profile,
+        choices=dict(_assigned(each) for each in assignments),
+        leave_out=tuple((uid, "left out by request") for uid in leave_out),
+        **values,
+    )
+
+
+def _assigned(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set takes KEY=VALUE, not {text!r}.")
+    return key, value
+
+
+def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
+    plan, gathered = verbs.plan_disc(store, order)
+    view = {**plan.to_json(), "incomplete": list(gathered.incomplete)}
+    if as_json:
+        show(view, as_json=True)
+        return
+    size = f"of {plan.medium.capacity:,} bytes" if plan.medium.capacity else ""
+    click.echo(f"{plan.profile.name} on {plan.medium.title} {size}".rstrip())
+    for volume in plan.volumes:
+        click.echo(
+            f"  volume {volume.number}: {volume.file_set_id}, {len(volume.placed)} instances, {volume.size:,} bytes"
+        )
+    for line in gathered.incomplete:
+        click.echo(f"  incomplete: {line}")
+    for conflict in plan.conflicts:
+        click.echo(f"  to be decided: {conflict.message}")
+        for side in conflict.sides:
+            click.echo(f"    {side.text} ({side.instances} instances)")
+        click.echo(f"    if that is right: --decision '{conflict.decision}'")
+    for name, words in (
+        ("refused", "refused"),
+        ("left_out", "left out"),
+        ("supplied", "supplied"),
+        ("decompress", "decompressed"),
+    ):
+        for note in getattr(plan, name):
+            proposal = f"; {note.proposal} would do" if note.proposal else ""
+            click.echo(f"  {words}: {note.SOPInstanceUID} {note.reason}{proposal}")
+    click.echo("Ready to be made." if plan.ready else "It can't be made so.")
+
+
+@command.command("list")
+@click.option("--status", "statuses", multiple=True, type=click.Choice(discs.STATUSES))
+@click.option("--burner", "burner_name")
+@click.option("--study", "study_instance_uid")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--before", type=int, help="Only discs with a lower number.")
+@json_option
+@with_store
+def list_(store: Store, as_json: bool, **conditions: Any) -> None:
+    """The newest discs."""
+    show(list_discs(store, **conditions), as_json=as_json, columns=COLUMNS)
+
+
+@command.command("show")
+@click.argument("disc_id", type=int)
+@json_option
+@with_store
+def show_(store: Store, disc_id: int, as_json: bool) -> None:
+    """A disc, its volumes, every piece of media, and its history."""
+    show(show_disc(store, disc_id), as_json=as_json)
+
+
+def _verb(name: str, words: str, deed: Callable[[Store, int, Any], None]) -> None:
+    @command.command(name, help=words)
+    @click.argument("disc_ids", type=int, nargs=-1, required=True, metavar="DISC_ID…")
+    @json_option
+    @with_store
+    def run(store: Store, disc_ids: tuple[int, ...], as_json: bool) -> None:
+        for disc_id in disc_ids:
+            deed(store, disc_id, actor())
+        if as_json:
+            show([show_disc(store, disc_id) for disc_id in disc_ids], as_json=True)
+
+
+_verb("cancel", "Never make discs; one at work is stopped.", verbs.cancel)
+_verb("release", "Let discs go on that wait for a person.", verbs.release)
+
+
+@command.command("decide")
+@click.argument("disc_id", type=int)
+@click.option("--decision", "decisions", multiple=True, help="Of a conflict, as the plan names it; looked:UID.")
+@click.option("--leave-out", multiple=True, metavar="UID", help="Instance that shall not go on it.")
+@click.option("--incomplete-reason", default="", help="Make it though instances are missing, for this reason.")
+@wait_option
+@json_option
+@with_store
+def decide(
+    store: Store,
+    disc_id: int,
+    decisions: tuple[str, ...],
+    leave_out: tuple[str, ...],
+    incomplete_reason: str,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Say what is right about a disc that waits for a person, and let it go on."""
+    left_out = [(uid, "left out by request") for uid in leave_out]
+    values: dict[str, Any] = {"decisions": decisions, "leave_out": left_out, "incomplete_reason": incomplete_reason}
+    verbs.decide(store, disc_id, actor(), **values)
+    show_disc_result(store, disc_id, wait=wait, as_json=as_json)
+
+
+@command.command("move")
+@click.argument("disc_id", type=int)
+@click.argument("burner", metavar="BURNER")
+@wait_option
+@json_option
+@with_store
+def move(store: Store, disc_id: int, burner: str, wait: bool, as_json: bool) -> None:
+    """Give a disc to another burner."""
+    verbs.move(store, disc_id, burner, actor())
+    show_disc_result(store, disc_id, wait=wait, as_json=as_json)
+
+
+@command.command("remake")
+@click.argument("disc_id", type=int)
+@click.option("--burner", help="Another burner.")
+@click.option("--copies", type=click.IntRange(1, 99))
+@wait_option
+@json_option
+@with_store
+def remake(store: Store, disc_id: int, burner: str | None, copies: int | None, wait: bool, as_json: bool) -> None:
+    """Make an ended disc once more, as a new one."""
+    new = verbs.remake(store, disc_id, actor(), burner=burner, copies=copies)
+    show_disc_result(store, new, wait=wait, as_json=as_json)
+
+
+@command.command("password")
+@click.argument("disc_id", type=int)
+@click.option("--pdf", type=click.Path(path_type=Path), help="Write the sheet to be printed here.")
+@with_store
+def password(store: Store, disc_id: int, pdf: Path | None) -> None:
+    """The password of an encrypted archive. That it was asked for is kept in the audit trail."""
+    secret, sheet = verbs.password_of(store, disc_id, actor())
+    if pdf is not None:
+        pdf.write_bytes(sheet)
+    else:
+        click.echo(secret)
+
+
+@command.command("verify")
+@click.argument("path", type=click.Path(path_type=Path, exists=True), metavar="IMAGE|FOLDER|DEVICE")
+@json_option
+def verify(path: Path, as_json: bool) -> None:
+    """Check anybody's disc: an image, a folder, a zip archive or a drive. Exit code 1 when something is wrong."""
+    from appliance.media.check import examine
+
+    try:
+        report = examine(path)
+    except OSError as error:
+        raise ApplianceError(f"{path} can't be read: {error.strerror}.") from None
+    findings = [finding.to_json() for finding in report.findings]
+    errors = sum(finding["severity"] == ERROR for finding in findings)
+    if as_json:
+        facts = {name: getattr(report, name) for name in ("kind", "file_set_id", "file_set_uid", "instances", "files")}
+        show(
+            {**facts, "bytes": report.bytes, "sha256": report.sha256, "good": report.good, "findings": findings},
+            as_json=True,
+        )
+    else:
+        for finding in report.findings:
+            click.echo(str(finding))
+        click.echo(f"{report.kind} {report.file_set_id!r}: {report.instances} instances, {report.bytes:,} bytes.")
+    if findings:
+        raise ApplianceError(f"{path}: {len(findings)} findings, {errors} of them errors.")
+
+
+def show_disc_result(store: Store, disc_id: int, *, wait: bool, as_json: bool) -> None:
+    """Print a disc, at its end when waited for. Raises ApplianceError when it was waited for and is not done."""
+    if wait:
+        follow_disc(store, disc_id, quiet=as_json)
+    view = show_disc(store, disc_id)
+    if as_json:
+        show(view, as_json=True)
+    else:
+        click.echo(f"Disc {disc_id} on {view['burner']}: {view['execution_status']} {view['message']}".rstrip())
+        for volume in view["volumes"]:
+            said = "verified" if volume["verified"] else "not verified"
+            click.echo(f"  volume {volume['volume']}: {volume['image']} {volume['bytes']:,} bytes, {said}")
+    if wait and view["execution_status"] != discs.DONE:
+        raise ApplianceError(f"Disc {disc_id} is {view['execution_status']}: {view['message'] or view['reasons']}")
+
+
+def follow_disc(store: Store, disc_id: int, *, quiet: bool = False) -> None:
+    """Return when a disc is final or waits for a decision."""
+    follower = _Follower(store, disc_id, quiet)
+    if not has_workers(store, "discs"):
+        from appliance.media.worker import DiscWorker
+
+        DiscWorker(store).work_off(until=follower.is_over)
+    while not follower.is_over():
+        time.sleep(0.2)
+
+
+class _Follower:
+    """Looks at a disc and says on stderr what changed."""
+
+    def __init__(self, store: Store, disc_id: int, quiet: bool) -> None:
+        self.store = store
+        self.disc_id = disc_id
+        self.quiet = quiet
+        self._looked = 0.0
+        self._said: tuple[str, str] = ("", "")
+        self._over = False
+
+    def is_over(self) -> bool:
+        """Whether it is final or held."""
+        if time.monotonic() - self._looked < 0.2:
+            return self._over
+        self._looked = time.monotonic()
+        disc = verbs.get_disc(self.store, self.disc_id)
+        self._over = disc.execution_status in discs.FINAL or bool(disc.held)
+        said = (disc.phase, disc.message)
+        if said != self._said and not self.quiet and not self._over:
+            click.echo(f"  {disc.phase} {disc.message}".rstrip(), err=True)
+        self._said = said
+        return self._over

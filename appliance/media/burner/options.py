@@ -1,0 +1,52 @@
+"""What a burner may be told beside its URI."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import SettingError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BurnerOptions:
+    """Limits and choices for one burner; times in seconds."""
+
+    folder_roots: tuple[Path, ...] = ()  # job folders and folder: lie under one of these
+    label: str = ""  # kind of label: pdf, png, jpeg, bmp, none; empty: the burner's own
+    speed: str = ""  # drive: as the drive knows it (8, 16); robots: 0 is the fastest
+    eject: bool = True  # drive: when a disc is done
+    blank_rewritable: bool = False  # drive: a rewritable disc that is not blank is blanked
+    deadline: float = 7200.0  # robots: a job taken and not ended
+    taken_deadline: float = 600.0  # robots: a job not taken: the robot's software is not running
+    local_root: str = ""  # robots: this path here ...
+    robot_root: str = ""  # ... is that one for the robot (\\\\server\\share)
+    code_page: str = "cp1252"  # robots: of their job files
+    crlf: bool = True  # robots: their job files' lines end in CR LF
+    robot: str = ""  # robots: name of the device, where there are several
+    publisher: str = ""  # epson: registered name of the device
+    bin: str = ""  # robots: input bin
+    extra: tuple[str, ...] = ()  # robots: further lines of the job file, as they are
+
+
+def burner_options(values: Mapping[str, Any] | BurnerOptions | None) -> BurnerOptions:
+    """Options from plain values. Raises SettingError naming the nearest option when one is unknown."""
+    if isinstance(values, BurnerOptions):
+        return values
+    names = [option.name for option in fields(BurnerOptions)]
+    for name in values or {}:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+            raise SettingError(f"No burner option {name}{hint}", field=name)
+    return BurnerOptions(**{name: _plain(name, value) for name, value in (values or {}).items()})
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Lists become tuples, text a path, so that options may come from JSON."""
+    if name == "folder_roots":
+        return tuple(Path(root) for root in value)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,24 @@
+"""From a burner URI to the burner, by its scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from appliance.errors import UsageError
+from appliance.media.burner.folder import FolderBurner
+from appliance.media.burner.options import BurnerOptions, burner_options
+from appliance.media.burner.outcome import Burner
+
+SCHEMES: dict[str, tuple[Callable[[str, BurnerOptions], Burner], str]] = {
+    "folder": (FolderBurner, "folder:/path"),
+}
+
+
+def open_burner(uri: str, *, options: Mapping[str, Any] | BurnerOptions | None = None) -> Burner:
+    """The burner of `uri`; nothing is touched yet. Raises UsageError when the URI or an option makes no sense."""
+    scheme = uri.partition(":")[0].lower()
+    if scheme not in SCHEMES:
+        forms = ", ".join(form for _, form in SCHEMES.values())
+        raise UsageError(f"No burner is reached by {scheme or 'nothing'}:; there are {forms}", field="burner_uri")
+    return SCHEMES[scheme][0](uri, burner_options(options))

@@ -1,0 +1,413 @@
+"""From checked images to verified pieces of media, one burner at a time.
+
+Each piece: submitted, asked about until it is burned, read back. What the burner answers is decided here; a disc is
+done only when every piece of it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError, NotFoundError
+from appliance.events import process_actor
+from appliance.jobs.retry import wait_after
+from appliance.media import extras, profiles
+from appliance.media.burner.outcome import Burner, BurnOutcome, BurnRequest, BurnResult, Verification
+from appliance.media.burner.paths import sums_of
+from appliance.media.burners import from_row, open_stored
+from appliance.media.copy_types import CopyType
+from appliance.media.discs import end_canceled
+from appliance.media.label import label, layouts
+from appliance.media.label_output import label_file
+from appliance.media.making import serial_of
+from appliance.media.progress import CanceledError, Watch
+from appliance.security.audit import record
+from appliance.store import burners, discs, files
+from appliance.store.files import failpoint
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+
+POLL_SECONDS = 0.5
+ASK_OPERATOR = "CHECK_MCD_OP"
+INFO = {
+    "media-empty": "OUT_OF_SUPPLIES",
+    "marker-supply-empty": "OUT_OF_SUPPLIES",
+    "offline": "MCD_FAILURE",
+    "busy": "MCD_BUSY",
+}
+"""Reason of a burner -> Execution Status Info (PS3.4 S); any other asks for an operator."""
+ENDED = ("verified", "unverified", "failed", "canceled")
+SUFFIX = {"jpeg": "jpg"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Pieces made by one request: all copies of a volume where the burner makes them at once, else one."""
+
+    pieces: tuple[Any, ...]
+    volume: Any
+
+    @property
+    def state(self) -> str:
+        return str(self.pieces[0].state)
+
+
+class _StopError(Exception):
+    """The disc's claim is settled, or another worker shall go on with it."""
+
+
+def burn_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], bool] = lambda: False) -> None:
+    """Burn a claimed disc, or go on with one whose worker died, and settle the claim."""
+    try:
+        _Burn(store, disc_id, worker, stopped).run()
+    except _StopError:
+        return
+    except Exception as error:  # a burner never raises: this is a fault of ours, in the middle of a burn
+        log.exception("burning broke", extra={"disc": disc_id})
+        message = f"Burning broke: {type(error).__name__}: see the log."
+        _settle(store, disc_id, worker, discs.PENDING, info="PROC_FAILURE", message=message, held=True)
+
+
+class _Burn:
+    """One worker's burn of one disc."""
+
+    def __init__(self, store: Store, disc_id: int, worker: str, stopped: Callable[[], bool]) -> None:
+        self.store = store
+        self.worker = worker
+        self.watch = Watch(store, disc_id)
+        self.stopped = stopped
+        with store.database.read() as connection:
+            disc = discs.get(connection, disc_id)
+            row = burners.get(connection, disc.burner) if disc else None
+            self.volumes = {row.volume: row for row in discs.volumes(connection, [disc_id])}
+        if disc is None:
+            raise _StopError
+        self.disc = disc
+        self.folder = store.folder.disc(disc_id)
+        self.choices = CopyType.model_validate(disc.choices)
+        self.medium = profiles.medium(disc.medium)
+        try:
+            if row is None:
+                raise NotFoundError(f"Burner {disc.burner} is gone: move the disc to another one.")
+            self.uri = row.burner_uri
+            self.burner: Burner = open_stored(store, from_row(row))
+        except ApplianceError as error:
+            self._end(discs.PENDING, info=ASK_OPERATOR, reasons=["burner-refused"], message=str(error), held=True)
+
+    def run(self) -> None:
+        """Every piece in turn; then the disc is done."""
+        while (group := self._next()) is not None:
+            with suppress(_AnotherError):
+                self._piece(group)
+        self._done()
+
+    def _next(self) -> _Group | None:
+        """The first piece that is not ended, with its further copies where they are made at once."""
+        with self.store.database.read() as connection:
+            waiting = [row for row in discs.pieces(connection, [self.disc.disc_id]) if row.state not in ENDED]
+        if not waiting:
+            return None
+        started = [row for row in waiting if row.state != "waiting"]
+        first = (started or waiting)[0]
+        same = [row for row in waiting if row.volume == first.volume and row.state == first.state]
+        pieces = same if self.burner.copies_at_once else [first]
+        return _Group(pieces=tuple(pieces), volume=self.volumes[first.volume])
+
+    def _piece(self, group: _Group) -> None:
+        request = self._request(group)
+        if group.state in ("waiting", "burning"):
+            self._check_canceled(request if group.state == "burning" else None)
+            self._check_image(group)
+            self.watch.phase("burn", request.bytes)
+            result = self._burned(request, group)
+            self._change(group, state="burned", evidence=result.evidence)
+            failpoint("burn.recorded")
+        self._verify(request, group)
+
+    # --- burning ---
+
+    def _burned(self, request: BurnRequest, group: _Group) -> BurnResult:
+        """Submit, and ask until it is burned. Ends the work on the disc for any other end."""
+        asked = group.state == "burning"  # an earlier worker died meanwhile
+        failpoint("burn.start")
+        result = self.burner.status(request) if asked else self.burner.submit(request)
+        while result.outcome is not BurnOutcome.DONE:
+            if result.outcome is BurnOutcome.RETRY and asked:
+                asked, result = False, self.burner.submit(request)
+                continue
+            self._decide(result, request, group)
+            self._pause(request)
+            asked, result = True, self.burner.status(request)
+        self._tell(BurnResult(outcome=BurnOutcome.WORKING))
+        return result
+
+    def _decide(self, result: BurnResult, request: BurnRequest, group: _Group) -> None:
+        """What is to be done about an answer that is not DONE. Pure but for telling the database."""
+        outcome = result.outcome
+        if outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
+            self._tell(result)
+        elif outcome is BurnOutcome.CANCELED:
+            self._cancel(None)
+        elif outcome is BurnOutcome.SPOILED:
+            self._spoiled(group, result.message, result.reasons)
+        elif outcome is BurnOutcome.RETRY:
+            self._change(group, state="waiting")
+            wait = now() + wait_after(self.disc.attempts)
+            values: dict[str, Any] = {"info": "MCD_BUSY", "reasons": list(result.reasons), "message": result.message}
+            self._end(discs.PENDING, not_before=wait, **values)
+        else:
+            doubt = outcome is BurnOutcome.UNCERTAIN
+            self._change(group, state="failed" if doubt else "waiting", message=result.message, ended=now())
+            reasons = ["in-doubt" if doubt else "burner-refused", *result.reasons]
+            if doubt:
+                self._replace(group)
+            self._end(discs.PENDING, info=ASK_OPERATOR, reasons=reasons, message=result.message, held=True)
+
+    def _spoiled(self, group: _Group, message: str, reasons: Sequence[str]) -> None:
+        """A piece is waste: another one, or a person when too many were."""
+        self._change(group, state="failed", message=message, ended=now())
+        self._record(group, "failure", message)
+        with self.store.database.read() as connection:
+            rows = discs.pieces(connection, [self.disc.disc_id])
+        first = group.pieces[0]
+        tried = sum(row.volume == first.volume and row.copy == first.copy for row in rows)
+        self._replace(group)
+        if tried >= self.choices.attempts:
+            text = f"{message} {tried} pieces were tried: look at burner {self.disc.burner} and its media."
+            why = ["piece-failed", *reasons]
+            self._end(discs.PENDING, info="MCD_FAILURE", reasons=why, message=text, held=True)
+        raise _AnotherError
+
+    def _replace(self, group: _Group) -> None:
+        """A new piece in the place of each that failed."""
+        with self.store.database.write("disc") as connection:
+            rows = discs.pieces(connection, [self.disc.disc_id])
+            for piece in group.pieces:
+                tried = sum(row.volume == piece.volume and row.copy == piece.copy for row in rows)
+                serial = serial_of(self.disc.disc_id, piece.volume, piece.copy, tried + 1)
+                values = {"volume": piece.volume, "copy": piece.copy, "serial": serial, "burner": self.disc.burner}
+                discs.add_piece(connection, disc_id=self.disc.disc_id, state="waiting", **values)
+
+    def _pause(self, request: BurnRequest) -> None:
+        """Wait a moment; the place where a stop or a cancel is heard."""
+        time.sleep(POLL_SECONDS)
+        if self.stopped():
+            raise _StopError  # the claim stays: who takes it over asks the burner
+        self._check_canceled(request)
+
+    def _check_canceled(self, request: BurnRequest | None) -> None:
+        if self.watch.is_canceled():
+            self._cancel(request)
+
+    def _cancel(self, request: BurnRequest | None) -> None:
+        """Stop the burner and end the disc; raises always."""
+        if request is not None:
+            result = self.burner.cancel(request)
+            if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
+                return  # it can't be stopped: its end is waited for
+        files.remove_tree(self.folder)
+        with self.store.database.write("disc") as connection:
+            disc = discs.get(connection, self.disc.disc_id)
+            if disc is not None and disc.execution_status not in discs.FINAL:
+                end_canceled(connection, disc, str(process_actor(self.worker)))
+        raise _StopError
+
+    # --- verifying ---
+
+    def _verify(self, request: BurnRequest, group: _Group) -> None:
+        self.watch.phase("verify", request.bytes)
+        failpoint("verify.start")
+        found = self.burner.verify(request)
+        failpoint("verify.done")
+        if found.good is False:
+            self._spoiled(group, f"{request.title}: {found.message}.", ["verification-failed"])
+        state = "verified" if found.good else "unverified"
+        self._change(group, state=state, message=found.message, sha256=found.sha256, ended=now())
+        self._record(group, "success", _how(found), found)
+        self.burner.close(request)
+
+    def _record(self, group: _Group, outcome: str, message: str, found: Verification | None = None) -> None:
+        """The record of each piece of media, in the audit trail."""
+        volume, disc = group.volume, self.disc
+        with self.store.database.write() as connection:
+            facts = {
+                "disc": disc.disc_id,
+                "volume": volume.volume,
+                "patient_id": disc.patient_id,
+                "studies": discs.studies(connection, disc.disc_id),
+                "profile": disc.profile,
+                "copy_type": disc.copy_type,
+                "file_set_uid": volume.file_set_uid,
+                "sha256": volume.sha256,
+                "burner": disc.burner,
+                "requested_by": disc.requested_by,
+                "verified_by": found.by if found else "",
+                "message": message,
+            }
+            for piece in group.pieces:
+                detail = {**facts, "copy": piece.copy}
+                record(
+                    connection, "disc-burned", process_actor(self.worker), outcome=outcome, object_kind="piece",
+                    object_id=piece.serial, detail=detail,
+                )  # fmt: skip
+
+    def _done(self) -> None:
+        with self.store.database.read() as connection:
+            rows = discs.pieces(connection, [self.disc.disc_id])
+        unverified = [row for row in rows if row.state == "unverified"]
+        reasons = ["not-verified"] if unverified else []
+        message = unverified[0].message if unverified else ""
+        self._end(discs.DONE, reasons=reasons, message=message or self.disc.message)
+
+    # --- what a request is made of ---
+
+    def _request(self, group: _Group) -> BurnRequest:
+        volume, first, disc = group.volume, group.pieces[0], self.disc
+        serials = tuple(piece.serial for piece in group.pieces)
+        count = len(self.volumes)
+        title = f"disc {volume.volume} of {count}" + (f", copy {first.copy}" if disc.copies > 1 else "")
+        return BurnRequest(
+            job_name=self._job_name(volume, first),
+            image=self.folder / volume.image,
+            form=self.medium.form,
+            sha256=volume.sha256,
+            bytes=volume.bytes,
+            medium=self.medium.kind,
+            volume_id=volume.file_set_id,
+            number=volume.volume,
+            count=count,
+            copies=len(group.pieces),
+            serials=serials,
+            label=self._label(volume, serials),
+            title=title,
+            ticket=self._ticket(volume, serials),
+            is_canceled=self.watch.is_canceled,
+            begin=lambda: self._begin(group),
+            progress=self._step,
+        )
+
+    def _job_name(self, volume: Any, piece: Any) -> str:
+        """The numbers, for files; beside them a piece of the UID where jobs of others may have the same numbers."""
+        if self.uri.startswith("folder:"):
+            return f"{self.disc.disc_id}-{volume.volume}"
+        return f"{piece.serial}-{volume.file_set_uid[-6:]}"
+
+    def _begin(self, group: _Group) -> None:
+        """From now on a crash may have cost a piece of media: it says so before the first byte leaves."""
+        self._change(group, state="burning", began=now(), who=self.worker)
+        failpoint("burn.begun")
+
+    def _step(self, done: int, total: int) -> None:
+        """A burner's own progress; a cancel is heard by is_canceled, between its pieces."""
+        try:
+            self.watch.step(done, total)
+        except CanceledError:
+            return
+
+    def _label(self, volume: Any, serials: tuple[str, ...]) -> Path | None:
+        kind = self.burner.label_kind
+        if not kind:
+            return None
+        facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
+        found = extras.labelled(facts, self.store.settings.discs, serials[0])
+        layout = layouts(self.store.folder.layouts)[self.choices.label_layout]
+        drawn = label(found, layout, language=self.choices.language, web=self.choices.web_content)
+        path = self.folder / f"label-{serials[0]}.{SUFFIX.get(kind, kind)}"
+        return files.write_scratch(path, label_file(drawn, kind))
+
+    def _ticket(self, volume: Any, serials: tuple[str, ...]) -> dict[str, object]:
+        disc = self.disc
+        return {
+            "disc_id": disc.disc_id,
+            "volume": volume.volume,
+            "volumes": len(self.volumes),
+            "copies": len(serials),
+            "serials": list(serials),
+            "medium": disc.medium,
+            "profile": disc.profile,
+            "patient_name": disc.patient_name,
+            "patient_id": disc.patient_id,
+            "label_text": disc.label_text,
+            "file_set_id": volume.file_set_id,
+            "file_set_uid": volume.file_set_uid,
+            "sha256": volume.sha256,
+            "bytes": volume.bytes,
+            "requested_by": disc.requested_by,
+        }
+
+    def _check_image(self, group: _Group) -> None:
+        """An image damaged on disk is made again, not burned."""
+        path = self.folder / group.volume.image
+        try:
+            whole = sums_of(path) == (group.volume.sha256, group.volume.bytes)
+        except OSError:
+            whole = False
+        if not whole:
+            self._remake()
+
+    def _remake(self) -> None:
+        text = "An image was damaged on disk: it is made again."
+        with self.store.database.write("disc") as connection:
+            for piece in discs.pieces(connection, [self.disc.disc_id]):
+                if piece.state not in ENDED:
+                    discs.change_piece(connection, piece.piece_id, state="canceled", ended=now())
+        self._end(discs.PENDING, info="QUEUED", message=text, built=False)
+
+    # --- telling the database ---
+
+    def _change(self, group: _Group, **values: Any) -> None:
+        with self.store.database.write("disc") as connection:
+            for piece in group.pieces:
+                discs.change_piece(connection, piece.piece_id, **values)
+
+    def _tell(self, result: BurnResult) -> None:
+        """Keep what a burner says while it is at work, when it changed."""
+        info = "NORMAL"
+        if result.outcome is BurnOutcome.WAITING:
+            info = next((INFO[reason] for reason in result.reasons if reason in INFO), ASK_OPERATOR)
+        said: dict[str, Any] = {
+            "execution_status_info": info,
+            "reasons": list(result.reasons),
+            "message": result.message,
+        }
+        said |= {"done": result.done} if result.done else {}
+        with self.store.database.read() as connection:
+            disc = discs.get(connection, self.disc.disc_id)
+        if disc is not None and any(getattr(disc, name) != value for name, value in said.items()):
+            with self.store.database.write("disc", "burner") as connection:
+                discs.change(connection, self.disc.disc_id, **said)
+
+    def _end(self, status: str, **values: Any) -> None:
+        """Settle the claim; raises always."""
+        _settle(self.store, self.disc.disc_id, self.worker, status, **values)
+        raise _StopError
+
+
+class _AnotherError(Exception):
+    """The next piece's turn."""
+
+
+def _settle(store: Store, disc_id: int, worker: str, status: str, **values: Any) -> None:
+    """Settle the burning claim `worker` holds."""
+    with store.database.write("disc", "burner") as connection:
+        disc = discs.get(connection, disc_id)
+        if disc is None or disc.burning_by != worker:
+            return
+        actor = str(process_actor(worker))
+        discs.settle(connection, disc_id, (disc.execution_status,), status, actor=actor, burning_by=None, **values)
+
+
+def _how(found: Verification) -> str:
+    """How far a piece is known to be right, in words."""
+    if found.by == "robot":
+        return f"by the robot's own verdict, not read back here: {found.message}"
+    return found.message

@@ -1,0 +1,61 @@
+"""What a crash left: claims of dead workers, half images, folders without a row."""
+
+from __future__ import annotations
+
+import logging
+
+from appliance.events import process_actor
+from appliance.jobs import locks
+from appliance.media.discs import end_canceled
+from appliance.store import discs, files
+from appliance.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
+    """Free or take over claims whose lock nobody holds; the discs whose burner `worker` must now ask.
+
+    Building starts over: all of it can be done again. Burning goes on where the burner says it is.
+    """
+    with store.database.read() as connection:
+        claimed = discs.claimed(connection)
+    names = {name for disc in claimed for name in (disc.building_by, disc.burning_by) if name}
+    gone = set(locks.dead(store.folder.locks, names))
+    to_ask = []
+    for disc in claimed:
+        if disc.building_by in gone:
+            _free_building(store, disc, worker)
+        if disc.burning_by in gone and _take_over_burning(store, disc, worker):
+            to_ask.append(disc.disc_id)
+        if disc.burning_by == worker and disc.disc_id not in mine:  # claimed by us, and its thread never ran
+            to_ask.append(disc.disc_id)
+    return to_ask
+
+
+def _free_building(store: Store, disc: discs.Disc, worker: str) -> None:
+    files.remove_tree(store.folder.disc(disc.disc_id))
+    seen, actor = (discs.CREATING,), str(process_actor(worker))
+    with store.database.write("disc") as connection:
+        if disc.cancel:
+            end_canceled(connection, disc, actor)
+        else:
+            discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, info="QUEUED", building_by=None)
+    log.warning("worker %s died building; the disc is built anew", disc.building_by, extra={"disc": disc.disc_id})
+
+
+def _take_over_burning(store: Store, disc: discs.Disc, worker: str) -> bool:
+    with store.database.write("disc") as connection:
+        taken = discs.take_over_burn(connection, disc.disc_id, disc.burning_by, worker)
+    if taken:
+        log.warning("worker %s died burning; its burner is asked", disc.burning_by, extra={"disc": disc.disc_id})
+    return taken
+
+
+def sweep(store: Store) -> None:
+    """Remove what no row knows: folders of orders that were never acknowledged, half files of purged ones."""
+    numbered = {int(path.name): path for path in store.folder.discs.iterdir() if path.name.isdigit()}
+    with store.database.read() as connection:
+        known = discs.known(connection, list(numbered))
+    for number in sorted(set(numbered) - known):
+        files.remove_tree(numbered[number])
