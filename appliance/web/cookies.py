@@ -38,20 +38,23 @@ def session_id_name() -> str:
 
 def give_session(answer: Response, session_id: str) -> Response:
     """Hand the browser a new session's id; what the old signed cookie held is forgotten with it."""
-    language = session.get("language")
-    session.clear()
-    if language:
-        session["language"] = language
+    _forget()
     answer.set_cookie(session_id_name(), session_id, path="/", secure=request.is_secure, httponly=True, samesite="Lax")
     return answer
 
 
 def take_session(answer: Response) -> Response:
     """Take both cookies away, and what the browser kept of the pages."""
-    session.clear()
+    _forget()
     answer.delete_cookie(session_id_name(), path="/", secure=request.is_secure, httponly=True, samesite="Lax")
     answer.headers["Clear-Site-Data"] = '"cache"'
     return answer
+
+
+def _forget() -> None:
+    """Empty the signed cookie but for the language: it belongs to the browser, not to who is logged in."""
+    for key in set(session) - {"language"}:
+        del session[key]
 
 
 def signing_key(store: Store) -> str:

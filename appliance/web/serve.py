@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import waitress.server
@@ -15,7 +16,7 @@ from waitress.parser import HTTPRequestParser
 from appliance.security import first_admin
 from appliance.store.store import Store
 from appliance.web.app import create_app
-from appliance.web.visitor import FORM_BYTES
+from appliance.web.visitor import FORM_BYTES, may_send_much, upload_paths
 
 logger = logging.getLogger(__name__)
 
@@ -23,16 +24,13 @@ CONNECTIONS = 500
 IDLE_SECONDS = 20
 HEADER_BYTES = 32 << 10
 
-UPLOADS = ("/studies/import", "/api/v1/studies")
-"""Where large bodies may go. Elsewhere they are refused before they are written to the disk."""
-
 
 class _Parser(HTTPRequestParser):
-    """Waitress' parser, which takes large bodies only where something is uploaded."""
+    """Waitress' parser, which takes large bodies only where something is uploaded, and from people we know."""
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        if not self.path.startswith(UPLOADS):
+        if not self.adj.takes_much(self.path, self.headers):
             self.adj: Any = self.adj.for_forms
 
 
@@ -67,10 +65,16 @@ def adjustments(store: Store) -> dict[str, Any]:
 def make_server(store: Store) -> Any:
     """A bound server; ``run()`` serves until ``close()``. ``effective_port`` is where."""
     given = adjustments(store)
-    server = waitress.server.create_server(create_app(store), **given)
+    app = create_app(store)
+    server = waitress.server.create_server(app, **given)
     server.adj.for_forms = Adjustments(**{**given, "max_request_body_size": FORM_BYTES + 1})
+    server.adj.takes_much = functools.partial(_takes_much, store, upload_paths(app))
     server.channel_class = _Channel
     return server
+
+
+def _takes_much(store: Store, paths: tuple[str, ...], path: str, headers: Mapping[str, str]) -> bool:
+    return path.startswith(paths) and may_send_much(store, headers.get("COOKIE", ""), headers.get("AUTHORIZATION", ""))
 
 
 def serve(store: Store, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:

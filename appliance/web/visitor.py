@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, redirect, request, url_for
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.http import parse_cookie
 from werkzeug.wrappers import Response
 
 from appliance.events import Actor
@@ -90,6 +91,22 @@ def check_views(app: Flask) -> None:
     missing = [name for name, view in app.view_functions.items() if not hasattr(view, "permission")]
     if missing:
         raise AssertionError(f"views without @needs: {', '.join(missing)}")
+
+
+def upload_paths(app: Flask) -> tuple[str, ...]:
+    """What the addresses begin with that take large bodies."""
+    rules = (rule for rule in app.url_map.iter_rules() if getattr(app.view_functions[rule.endpoint], "upload", False))
+    return tuple(rule.rule.partition("<")[0] for rule in rules)
+
+
+def may_send_much(store: Store, cookie: str, authorization: str) -> bool:
+    """Whether these headers are of someone we know: asked before a large body is taken in."""
+    secret = authorization.partition(" ")[2].strip()
+    if secret:
+        return find_token(store, secret) is not None
+    kept = parse_cookie(cookie)
+    session_id = kept.get("__Host-session") or kept.get("session") or ""
+    return bool(session_id) and find_session(store, session_id, in_use=False) is not None
 
 
 def _view() -> Any:

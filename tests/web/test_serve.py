@@ -6,14 +6,15 @@ import hashlib
 import socket
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from appliance.config import Settings, WebSettings
-from appliance.security import first_admin
+from appliance.events import process_actor
+from appliance.security import first_admin, sessions, tokens
 from appliance.store import audit
 from appliance.store.store import Store, open_store
 from appliance.web import serve
@@ -26,7 +27,11 @@ def talk(url: str, request: bytes) -> bytes:
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
         connection.sendall(request)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
+        answer = b""
+        with suppress(ConnectionResetError):  # it does not read what it refuses
+            while part := connection.recv(65536):
+                answer += part
+        return answer
 
 
 def status(answer: bytes) -> int:
@@ -48,13 +53,27 @@ def test_a_chunked_body_too_large_is_refused_on_the_way(live_url: str) -> None:
     assert status(talk(live_url, request)) == 413
 
 
-def test_uploads_have_their_own_limit(store: Store) -> None:
+def test_only_people_we_know_may_upload_and_only_where_uploads_go(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "upload_paths", lambda app: ("/studies/import",))
+    session_id = sessions.log_in(store, "clerk", PASSWORD, address="127.0.0.1")
+    secret = tokens.create_token(store, "t", "clerk", process_actor("tests"))
     server = serve.make_server(store)
     try:
-        for path, limit in (("/studies/import", server.adj.max_request_body_size), ("/login", serve.FORM_BYTES + 1)):
+        for line, path, much in (
+            (f"Cookie: page=x; session={session_id}", "/studies/import", True),
+            (f"Cookie: __Host-session={session_id}", "/studies/import", True),
+            (f"Authorization: Bearer {secret}", "/studies/import/more", True),
+            (f"Authorization: Bearer {secret}x", "/studies/import", False),
+            ("Cookie: session=made-up", "/studies/import", False),
+            ("X-Nothing: x", "/studies/import", False),
+            (f"Cookie: session={session_id}", "/login", False),
+        ):
             parser = serve._Parser(server.adj)
-            parser.received(head("POST", path, "Content-Length: 10"))
-            assert parser.adj.max_request_body_size == limit
+            parser.received(head("POST", path, line, "Content-Length: 10"))
+            limit = server.adj.max_request_body_size if much else serve.FORM_BYTES + 1
+            assert parser.adj.max_request_body_size == limit, (line, path)
     finally:
         server.close()
 
