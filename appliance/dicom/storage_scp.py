@@ -82,6 +82,7 @@ class StorageScp:
             sop_instance_uid=str(request.AffectedSOPInstanceUID),
             source=caller.calling_ae_title,
             peer=caller.peer.name,
+            has_rule=bool(caller.peer.rule),
             assumed_charset=caller.peer.assumed_charset,
         )
         self._count(caller, self._intake.take(arrival, caller.actor))

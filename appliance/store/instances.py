@@ -7,7 +7,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Integer, Row, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    CursorResult,
+    Integer,
+    Row,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from appliance.store.tables.base import UtcDateTime
 from appliance.store.tables.studies import header, instance, rejection, series, study, study_word
@@ -28,6 +42,7 @@ class NewInstance:
     words: frozenset[tuple[str, str]]  # (kind, word)
     instance: Mapping[str, Any]  # columns of instance but its foreign keys
     peer: str
+    has_rule: bool  # of that peer
     moment: dt.datetime
 
 
@@ -58,6 +73,7 @@ _COUNT_IN_STUDY = (
         used=bindparam("moment", type_=UtcDateTime),
         source=bindparam("whence"),
         peer=bindparam("by"),
+        awaits_rule=case((study.c.ruled.is_(None), bindparam("has_rule", type_=Boolean)), else_=study.c.awaits_rule),
     )
 )
 _PARENTS = (
@@ -91,6 +107,7 @@ def insert(connection: Connection, new: NewInstance, *, kept_aside: bool) -> Non
         "moment": new.moment,
         "whence": new.instance["source"],
         "by": new.peer,
+        "has_rule": new.has_rule,
     }
     connection.execute(_COUNT_IN_STUDY, counted)
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, exists, func, select, update
 
 from appliance.store.tables.base import now
 from appliance.store.tables.studies import instance, rejection, series, study, study_word
@@ -118,11 +118,10 @@ def has_committed(connection: Connection, study_id: int) -> bool:
 # --- rules ---
 
 
-def quiet_since(connection: Connection, peer: str, moment: dt.datetime, limit: int = 100) -> list[Study]:
-    """Studies of a peer with no new instance since, whose rule was not followed since that instance came."""
-    ready = and_(study.c.peer == peer, study.c.updated <= moment, study.c.instances > 0)
-    waiting = or_(study.c.ruled.is_(None), study.c.ruled < study.c.updated)
-    return list(connection.execute(select(study).where(ready, waiting).order_by(study.c.updated).limit(limit)))
+def quiet_since(connection: Connection, peer: str, moment: dt.datetime) -> list[Study]:
+    """Studies of a peer that await its rule and have had no new instance since."""
+    query = select(study).where(study.c.peer == peer, study.c.awaits_rule, study.c.updated <= moment)
+    return list(connection.execute(query.order_by(study.c.updated).limit(100)))
 
 
 def of_series(connection: Connection, series_instance_uid: str) -> list[Row[Any]]:

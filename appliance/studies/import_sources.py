@@ -45,7 +45,11 @@ def candidates(path: Path) -> Iterator[list[Candidate]]:
         with _archive(path) as archive:
             yield _bounded(_in_archive(archive, path), path)
     else:
-        yield [Candidate(name=path.name, size=path.stat().st_size, open=lambda: path.open("rb"))]
+        yield [Candidate(name=path.name, size=path.stat().st_size, open=partial(_opened, path))]
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _bounded(found: list[Candidate], path: Path) -> list[Candidate]:
@@ -68,7 +72,7 @@ def _in_folder(folder: Path) -> Iterator[Candidate]:
             path = Path(where, name)
             if path.is_file() and not path.is_symlink():
                 yield Candidate(
-                    name=str(path.relative_to(folder)), size=path.stat().st_size, open=partial(path.open, "rb")
+                    name=str(path.relative_to(folder)), size=path.stat().st_size, open=partial(_opened, path)
                 )
 
 

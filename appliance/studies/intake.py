@@ -72,6 +72,7 @@ class Arrival:
     sop_instance_uid: str = ""
     source: str = ""  # calling AE title, peer, user
     peer: str = ""  # name of the known peer
+    has_rule: bool = False  # that peer's studies become discs by themselves
     assumed_charset: str = ""
 
 
@@ -282,6 +283,7 @@ def new_instance(arrival: Arrival, keys: InstanceKeys, records: DirectoryRecords
             "source": arrival.source[:64],
         },
         peer=arrival.peer,
+        has_rule=arrival.has_rule,
         moment=moment,
     )
 

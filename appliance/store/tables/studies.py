@@ -43,12 +43,13 @@ study = Table(
     Column("received", UtcDateTime, nullable=False),  # the first instance
     Column("updated", UtcDateTime, nullable=False),  # the latest instance
     Column("used", UtcDateTime, nullable=False),  # the last time it was received or put on a disc: retention
-    Column("ruled", UtcDateTime, nullable=True),  # when its peer's rule was followed last
+    Column("awaits_rule", Boolean, nullable=False, default=False),  # came from a peer with a rule, not followed yet
+    Column("ruled", UtcDateTime, nullable=True),  # when that rule was followed
     Index("ix_study_used", "used"),
     Index("ix_study_patient", "patient_id"),
     Index("ix_study_accession", "accession_number"),
     Index("ix_study_date", "study_date", "study_id"),
-    Index("ix_study_peer", "peer", "updated"),
+    Index("ix_study_rule", "peer", sqlite_where=Column("awaits_rule"), postgresql_where=Column("awaits_rule")),
 )
 
 series = Table(

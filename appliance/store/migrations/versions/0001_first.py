@@ -301,6 +301,7 @@ def upgrade() -> None:
     sa.Column('received', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
     sa.Column('updated', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
     sa.Column('used', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('awaits_rule', sa.Boolean(), nullable=False),
     sa.Column('ruled', appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('study_id', name=op.f('pk_study')),
     sa.UniqueConstraint('study_instance_uid', name=op.f('uq_study_study_instance_uid'))
@@ -309,7 +310,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_study_accession', ['accession_number'], unique=False)
         batch_op.create_index('ix_study_date', ['study_date', 'study_id'], unique=False)
         batch_op.create_index('ix_study_patient', ['patient_id'], unique=False)
-        batch_op.create_index('ix_study_peer', ['peer', 'updated'], unique=False)
+        batch_op.create_index('ix_study_rule', ['peer'], unique=False, sqlite_where='awaits_rule', postgresql_where='awaits_rule')
         batch_op.create_index('ix_study_used', ['used'], unique=False)
 
     op.create_table('token',

@@ -1,0 +1,72 @@
+"""A peer's rule: every study it sends becomes a disc once nothing more has come for a while."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from appliance.errors import UsageError
+from appliance.security.peer_verbs import all_peers
+from appliance.security.peers import Peer
+from appliance.store import studies
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+
+DEFAULT_SECONDS = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What becomes of a peer's studies; the keys of Peer.rule."""
+
+    profile: str = ""  # application profile; "" the usual one
+    copy_type: str = ""
+    burner: str = ""
+    copies: int = 1
+    seconds: float = DEFAULT_SECONDS  # without a new instance
+
+
+class Due(NamedTuple):
+    """A study whose disc is due."""
+
+    study_instance_uid: str
+    peer: str
+    rule: Rule
+
+
+def rule_of(peer: Peer) -> Rule | None:
+    """A peer's rule; None: it has none. Raises UsageError when it makes no sense."""
+    if not peer.rule:
+        return None
+    try:
+        values = {name: kind(peer.rule[name]) for name, kind in _KINDS.items() if name in peer.rule}  # type: ignore[operator]
+        rule = Rule(**values)
+    except (TypeError, ValueError):
+        raise UsageError(f"The rule of peer {peer.name} can't be read: {peer.rule}.", field="rule") from None
+    if rule.seconds < 1 or rule.copies < 1:
+        raise UsageError(f"The rule of peer {peer.name} needs at least 1 second and 1 copy.", field="rule")
+    return rule
+
+
+_KINDS = {"profile": str, "copy_type": str, "burner": str, "copies": int, "seconds": float}
+
+
+def due_studies(store: Store, at: dt.datetime | None = None) -> list[Due]:
+    """Studies that have been quiet for as long as their peer's rule says; each once, however many instances follow."""
+    moment = at or now()
+    found: list[Due] = []
+    for peer in all_peers(store):
+        rule = rule_of(peer)
+        if rule is None:
+            continue
+        with store.database.read() as connection:
+            rows = studies.quiet_since(connection, peer.name, moment - dt.timedelta(seconds=rule.seconds))
+        found += [Due(row.study_instance_uid, peer.name, rule) for row in rows]
+    return found
+
+
+def mark_ruled(store: Store, study_instance_uid: str) -> None:
+    """Its disc is on order: not due again. An instance that comes later makes that disc incomplete."""
+    with store.database.write() as connection:
+        studies.change(connection, study_instance_uid, ruled=now(), awaits_rule=False)
