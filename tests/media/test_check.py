@@ -373,6 +373,19 @@ def test_something_else_is_no_disc(tmp_path: Path) -> None:
     assert "zip" in codes(tmp_path / "bad.zip")
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_damaged_archives_are_survived_and_noticed(good: Path, tmp_path: Path, seed: int) -> None:
+    path = Path(shutil.make_archive(str(tmp_path / "disc"), "zip", good))
+    assert verify(path) == []
+    spoil(path, lambda data: noise(data, seed, 20, 100, len(data)))
+    assert not examine(path).good
+
+
+def test_what_cannot_be_opened_in_a_folder_is_said(disc: Path) -> None:
+    (disc / "README").symlink_to("nowhere")
+    assert codes(disc) == {"no-file"}
+
+
 def test_discs_of_the_library_the_tests_use_are_read(tmp_path: Path) -> None:
     from pydicom.data import get_testdata_file
 

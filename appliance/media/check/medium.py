@@ -5,15 +5,21 @@ from __future__ import annotations
 import mmap
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from . import udf
 from .finding import Findings
 from .iso9660 import read_image
+
+_BLOCK = 1 << 20
+_IN_MEMORY = 1 << 26
+_MOST_OF_A_MEMBER = 1 << 30
 
 
 @dataclass
@@ -39,20 +45,33 @@ class Medium:
 def open_medium(path: Path, findings: Findings, stack: ExitStack) -> Medium:
     """Open what lies at `path`; closed with the stack. Raises OSError."""
     if path.is_dir():
-        return _folder(path)
-    whole = _mapped(path, stack)
+        return _folder(path, findings)
+    whole = _mapped(path, findings, stack)
     if bytes(whole[:4]) in (b"PK\3\4", b"PK\5\6"):
         return _archive(path, whole, findings, stack)
     return _image(whole, findings)
 
 
-def _mapped(path: Path, stack: ExitStack) -> memoryview:
-    """A file or device as memory."""
+def _mapped(path: Path, findings: Findings, stack: ExitStack) -> memoryview:
+    """A file or device as memory, as far as it can be read."""
     file = stack.enter_context(path.open("rb"))
     size = file.seek(0, os.SEEK_END)  # stat() says 0 for devices
+    if path.is_block_device():
+        size = _readable(file, size, findings)
     if not size:
         return memoryview(b"")
     return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))  # unmapped when nobody looks at it
+
+
+def _readable(file: BinaryIO, size: int, findings: Findings) -> int:
+    """How much of a disc in a drive can be read: touching mapped memory of a scratched one would end the process."""
+    for offset in range(0, size, _BLOCK):
+        try:
+            os.pread(file.fileno(), _BLOCK, offset)
+        except OSError as error:
+            findings.error("unreadable", "", f"the disc can't be read after byte {offset:,} ({error.strerror})")
+            return offset
+    return size
 
 
 def _image(whole: memoryview, findings: Findings) -> Medium:
@@ -70,37 +89,54 @@ def _part(whole: memoryview, start: int, end: int) -> memoryview:
     return whole[start:end]
 
 
-def _folder(root: Path) -> Medium:
+def _folder(root: Path, findings: Findings) -> Medium:
     medium = Medium(kind="folder")
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder) / name
             where = path.relative_to(root).as_posix()
-            medium.files[where] = DiscFile(where, path.stat().st_size, partial(_once, path))
+            if path.is_file():
+                content = partial(_whole, path, where, findings)
+                medium.files[where] = DiscFile(where, path.stat().st_size, content)
+            else:
+                findings.warning("no-file", where, "it is no file")
     return medium
 
 
-def _once(path: Path) -> memoryview:
-    """A file as memory for as long as somebody looks at it."""
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return memoryview(b"")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+def _whole(path: Path, where: str, findings: Findings) -> memoryview:
+    """The bytes of a file; large ones are mapped after they were found readable."""
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if size <= _IN_MEMORY:
+                return memoryview(file.read())
+            if _readable(file, size, findings) == size:
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        findings.error("unreadable", where, f"it can't be read ({error.strerror})")
+    return memoryview(b"")
 
 
 def _archive(path: Path, whole: memoryview, findings: Findings, stack: ExitStack) -> Medium:
     medium = Medium(kind="zip", image=whole)
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         findings.error("zip", "", f"the archive can't be read: {error}")
         return medium
     for info in archive.infolist():
         if not info.is_dir():
-            content = partial(_member, archive, info.filename)
+            content = partial(_member, archive, info, findings)
             medium.files[info.filename] = DiscFile(info.filename, info.file_size, content)
     return medium
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> memoryview:
-    return memoryview(archive.read(name))
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, findings: Findings) -> memoryview:
+    if info.file_size > _MOST_OF_A_MEMBER:
+        findings.warning("too-large", info.filename, "it is too large to be checked inside an archive")
+        return memoryview(b"")
+    try:
+        return memoryview(archive.read(info))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        findings.error("unreadable", info.filename, f"it can't be unpacked: {error}")
+        return memoryview(b"")
