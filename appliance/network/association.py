@@ -164,6 +164,9 @@ class BoundedAssociation(Association):
                 action()
 
     def _patience(self) -> float:
+        """Seconds to wait for a message. One nudge may have stood for a message and a release that follows it."""
+        if self.dul.to_user_queue.queue or not self.dul.is_alive():
+            return 0.001
         timer = self.dul._idle_timer
         if timer.timeout is None:
             return _LONGEST_WAIT

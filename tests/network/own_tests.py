@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
 import pynetdicom
 import pynetdicom.ae
 import pynetdicom.association
 import pynetdicom.dimse
 import pynetdicom.dul
 import pynetdicom.transport
+import pytest
 
 from appliance.network.association import BoundedAssociation
 from appliance.network.bounded_socket import BoundedSocket
@@ -31,3 +37,24 @@ for module in (pynetdicom.transport, pynetdicom.ae):
     module.AssociationSocket = BoundedSocket  # type: ignore[attr-defined]
 pynetdicom.dul.DULServiceProvider = UpperLayer  # type: ignore[misc]
 pynetdicom.dimse.DIMSEServiceProvider = MessageProvider  # type: ignore[misc]
+
+_bind = pynetdicom.transport.AssociationServer.server_bind
+_servers: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _remembering_bind(server: Any) -> None:
+    _servers.add(server)
+    _bind(server)
+
+
+pynetdicom.transport.AssociationServer.server_bind = _remembering_bind  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_listening() -> Iterator[None]:
+    """A test that fails leaves its server on the fixed port of all: without this all after it fail too."""
+    yield
+    for server in list(_servers):
+        with contextlib.suppress(Exception):
+            server.server_close()
+        _servers.discard(server)

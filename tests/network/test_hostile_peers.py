@@ -299,7 +299,7 @@ def test_an_empty_last_fragment_ends_a_data_set(bench: Bench) -> None:
 
 
 def test_an_association_request_of_the_largest_kind_is_answered(bench: Bench) -> None:
-    group = bench.serve()
+    group = bench.serve(limits=dataclasses.replace(QUICK, request_deadline=20))
     contexts = [
         presentation_context(number, VERIFICATION, *(b"1.2.840.10008.1.2.%d" % i for i in range(70)), IMPLICIT)
         for number in range(1, 256, 2)
