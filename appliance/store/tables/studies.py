@@ -49,7 +49,12 @@ study = Table(
     Index("ix_study_patient", "patient_id"),
     Index("ix_study_accession", "accession_number"),
     Index("ix_study_date", "study_date", "study_id"),
-    Index("ix_study_rule", "peer", sqlite_where=Column("awaits_rule"), postgresql_where=Column("awaits_rule")),
+    Index(
+        "ix_study_rule",
+        "peer",
+        sqlite_where=Column("awaits_rule").is_(True),
+        postgresql_where=Column("awaits_rule").is_(True),
+    ),
 )
 
 series = Table(

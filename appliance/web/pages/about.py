@@ -27,9 +27,15 @@ def index() -> Any:
         version=metadata.version("appliance"),
         python=platform.python_version(),
         system=platform.platform(terse=True),
-        revision=head(),
+        revision=revision(),
         parts=(*packages(), *PAGE_PARTS),
     )
+
+
+@lru_cache(maxsize=1)
+def revision() -> str:
+    """The database revision this program works on; it can't change while it runs."""
+    return head()
 
 
 @lru_cache(maxsize=1)

@@ -310,7 +310,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_study_accession', ['accession_number'], unique=False)
         batch_op.create_index('ix_study_date', ['study_date', 'study_id'], unique=False)
         batch_op.create_index('ix_study_patient', ['patient_id'], unique=False)
-        batch_op.create_index('ix_study_rule', ['peer'], unique=False, sqlite_where='awaits_rule', postgresql_where='awaits_rule')
+        batch_op.create_index('ix_study_rule', ['peer'], unique=False, sqlite_where=sa.text('awaits_rule IS 1'), postgresql_where=sa.text('awaits_rule IS 1'))
         batch_op.create_index('ix_study_used', ['used'], unique=False)
 
     op.create_table('token',
