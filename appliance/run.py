@@ -61,10 +61,13 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
 def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.dicom.server import DicomServer
     from appliance.dicom.storage_scp import StorageScp
+    from appliance.studies.retrieving import Retriever
 
     prepare(store)
     server = DicomServer(store, [StorageScp(store)])
     server.start()
+    retriever = threading.Thread(target=Retriever(store, moves=True).run, args=(stop,), name="retrieve", daemon=True)
+    retriever.start()
     try:
         while not stop.wait(1.0):
             beat()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,26 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 from appliance.commands.common import actor, json_option, show, with_store
-from appliance.errors import ApplianceError
+from appliance.commands.waiting import has_workers
+from appliance.errors import ApplianceError, UsageError
 from appliance.store.store import Store
-from appliance.studies import importing, removal, search
+from appliance.studies import importing, pacs, removal, retrieving, search
 
 COLUMNS = ("patient_name", "patient_id", "study_date", "modalities", "instances", "complete", "study_instance_uid")
+
+QUERIED = {
+    "PATIENT": ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    "STUDY": (
+        "PatientName",
+        "PatientID",
+        "StudyDate",
+        "ModalitiesInStudy",
+        "NumberOfStudyRelatedInstances",
+        "StudyInstanceUID",
+    ),
+    "SERIES": ("Modality", "SeriesNumber", "SeriesDescription", "NumberOfSeriesRelatedInstances", "SeriesInstanceUID"),
+    "IMAGE": ("SOPClassUID", "InstanceNumber", "SOPInstanceUID"),
+}
 
 
 @click.group("study")
@@ -86,6 +103,61 @@ def _tell_import(values: dict[str, Any]) -> None:
         click.echo(f"Refused {each['file']}: {each['reason']}")
     for name in values["missing"]:
         click.echo(f"Missing {name}")
+
+
+@command.command("query")
+@click.argument("peer")
+@click.argument("keys", nargs=-1, metavar="[KEYWORD=VALUE]…")
+@click.option("--level", type=click.Choice(["PATIENT", "STUDY", "SERIES", "IMAGE"]), default="STUDY", show_default=True)
+@click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 10000))
+@json_option
+@with_store
+def query(store: Store, peer: str, keys: tuple[str, ...], level: str, limit: int, as_json: bool) -> None:
+    """Ask an archive, e.g. PatientName='MÜLLER*' StudyDate=20260101-20260131."""
+    wanted = {}
+    for each in keys:
+        keyword, equals, value = each.partition("=")
+        if not equals:
+            raise UsageError(f"{each} is no KEYWORD=VALUE.")
+        wanted[keyword] = value
+    found = pacs.query(store, peer, level, wanted, limit=limit)
+    show(found, as_json=as_json, columns=QUERIED[level])
+
+
+@command.command("retrieve")
+@click.argument("peer")
+@click.argument("study_instance_uid", metavar="UID")
+@click.option("--series", multiple=True, metavar="UID", help="Only these series.")
+@click.option("--method", type=click.Choice(retrieving.METHODS), default="auto", show_default=True)
+@click.option("--wait", is_flag=True, help="Wait until it is here. Exit code 1 when something is missing.")
+@json_option
+@with_store
+def retrieve(
+    store: Store, peer: str, study_instance_uid: str, series: tuple[str, ...], method: str, wait: bool, as_json: bool
+) -> None:
+    """Fetch a study from an archive, by C-GET or by C-MOVE to ourselves."""
+    number = retrieving.request_retrieve(store, peer, study_instance_uid, actor(), series=series, method=method)
+    if wait:
+        _follow(store, number, as_json)
+    values = retrieving.get_retrieval(store, number)
+    if as_json:
+        show(values, as_json=True)
+    else:
+        click.echo(f"Retrieval {number} of study {study_instance_uid}: {values['state']} {values['message']}".rstrip())
+    if wait and values["state"] != "completed":
+        raise ApplianceError(f"Study {study_instance_uid} was not retrieved whole: {values['message']}.")
+
+
+def _follow(store: Store, number: int, as_json: bool) -> None:
+    if not has_workers(store, "retrieve"):
+        with contextlib.suppress(ApplianceError):  # what it is stands in the row
+            retrieving.retrieve_now(store, number)
+        return
+    with Bar(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+        task = bar.add_task("Retrieve", total=None)
+        while (row := retrieving.get_retrieval(store, number))["state"] in ("pending", "processing"):
+            bar.update(task, completed=row["done"], total=row["total"])
+            time.sleep(0.2)
 
 
 @command.command("delete")

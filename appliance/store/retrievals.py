@@ -1,0 +1,84 @@
+"""Retrievals from archives in the database: asked for, claimed, followed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from appliance.store.tables.base import now
+from appliance.store.tables.studies import retrieval
+
+Retrieval = Row[Any]
+"""A row of retrieval."""
+
+PENDING, PROCESSING, COMPLETED, ABORTED, CANCELED = "pending", "processing", "completed", "aborted", "canceled"
+FINAL = (COMPLETED, ABORTED, CANCELED)
+
+
+def insert(connection: Connection, **values: Any) -> int:
+    moment = now()
+    result = connection.execute(retrieval.insert().values(**values, state=PENDING, created=moment, updated=moment))
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def get(connection: Connection, retrieval_id: int) -> Retrieval | None:
+    return connection.execute(select(retrieval).where(retrieval.c.retrieval_id == retrieval_id)).first()
+
+
+def page(
+    connection: Connection, *, study_instance_uid: str = "", before: int | None = None, limit: int = 50
+) -> list[Retrieval]:
+    """The newest retrievals."""
+    query = select(retrieval)
+    if study_instance_uid:
+        query = query.where(retrieval.c.study_instance_uid == study_instance_uid)
+    if before:
+        query = query.where(retrieval.c.retrieval_id < before)
+    return list(connection.execute(query.order_by(retrieval.c.retrieval_id.desc()).limit(limit)))
+
+
+def underway(connection: Connection, peer: str, study_instance_uid: str, series: Sequence[str]) -> Retrieval | None:
+    """The retrieval of just that, if it waits or runs."""
+    query = select(retrieval).where(
+        retrieval.c.study_instance_uid == study_instance_uid,
+        retrieval.c.peer == peer,
+        retrieval.c.state.in_((PENDING, PROCESSING)),
+    )
+    return next((row for row in connection.execute(query) if row.series == list(series)), None)
+
+
+def claim(connection: Connection, worker: str, only: int | None = None) -> Retrieval | None:
+    """The oldest that waits, now this worker's."""
+    query = select(retrieval.c.retrieval_id).where(retrieval.c.state == PENDING)
+    if only is not None:
+        query = query.where(retrieval.c.retrieval_id == only)
+    found = connection.scalar(query.order_by(retrieval.c.retrieval_id).limit(1))
+    if found is None or not change(connection, int(found), seen=PENDING, state=PROCESSING, working=worker):
+        return None
+    return get(connection, int(found))
+
+
+def change(connection: Connection, retrieval_id: int, *, seen: str | None = None, **values: Any) -> bool:
+    query = update(retrieval).where(retrieval.c.retrieval_id == retrieval_id)
+    if seen is not None:
+        query = query.where(retrieval.c.state == seen)
+    return connection.execute(query.values(**values, updated=now())).rowcount == 1
+
+
+def claimed(connection: Connection) -> list[Retrieval]:
+    return list(connection.execute(select(retrieval).where(retrieval.c.state == PROCESSING)))
+
+
+def studies_underway(connection: Connection) -> set[str]:
+    """Studies that are being retrieved: nothing of them is purged."""
+    query = select(retrieval.c.study_instance_uid).where(retrieval.c.state.in_((PENDING, PROCESSING)))
+    return set(connection.scalars(query))
+
+
+def release(connection: Connection, workers: Collection[str]) -> int:
+    """What dead workers had begun waits again."""
+    query = update(retrieval).where(retrieval.c.state == PROCESSING, retrieval.c.working.in_(list(workers)))
+    return connection.execute(query.values(state=PENDING, working=None, updated=now())).rowcount

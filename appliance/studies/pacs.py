@@ -1,0 +1,205 @@
+"""Ask archives what they have (C-FIND): any character set, wildcards, dates; and how many instances a study has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.dataset import Dataset
+
+from appliance.errors import DeviceError, UsageError
+from appliance.network import scu
+from appliance.network.requestor import Peer as Called
+from appliance.network.tls import client_context
+from appliance.security.peer_verbs import get_peer
+from appliance.security.peers import Peer
+from appliance.store.store import Store
+from appliance.studies import elements
+from appliance.studies.charset import CharacterSet, character_set, is_special
+from appliance.studies.header import code_page
+
+MOST_MATCHES = 1000
+
+# PS3.4 C.6.2: the keys we ask for at each level
+RETURN_KEYS: dict[str, tuple[str, ...]] = {
+    "STUDY": (
+        "StudyInstanceUID",
+        "PatientName",
+        "PatientID",
+        "IssuerOfPatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyDate",
+        "StudyTime",
+        "AccessionNumber",
+        "StudyID",
+        "StudyDescription",
+        "ReferringPhysicianName",
+        "ModalitiesInStudy",
+        "NumberOfStudyRelatedSeries",
+        "NumberOfStudyRelatedInstances",
+    ),
+    "SERIES": (
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "SeriesNumber",
+        "Modality",
+        "SeriesDescription",
+        "BodyPartExamined",
+        "NumberOfSeriesRelatedInstances",
+    ),
+    "IMAGE": ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "InstanceNumber"),
+}
+RETURN_KEYS["PATIENT"] = ("PatientID", "PatientName", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
+
+
+def called(store: Store, peer: Peer) -> Called:
+    """Where a peer is called. Raises UsageError when we don't know."""
+    if not peer.host or not peer.port:
+        raise UsageError(f"Peer {peer.name} has no host and port to call: set them first.", field="peer")
+    settings = store.settings
+    context = None
+    if peer.tls:
+        tls = settings.tls
+        if tls.authorities is None:
+            raise UsageError(f"Peer {peer.name} is called by TLS: set tls.authorities, who vouch for it.", field="tls")
+        context = client_context(
+            authorities=tls.authorities, certificate=tls.certificate, key=tls.key, check_hostname=False
+        )
+    return Called(host=peer.host, port=peer.port, called=peer.ae_title, calling=settings.dicom.ae_title, tls=context)
+
+
+def query(
+    store: Store, peer_name: str, level: str, keys: Mapping[str, str], *, limit: int = MOST_MATCHES
+) -> list[dict[str, str]]:
+    """What an archive has at a level (PATIENT, STUDY, SERIES, IMAGE) that fits `keys` (keyword -> value).
+
+    Values are text, with the standard's wildcards (* ?), date ranges (20240101-20240131) and lists of UIDs. Each
+    match is keyword -> text. Raises NotFoundError, UsageError, DeviceError with what went wrong in words.
+    """
+    peer = get_peer(store, peer_name)
+    return list(matches(store, peer, level, keys, limit))
+
+
+def matches(
+    store: Store, peer: Peer, level: str, keys: Mapping[str, str], limit: int = 1 << 30
+) -> Iterator[dict[str, str]]:
+    """The same, one by one."""
+    wanted = identifier(level, keys, peer.assumed_charset)
+    model = "patient" if level == "PATIENT" else "study"
+    found = scu.find(called(store, peer), wanted, model=model)
+    try:
+        for number, match in enumerate(found):
+            if number >= limit:
+                break
+            yield texts(match, peer.assumed_charset)
+    finally:
+        found.close()  # type: ignore[attr-defined]
+
+
+def identifier(level: str, keys: Mapping[str, str], assumed_charset: str = "") -> Dataset:
+    """The data set of a query. Raises UsageError naming a key that is none."""
+    dataset = Dataset()
+    dataset.QueryRetrieveLevel = level
+    for keyword in RETURN_KEYS.get(level, ()):
+        setattr(dataset, keyword, None if dictionary_VR(keyword) != "SQ" else [])
+    for keyword, value in keys.items():
+        if tag_for_keyword(keyword) is None:
+            raise UsageError(f"{keyword} is no attribute of DICOM.", field="key")
+        setattr(dataset, keyword, value)
+    if any(not str(value).isascii() for value in keys.values()):
+        dataset.SpecificCharacterSet = _set_for("".join(keys.values()), assumed_charset)
+    return dataset
+
+
+def _set_for(text: str, assumed_charset: str) -> str | list[str]:
+    """The set a query is sent in: the one the archive uses, where it can say that; else UTF-8."""
+    if assumed_charset and not code_page(assumed_charset):
+        encodings = CharacterSet(SpecificCharacterSet=tuple(assumed_charset.split("\\")), source="assumed").encodings
+        for encoding in encodings:
+            try:
+                text.encode(encoding)
+                return assumed_charset.split("\\")
+            except (UnicodeEncodeError, LookupError):
+                continue
+    return "ISO_IR 192"
+
+
+def texts(match: Dataset, assumed_charset: str) -> dict[str, str]:
+    """The elements of a match as text, by keyword; sequences are left out."""
+    raw = {
+        element.keyword or str(element.tag): elements.value_bytes(match, int(element.tag), element.VR)
+        for element in _elements(match)
+        if element.VR != "SQ"
+    }
+    declared = raw.pop("SpecificCharacterSet", b"")
+    charset = character_set(declared, b"\\".join(raw.values()), "" if code_page(assumed_charset) else assumed_charset)
+    name = code_page(assumed_charset) if charset.source == "guessed" else ""
+    return {keyword: _text(value, charset, name).strip(" \0") for keyword, value in raw.items()}
+
+
+def _text(value: bytes, charset: CharacterSet, name: str) -> str:
+    return value.decode(name, "replace") if name and is_special(value) else charset.text(value)
+
+
+def _elements(match: Dataset) -> Iterator[Any]:
+    for tag in sorted(match.keys()):
+        yield _Named(match, int(tag))
+
+
+class _Named:
+    """An element by tag, its value not yet decoded."""
+
+    def __init__(self, dataset: Dataset, tag: int) -> None:
+        self.tag = tag
+        self.keyword = keyword_for_tag(tag)
+        self.VR = elements.known_vr(tag, getattr(dataset.get_item(tag), "VR", None))
+
+
+# --- how many ---
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What an archive says it has of a study."""
+
+    count: int | None  # instances; None: it does not say
+    by: str  # image-level, series-level, study-level, ""
+    instances: dict[str, tuple[str, str]]  # SOP Instance UID -> (Series Instance UID, SOP Class UID); image level only
+    study: dict[str, str]  # its answer at study level; empty: it does not know the study
+
+
+def held(store: Store, peer: Peer, study_instance_uid: str) -> Held:
+    """Ask an archive for a study and its instances. Raises DeviceError when it can't be asked."""
+    study = next(matches(store, peer, "STUDY", {"StudyInstanceUID": study_instance_uid}, 1), {})
+    series = list(matches(store, peer, "SERIES", {"StudyInstanceUID": study_instance_uid}))
+    instances = _instances(store, peer, study_instance_uid, series)
+    if instances:
+        return Held(count=len(instances), by="image-level", instances=instances, study=study)
+    counts = [_number(each.get("NumberOfSeriesRelatedInstances", "")) for each in series]
+    if counts and None not in counts:
+        return Held(count=sum(count or 0 for count in counts), by="series-level", instances={}, study=study)
+    total = _number(study.get("NumberOfStudyRelatedInstances", ""))
+    return Held(count=total, by="study-level" if total is not None else "", instances={}, study=study)
+
+
+def _instances(
+    store: Store, peer: Peer, study_instance_uid: str, series: list[dict[str, str]]
+) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for each in series:
+        uid = each.get("SeriesInstanceUID", "")
+        keys = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": uid}
+        try:
+            for match in matches(store, peer, "IMAGE", keys):
+                if match.get("SOPInstanceUID"):
+                    found[match["SOPInstanceUID"]] = (uid, match.get("SOPClassUID", ""))
+        except DeviceError:
+            return {}  # it has no image level: counts must do
+    return found
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
