@@ -249,6 +249,7 @@ class PrintScp:
             raise StatusError(NO_MEMORY_FOR_IMAGE, "the disk is short")
         answer = here.tree.set_image_box(request.instance, image.dataset, image.pixels, image.unreadable)
         image.keep()
+        files.failpoint("image.kept")
         self._sweep(here)
         return answer
 
@@ -289,6 +290,7 @@ class PrintScp:
                 warnings=(wanted.comment,) if wanted.comment else (),
             )
             job_id = submit(self.store, submission, here.caller.actor)
+            files.failpoint("print.accepted")
         finally:
             files.remove_tree(folder)
         for film in wanted.films:
@@ -301,6 +303,7 @@ class PrintScp:
         folder = files.make_folder(self.store.folder.spool / f"submit-{uuid.uuid4().hex}")
         for name in files_of_session(session):
             files.link(here.folder / name, folder / name)
+        files.failpoint("print.linked")
         return folder
 
     def _job_reply(self, here: PrintAssociation, uid: str) -> Dataset | None:

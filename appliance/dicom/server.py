@@ -19,11 +19,12 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext, build_context
 
 from appliance.dicom.answering import CLASS_NOT_SUPPORTED, Answer
-from appliance.dicom.callers import Caller, caller_of, rejection
+from appliance.dicom.callers import CALLED_NOT_RECOGNISED, Caller, caller_of, rejection
 from appliance.dicom.notify import Notifier
 from appliance.dicom.print_classes import TRANSFER_SYNTAXES, VERIFICATION
 from appliance.dicom.print_scp import PrintScp
 from appliance.network.association import BoundedAssociation
+from appliance.network.incidents import OnIncident
 from appliance.network.limits import Limits
 from appliance.network.server import Listen, ServerGroup, start_server
 from appliance.network.spool import SpoolRequest
@@ -72,11 +73,13 @@ class Line:
 class DicomServer:
     """All DICOM ports of one appliance."""
 
-    def __init__(self, store: Store, parts: Sequence[Part] | None = None) -> None:
+    def __init__(self, store: Store, parts: Sequence[Part] = (), on_incident: OnIncident | None = None) -> None:
+        """`parts` besides print, in order; `on_incident` hears of refused and hostile peers."""
         self.store = store
         self.print_scp = PrintScp(store)
-        self.parts: list[Part] = [self.print_scp, *(parts or ())]
+        self.parts: list[Part] = [self.print_scp, *parts]
         self.notifier = Notifier(store, self.print_scp)
+        self._on_incident = on_incident
         self.group: ServerGroup | None = None
         self._open: dict[int, Line] = {}
 
@@ -90,6 +93,7 @@ class DicomServer:
             self._handlers(),
             limits=self._limits(),
             spool=self._spool,
+            on_incident=self._on_incident,
             on_end=self._ended,
         )
         self.notifier.start()
@@ -143,11 +147,13 @@ class DicomServer:
     # --- association ---
 
     def _requested(self, event: Event) -> None:
-        association = event.assoc
+        association: Any = event.assoc
         caller = caller_of(self.store, association)
         reason = rejection(self.store, caller)
         if reason is not None:
-            log.warning("%s calling %s is rejected %s", caller, caller.called_ae_title, reason)
+            association.requestor.ae_title = caller.calling_ae_title  # negotiation, which sets it, does not come
+            who = "called" if reason == CALLED_NOT_RECOGNISED else "calling"
+            association.incident("rejected", f"{who} AE title not recognised (called {caller.called_ae_title})")
             association.acse.send_reject(*reason)
             association.kill()
             return
