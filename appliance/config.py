@@ -175,7 +175,8 @@ class LogSettings(Section):
     """The log, on standard error."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    format: Literal["json", "text"] = "json"
+    format: Literal["auto", "json", "text"] = "auto"
+    """auto: text at a terminal, else JSON."""
 
 
 class Settings(Section):

@@ -42,9 +42,13 @@ class TextFormatter(logging.Formatter):
 
 
 def start_logging(level: str, kind: str) -> None:
-    """Log to standard error from now on, as `kind` json or text. pynetdicom's own chatter is kept to errors."""
+    """Log to standard error from now on, as json or text, or auto: text at a terminal.
+
+    pynetdicom's own chatter is kept to errors.
+    """
+    as_text = kind == "text" or (kind == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if kind == "json" else TextFormatter())
+    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("pynetdicom", "pydicom", "PIL", "alembic", "waitress.queue", "pycdlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
