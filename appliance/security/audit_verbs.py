@@ -57,6 +57,20 @@ def export_entries(store: Store, wanted: Wanted, actor: Actor) -> Iterator[Entry
         before = rows[-1].audit_id
 
 
+def note_look(
+    store: Store,
+    actor: Actor,
+    event: str,
+    *,
+    object_kind: str,
+    object_id: str = "",
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Keep that someone looked at a patient's data, or took it along."""
+    with store.database.write() as connection:
+        record(connection, event, actor, object_kind=object_kind, object_id=object_id, detail=detail)
+
+
 def check_chain(store: Store) -> int | None:
     """The number of the first entry that does not follow from the one before; None: the trail is whole."""
     with store.database.read() as connection:

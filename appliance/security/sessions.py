@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from appliance.errors import NotAllowedError
+from appliance.errors import NotAllowedError, ResourceError
 from appliance.events import Actor
 from appliance.security import throttle
 from appliance.security.audit import record
@@ -102,7 +103,7 @@ def find_session(store: Store, session_id: str, *, in_use: bool = True) -> Sessi
     if row is None or row.disabled or _is_over(store, row, moment):
         return None
     if in_use and moment - row.seen > TOUCH_AFTER:
-        with store.database.write() as connection:
+        with suppress(ResourceError), store.database.write() as connection:  # a full disk can still be looked at
             sessions.touch(connection, id_hash)
     return _from_row(row, role=row.role, language=row.language)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
 
-from appliance.errors import NotFoundError, UsageError
+from appliance.errors import NotFoundError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.security.audit import record
 from appliance.security.roles import check_role
@@ -74,7 +75,7 @@ def find_token(store: Store, secret: str) -> Token | None:
     if token is None or not token.is_good(moment):
         return None
     if token.seen is None or moment - token.seen > TOUCH_AFTER:
-        with store.database.write() as connection:
+        with suppress(ResourceError), store.database.write() as connection:
             tokens.touch(connection, token.token_id)
     return token
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Flask, g
@@ -14,7 +14,7 @@ from appliance.security.users import LANGUAGES
 from appliance.web.language import NAMES, choose, translated
 from appliance.web.navigation import navigation
 from appliance.web.visitor import store
-from appliance.web.wording import OBJECTS, ROLES, state_words
+from appliance.web.wording import OBJECTS, REASONS, ROLES, state_words
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -23,6 +23,8 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
         moment=moment,
+        iso=iso,
+        reasons=reasons,
         size=size,
         number=number,
         translated=translated,
@@ -30,6 +32,7 @@ def install(app: Flask) -> None:
         role_words=ROLES,
         object_words=OBJECTS,
         marks=marks,
+        browser=browser,
         LANGUAGES=[(code, NAMES[code]) for code in LANGUAGES],
     )
     app.context_processor(_context)
@@ -41,6 +44,7 @@ def _context() -> dict[str, Any]:
         "navigation": navigation(),
         "language": choose(),
         "site_name": store().settings.web.site_name,
+        "ae_title": store().settings.dicom.ae_title,
     }
 
 
@@ -50,6 +54,17 @@ def moment(value: dt.datetime | None) -> Markup:
         return Markup('<span class="quiet">–</span>')
     text = format_datetime(value, "short" if value.second == 0 and value.microsecond == 0 else "medium")
     return Markup('<time datetime="{}">{}</time>').format(value.isoformat(timespec="seconds"), text)
+
+
+def iso(text: str | None) -> dt.datetime | None:
+    """A moment of a verb's view."""
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def reasons(keywords: Iterable[str]) -> str:
+    """State reasons in words, those without words as they are."""
+    bare = (keyword.removesuffix("-error").removesuffix("-warning").removesuffix("-report") for keyword in keywords)
+    return ", ".join(str(REASONS.get(keyword, keyword)) for keyword in bare if keyword != "none")
 
 
 def size(value: float) -> str:
@@ -63,6 +78,17 @@ def size(value: float) -> str:
 def number(value: float) -> str:
     """A number with the reader's separators."""
     return str(escape(format_decimal(value)))
+
+
+BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+SYSTEMS = ("Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux")
+
+
+def browser(agent: str) -> str:
+    """What a browser calls itself, in two words; else the start of it."""
+    name = next((name for mark, name in BROWSERS.items() if mark in agent), "")
+    system = next((system for system in SYSTEMS if system in agent), "")
+    return f"{name}, {system}" if name and system else agent[:60]
 
 
 def marks(field: Any, described: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
