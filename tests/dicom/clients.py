@@ -1,9 +1,7 @@
-"""A print client for tests: pynetdicom's association, with all of a response kept."""
+"""A print client for tests, with all of a response kept."""
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +12,10 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
-from pynetdicom import AE, evt
+from pynetdicom import DEFAULT_TRANSFER_SYNTAXES, evt
 from pynetdicom.association import Association
 
-os.environ["TCP_NODELAY"] = "1"
+from appliance.network.requestor import Peer, associated, context
 
 GRAY = "1.2.840.10008.5.1.1.9"
 COLOR = "1.2.840.10008.5.1.1.18"
@@ -116,11 +114,6 @@ class PrintClient:
     got_event: threading.Condition = field(default_factory=threading.Condition)
     last: dict[str, Any] = field(default_factory=dict)
     message_id: int = 0
-
-    @staticmethod
-    def _connected(event: Any) -> None:
-        # pynetdicom leaves Nagle's algorithm on, which costs 40 ms a request
-        event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _received(self, event: Any) -> None:
         command = event.message.command_set
@@ -232,22 +225,11 @@ def print_client(
     classes: Sequence[str] = EVERYTHING,
     syntaxes: Sequence[str] | None = None,
 ) -> Iterator[PrintClient]:
-    """An established association."""
-    ae = AE(calling)
-    for sop_class in classes:
-        ae.add_requested_context(sop_class, list(syntaxes) if syntaxes else None)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+    """An established association. Not pynetdicom's own class: its sending races with its receiving thread."""
     client = PrintClient(association=None)  # type: ignore[arg-type]
-    handlers = [
-        (evt.EVT_CONN_OPEN, client._connected),
-        (evt.EVT_DIMSE_RECV, client._received),
-        (evt.EVT_N_EVENT_REPORT, client._event_report),
-    ]
-    client.association = ae.associate("127.0.0.1", port, ae_title=called, evt_handlers=handlers)  # type: ignore[arg-type]
-    assert client.association.is_established
-    try:
+    handlers = [(evt.EVT_DIMSE_RECV, client._received), (evt.EVT_N_EVENT_REPORT, client._event_report)]
+    contexts = [context(sop_class, *(syntaxes or DEFAULT_TRANSFER_SYNTAXES)) for sop_class in classes]
+    peer = Peer(host="127.0.0.1", port=port, called=called, calling=calling)
+    with associated(peer, contexts, handlers=handlers) as association:
+        client.association = association
         yield client
-    finally:
-        if client.association.is_established:
-            # pynetdicom's release can wait for ever after an event that came between its requests
-            client.association.abort() if client.events else client.association.release()
