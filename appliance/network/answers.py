@@ -32,6 +32,7 @@ from pynetdicom.sop_class import uid_to_service_class
 
 from appliance.errors import ApplianceError
 from appliance.network.commands import Value
+from appliance.store import files
 
 if TYPE_CHECKING:
     from appliance.network.association import BoundedAssociation
@@ -143,7 +144,9 @@ def _ask(association: BoundedAssociation, service: Service, request: Any, contex
         log.error("the handler of %s failed: %s", request.msg_type, type(failed).__name__, exc_info=failed)
     extra = _never_success_over_a_lost_body(request, extra)
     if association.is_established:
+        files.failpoint("answer.ready")
         _respond(association, service, request, context, extra, dataset)
+        files.failpoint("answer.given")
 
 
 def _never_success_over_a_lost_body(request: Any, extra: dict[str, Value]) -> dict[str, Value]:

@@ -107,6 +107,7 @@ class SpoolBody:
             self._part = files.PartFile(folder / uuid.uuid4().hex)
             if head:
                 self._part.write(head)
+            files.failpoint("receive.begun")
         except OSError as error:
             self._fail(_disk_error(error))
 
@@ -123,6 +124,7 @@ class SpoolBody:
             return
         try:
             self._part.write(data)
+            files.failpoint("receive.data")
         except OSError as error:
             self._fail(_disk_error(error))
             return
@@ -134,6 +136,7 @@ class SpoolBody:
         if self.error is None and self._part is not None:
             try:
                 self._part.file.close()
+                files.failpoint("receive.whole")
             except OSError as error:
                 self._fail(_disk_error(error))
 

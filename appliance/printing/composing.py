@@ -131,6 +131,7 @@ def _compose_film(folder: Path, session: FilmSession, number: int, rules: Rules,
     files.failpoint("compose.document")
     preview_name = f"preview-{number:02}.png"
     files.write_file(folder / preview_name, preview(raster, sheet))
+    files.failpoint("compose.preview")
     return ComposedFilm(
         document=name,
         document_format=FORMATS[settings.document_format],

@@ -30,7 +30,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
     gone = set(locks.dead(store.folder.locks, names))
     to_ask = []
     for job in claimed:
-        if job.composing_by in gone:
+        if job.composing_by in gone or job.composing_by == worker:  # ours: its last round broke off
             _free_composing(store, job)
         if job.sending_by in gone and _take_over_sending(store, job, worker):
             to_ask.append(job.job_id)

@@ -13,7 +13,7 @@ from appliance.jobs.locks import WorkerLock
 from appliance.printing import housekeeping, recovery
 from appliance.printing.composing import compose_job
 from appliance.printing.sending import send_job
-from appliance.store import print_jobs
+from appliance.store import files, print_jobs
 from appliance.store.store import Store
 
 POLL_SECONDS = 0.2
@@ -78,6 +78,7 @@ class FilmWorker:
         with self.store.database.write() as connection:
             claimed = print_jobs.claim_compose(connection, job_id, self.lock.name)
         if claimed:
+            files.failpoint("compose.claimed")
             compose_job(self.store, job_id, self.lock.name)
         return True
 
@@ -95,6 +96,7 @@ class FilmWorker:
                     return False
         except IntegrityError:  # another worker is sending to this printer: the index said so
             return False
+        files.failpoint("send.claimed")
         self.send(job_id)
         return True
 
