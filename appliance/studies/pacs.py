@@ -19,6 +19,7 @@ from appliance.store.store import Store
 from appliance.studies import elements
 from appliance.studies.charset import CharacterSet, character_set, is_special
 from appliance.studies.header import code_page
+from appliance.studies.records import SPECIFIC_CHARACTER_SET
 
 MOST_MATCHES = 1000
 
@@ -129,12 +130,13 @@ def _set_for(text: str, assumed_charset: str) -> str | list[str]:
 
 def texts(match: Dataset, assumed_charset: str) -> dict[str, str]:
     """The elements of a match as text, by keyword; sequences are left out."""
+    declared = elements.value_bytes(match, SPECIFIC_CHARACTER_SET, "CS")
+    terms = declared.decode("ascii", "replace").split("\\") if declared else None
     raw = {
-        element.keyword or str(element.tag): elements.value_bytes(match, int(element.tag), element.VR)
+        element.keyword or str(element.tag): elements.value_bytes(match, int(element.tag), element.VR, terms)
         for element in _elements(match)
-        if element.VR != "SQ"
+        if element.VR != "SQ" and element.tag != SPECIFIC_CHARACTER_SET
     }
-    declared = raw.pop("SpecificCharacterSet", b"")
     charset = character_set(declared, b"\\".join(raw.values()), "" if code_page(assumed_charset) else assumed_charset)
     name = code_page(assumed_charset) if charset.source == "guessed" else ""
     return {keyword: _text(value, charset, name).strip(" \0") for keyword, value in raw.items()}
