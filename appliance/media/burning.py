@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,7 @@ class _Burn:
         if disc is None:
             raise _StopError
         self.disc = disc
+        self._begun = False
         self.folder = store.folder.disc(disc_id)
         self.choices = CopyType.model_validate(disc.choices)
         self.medium = profiles.medium(disc.medium)
@@ -137,25 +138,28 @@ class _Burn:
 
     def _burned(self, request: BurnRequest, group: _Group) -> BurnResult:
         """Submit, and ask until it is burned. Ends the work on the disc for any other end."""
-        asked = group.state == "burning"  # an earlier worker died meanwhile
+        asked = self._begun = group.state == "burning"  # an earlier worker died meanwhile
         failpoint("burn.start")
-        result = self.burner.status(request) if asked else self.burner.submit(request)
+        result = self._status(request) if asked else self.burner.submit(request)
         while result.outcome is not BurnOutcome.DONE:
             if result.outcome is BurnOutcome.RETRY and asked:
                 asked, result = False, self.burner.submit(request)
                 continue
             self._decide(result, request, group)
             self._pause(request)
-            asked, result = True, self.burner.status(request)
+            asked, result = True, self._status(request)
         self._tell(BurnResult(outcome=BurnOutcome.WORKING))
         return result
+
+    def _status(self, request: BurnRequest) -> BurnResult:
+        return self.burner.status(replace(request, begun=self._begun))
 
     def _decide(self, result: BurnResult, request: BurnRequest, group: _Group) -> None:
         """What is to be done about an answer that is not DONE. Pure but for telling the database."""
         outcome = result.outcome
         if outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
             self._tell(result)
-        elif outcome is BurnOutcome.CANCELED:
+        elif outcome is BurnOutcome.CANCELED or self.watch.is_canceled():
             self._cancel(None)
         elif outcome is BurnOutcome.SPOILED:
             self._spoiled(group, result.message, result.reasons)
@@ -303,6 +307,7 @@ class _Burn:
 
     def _begin(self, group: _Group) -> None:
         """From now on a crash may have cost a piece of media: it says so before the first byte leaves."""
+        self._begun = True
         self._change(group, state="burning", began=now(), who=self.worker)
         failpoint("burn.begun")
 

@@ -26,7 +26,7 @@ from appliance.store import files
 from appliance.store.files import failpoint
 
 SUFFIX = {"iso": ".iso", "zip": ".zip", "folder": ""}
-NEEDS_A_PERSON = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP, errno.ENOSPC, errno.EDQUOT)
+NEEDS_A_PERSON = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENOSPC)
 
 
 class CanceledError(Exception):

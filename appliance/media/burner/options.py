@@ -22,8 +22,7 @@ class BurnerOptions:
     blank_rewritable: bool = False  # drive: a rewritable disc that is not blank is blanked
     deadline: float = 7200.0  # robots: a job taken and not ended
     taken_deadline: float = 600.0  # robots: a job not taken: the robot's software is not running
-    local_root: str = ""  # robots: this path here ...
-    robot_root: str = ""  # ... is that one for the robot (\\\\server\\share)
+    robot_root: str = ""  # robots: the job folder as the robot sees it (C:\\Jobs, or a share of a server)
     code_page: str = "cp1252"  # robots: of their job files
     crlf: bool = True  # robots: their job files' lines end in CR LF
     robot: str = ""  # robots: name of the device, where there are several

@@ -78,6 +78,7 @@ class BurnRequest:
     label: Path | None = None  # in the kind Burner.label_kind names
     title: str = ""  # for people: "disc 2 of 3"
     ticket: dict[str, object] | None = None  # facts about it, for burners that pass them on
+    begun: bool = False  # an earlier attempt may have begun; for `status`
     is_canceled: Callable[[], bool] = never
     begin: Callable[[], None] = nothing  # called just before the first byte leaves; what it raises goes through
     progress: Callable[[int, int], None] = no_progress

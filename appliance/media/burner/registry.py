@@ -6,12 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.errors import UsageError
+from appliance.media.burner.drive import DriveBurner
 from appliance.media.burner.folder import FolderBurner
 from appliance.media.burner.options import BurnerOptions, burner_options
 from appliance.media.burner.outcome import Burner
+from appliance.media.burner.robots import EpsonBurner, PrimeraBurner, rimage
 
 SCHEMES: dict[str, tuple[Callable[[str, BurnerOptions], Burner], str]] = {
     "folder": (FolderBurner, "folder:/path"),
+    "drive": (DriveBurner, "drive:/dev/sr0"),
+    "primera": (PrimeraBurner, "primera:/job/folder"),
+    "epson": (EpsonBurner, "epson:/job/folder"),
+    "rimage": (rimage, "rimage: (refused)"),
 }
 
 

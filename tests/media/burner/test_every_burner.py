@@ -1,0 +1,284 @@
+"""What every burner must do: one suite for all of them, over real folders, xorriso, and robots that rename."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from appliance.errors import SettingError, UsageError
+from appliance.media.burner.outcome import BurnOutcome
+from appliance.media.burner.registry import open_burner
+from appliance.store import files
+from tests.media.burner.conftest import MakeHarness
+from tests.media.burner.harness import ROBOTS, SCHEMES
+
+DONE, RETRY, WAITING, WORKING = BurnOutcome.DONE, BurnOutcome.RETRY, BurnOutcome.WAITING, BurnOutcome.WORKING
+SPOILED, UNCERTAIN, CANCELED = BurnOutcome.SPOILED, BurnOutcome.UNCERTAIN, BurnOutcome.CANCELED
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_image_comes_out_once_as_it_is(harness: MakeHarness, scheme: str) -> None:
+    burner = harness(scheme)
+    request = burner.request()
+    result = burner.burn(request)
+    assert (result.outcome, bool(result.evidence)) == (DONE, True), result.message
+    assert burner.came_out() == [request.sha256]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_it_begins_before_the_first_byte_leaves(harness: MakeHarness, scheme: str) -> None:
+    burner = harness(scheme)
+    seen: list[list[str]] = []
+    burner.burn(burner.request(begin=lambda: seen.append(burner.came_out())))
+    assert seen == [[]]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_nothing_is_burned_when_the_beginning_can_not_be_noted(harness: MakeHarness, scheme: str) -> None:
+    class NoDatabaseError(Exception):
+        pass
+
+    def fail() -> None:
+        raise NoDatabaseError
+
+    burner = harness(scheme)
+    with pytest.raises(NoDatabaseError):
+        burner.burner.submit(burner.request(begin=fail))
+    assert burner.came_out() == []
+    assert burner.burner.status(burner.request()).outcome is RETRY
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_was_burned_is_read_back_or_the_robot_is_quoted(harness: MakeHarness, scheme: str) -> None:
+    burner = harness(scheme)
+    request = burner.request()
+    burner.burn(request)
+    found = burner.burner.verify(request)
+    expected = {"primera": (True, "robot"), "epson": (None, "robot")}
+    assert (found.good, found.by) == expected.get(scheme, (True, "read-back")), found.message
+    if found.by == "read-back":
+        assert found.sha256 == request.sha256
+    else:
+        assert "robot" in found.message
+
+
+@pytest.mark.parametrize("scheme", ["folder", "drive"])
+@pytest.mark.parametrize("damage", ["changed", "short"])
+def test_one_wrong_byte_on_the_disc_is_noticed(harness: MakeHarness, scheme: str, damage: str) -> None:
+    burner = harness(scheme)
+    request = burner.request()
+    burner.burn(request)
+    path = burner.disc if scheme == "drive" else next(burner.place.glob("*.iso"))
+    data = bytearray(path.read_bytes())
+    data[request.bytes - 1] ^= 1
+    path.write_bytes(data if damage == "changed" else data[: request.bytes - 2048])
+    found = burner.burner.verify(request)
+    assert found.good is False
+    assert "not those of the image" in found.message
+
+
+# what `status` says about a job nobody began, one that was made, and one that began and was lost
+ANSWERS = {
+    "folder": (RETRY, DONE, RETRY),
+    "drive": (RETRY, DONE, UNCERTAIN),
+    "primera": (RETRY, DONE, UNCERTAIN),
+    "epson": (RETRY, DONE, UNCERTAIN),
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_after_an_interruption_the_burner_is_asked(harness: MakeHarness, scheme: str) -> None:
+    burner = harness(scheme)
+    request = burner.request()
+    never, made, lost = ANSWERS[scheme]
+    assert burner.burner.status(request).outcome is never
+    burner.burn(request)
+    begun = replace(request, begun=True)
+    assert burner.burner.status(begun).outcome is made
+    if burner.disc.exists():
+        burner.disc.unlink()
+    for path in burner.place.glob("0*") if burner.place.exists() else ():
+        path.unlink()
+    assert burner.burner.status(begun).outcome is lost
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("step", ["burn.half", "burn.done"])
+def test_an_error_at_any_step_makes_no_disc_twice(harness: MakeHarness, scheme: str, step: str) -> None:
+    burner = harness(scheme)
+    begun: list[bool] = []
+    request = burner.request(begin=lambda: begun.append(True))
+    files.set_fault(f"{step}:EIO")
+    burner.burner.submit(request)
+    files.set_fault("")
+    again = replace(request, begun=bool(begun))
+    result = burner.follow(again)
+    if result.outcome is RETRY:
+        result = burner.burn(request)
+    if result.outcome is not DONE:  # only a drive can't undo: its disc is waste, and said to be
+        assert (scheme, result.outcome) == ("drive", SPOILED)
+    assert len(burner.came_out()) <= 1
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_cancelled_burn_leaves_nothing_behind(harness: MakeHarness, scheme: str) -> None:
+    burner = harness(scheme, "asleep" if scheme in ROBOTS else "")
+    request = burner.request(is_canceled=lambda: True)
+    result = burner.burner.submit(request)
+    if result.outcome is not CANCELED:
+        result = burner.burner.cancel(request)
+    assert result.outcome is CANCELED or (scheme, result.outcome) == ("drive", DONE), result.message
+    left = [path.name for path in burner.place.iterdir()] if burner.place.exists() else []
+    assert left == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_check_and_the_supplies_answer(harness: MakeHarness, scheme: str) -> None:
+    burner = harness(scheme).burner
+    findings = burner.probe()
+    assert findings
+    assert all(finding.ok for finding in findings), findings
+    assert burner.supplies().burner_state == "idle"
+
+
+@pytest.mark.parametrize("scheme", ["folder", *ROBOTS])
+def test_a_folder_that_is_gone_waits_for_a_person(harness: MakeHarness, scheme: str) -> None:
+    burner = harness(scheme)
+    if burner.robot is not None:
+        burner.robot.stop()
+        for path in sorted(burner.place.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        burner.place.rmdir()
+    burner.place.write_text("in the way")
+    result = burner.burner.submit(burner.request())
+    assert (result.outcome, result.reasons) == (WAITING, ("offline",))
+    assert burner.burner.supplies().burner_state == "stopped"
+    assert [finding.ok for finding in burner.burner.probe()] == [False]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_lies_under_no_allowed_folder_is_refused(tmp_path, scheme: str) -> None:  # type: ignore[no-untyped-def]
+    target = "stdio:/somewhere/else" if scheme == "drive" else "/somewhere/else"
+    with pytest.raises(UsageError, match="no allowed folder"):
+        open_burner(f"{scheme}:{target}", options={"folder_roots": (tmp_path,)})
+
+
+def test_what_no_burner_is_is_refused() -> None:
+    with pytest.raises(UsageError, match="not published"):
+        open_burner("rimage:/orders")
+    with pytest.raises(UsageError, match="No burner is reached by tape"):
+        open_burner("tape:/dev/st0")
+    with pytest.raises(UsageError, match="names no drive"):
+        open_burner("drive:/etc/passwd")
+    with pytest.raises(SettingError, match="did you mean speed"):
+        open_burner("drive:/dev/sr0", options={"sped": 8})
+
+
+# robots ---------------------------------------------------------------------------------------------------------------
+
+# fault -> outcome, first reason
+ROBOT_FAULTS = {
+    "fails": (SPOILED, "robot-failed"),
+    "jams": (WAITING, "media-jam"),
+    "empty": (WAITING, "media-empty"),
+    "slow": (DONE, ""),
+    "forgets": (UNCERTAIN, ""),
+}
+
+
+@pytest.mark.parametrize("scheme", ROBOTS)
+@pytest.mark.parametrize("fault", ROBOT_FAULTS)
+def test_a_fault_of_the_robot_ends_as_it_should(harness: MakeHarness, scheme: str, fault: str) -> None:
+    robot = harness(scheme, fault)
+    begun: list[bool] = []
+    request = robot.request(begin=lambda: begun.append(True))
+    robot.burner.submit(request)
+    request = replace(request, begun=bool(begun))
+    result = robot.follow(request, until=lambda found: found.outcome is WAITING)
+    outcome, reason = ROBOT_FAULTS[fault]
+    assert (result.outcome, result.reasons[:1]) == (outcome, (reason,) if reason else ()), result.message
+    if outcome is WAITING:  # a person clears it, and it goes on
+        assert robot.robot is not None
+        robot.robot.fault = ""
+        assert robot.follow(request).outcome is DONE
+        assert robot.came_out() == [request.sha256]
+
+
+@pytest.mark.parametrize("scheme", ROBOTS)
+def test_a_robot_that_sleeps_is_said_to(harness: MakeHarness, scheme: str) -> None:
+    robot = harness(scheme, "asleep", taken_deadline=0.0)
+    robot.burner.submit(robot.request())
+    result = robot.follow(robot.request(), until=lambda found: found.outcome is WAITING)
+    assert (result.outcome, result.reasons) == (WAITING, ("offline",))
+
+
+@pytest.mark.parametrize("scheme", ROBOTS)
+def test_a_job_at_work_is_asked_to_stop(harness: MakeHarness, scheme: str) -> None:
+    robot = harness(scheme, "jams")
+    request = robot.request()
+    robot.burner.submit(request)
+    robot.follow(request, until=lambda found: found.outcome is WAITING)
+    assert robot.burner.cancel(request).outcome is WORKING
+    assert robot.follow(request).outcome is SPOILED  # the robot ends it as an error
+    assert robot.came_out() == []
+
+
+def test_a_primera_job_says_what_the_robot_needs(harness: MakeHarness) -> None:
+    robot = harness("primera", "asleep", robot_root="\\\\appliance\\jobs", speed="8", robot="Bravo")
+    robot.burner.submit(robot.request())
+    text = (robot.place / "000007-1.JRQ").read_bytes()
+    lines = text.decode().split("\r\n")
+    assert "ImageFile = \\\\appliance\\jobs\\000007-1.iso" in lines
+    assert "PrintLabel = \\\\appliance\\jobs\\000007-1.jpeg" in lines
+    assert {"CloseDisc = YES", "VerifyDisc = YES", "Copies = 1", "BurnSpeed = 8", "RobotName = Bravo"} <= set(lines)
+    assert b"\n" not in text.replace(b"\r\n", b"")
+
+
+def test_an_epson_job_says_what_the_robot_needs(harness: MakeHarness) -> None:
+    robot = harness("epson", "asleep", publisher="PP-100", robot_root="\\\\appliance\\jobs")
+    robot.burner.submit(robot.request())
+    lines = (robot.place / "000007-1.JDF").read_bytes().decode().split("\r\n")
+    wanted = {"JOB_ID=000007-1", "PUBLISHER=PP-100", "COPIES=1", "DISC_TYPE=CD", "CLOSE_DISC=YES"}
+    assert wanted | {"IMAGE=\\\\appliance\\jobs\\000007-1.iso"} <= set(lines)
+
+
+# drive ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_drive_asks_for_a_blank_disc(harness: MakeHarness) -> None:
+    drive = harness("drive", "empty")
+    request = drive.request(title="disc 2 of 3")
+    empty = drive.burner.submit(request)
+    assert (empty.outcome, empty.reasons) == (WAITING, ("media-needed",))
+    assert "Insert a blank CD for disc 2 of 3" in empty.message
+    drive.insert()
+    assert drive.burn(request).outcome is DONE
+    finished = drive.burner.submit(request)
+    assert (finished.outcome, finished.reasons) == (WAITING, ("media-needed", "media-not-blank"))
+
+
+def test_a_half_written_disc_is_waste(harness: MakeHarness) -> None:
+    drive = harness("drive")
+    request = drive.request(begun=True)
+    drive.burn(request)
+    drive.disc.write_bytes(drive.disc.read_bytes()[: request.bytes // 2])
+    assert drive.burner.status(request).outcome is SPOILED
+
+
+def test_a_drive_that_is_not_there_waits(harness: MakeHarness) -> None:
+    burner = open_burner("drive:/dev/appliance-no-such-drive")
+    result = burner.submit(harness("drive").request())
+    assert (result.outcome, result.reasons) == (WAITING, ("offline",))
+    assert [finding.ok for finding in burner.probe()] == [True, False, False]
+
+
+# folder ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_has_image_label_and_ticket(harness: MakeHarness) -> None:
+    folder = harness("folder")
+    folder.burn(folder.request())
+    assert sorted(path.name for path in folder.place.iterdir()) == ["000007-1.iso", "000007-1.json", "000007-1.pdf"]
+    assert json.loads((folder.place / "000007-1.json").read_text()) == {"disc_id": 7}
