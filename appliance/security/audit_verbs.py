@@ -71,6 +71,12 @@ def note_look(
         record(connection, event, actor, object_kind=object_kind, object_id=object_id, detail=detail)
 
 
+def note_denied(store: Store, actor: Actor, what: str) -> None:
+    """Keep that somebody asked for what their role does not allow."""
+    with store.database.write() as connection:
+        record(connection, "access-denied", actor, outcome="denied", object_kind="page", object_id=what[:128])
+
+
 def check_chain(store: Store) -> int | None:
     """The number of the first entry that does not follow from the one before; None: the trail is whole."""
     with store.database.read() as connection:

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from appliance.events import Actor
 from appliance.security import roles
+from appliance.security.audit_verbs import note_denied
 from appliance.security.sessions import Session, find_session
 from appliance.security.tokens import find_token
 from appliance.store.store import Store
@@ -139,6 +140,7 @@ def _guard() -> Response | None:
         if g.visitor is None:
             return _ask_to_log_in()
         if not g.visitor.may(view.permission):
+            note_denied(store(), actor(), f"{request.method} {request.path}")
             abort(403)
     if not view.upload:
         request.max_content_length = FORM_BYTES

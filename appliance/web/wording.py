@@ -103,6 +103,7 @@ PERMISSIONS = {  # of peers, security.peers.PERMISSIONS
 EVENTS = {
     "login": _("Log-in"),
     "logout": _("Log-out"),
+    "access-denied": _("Access denied"),
     "logout-everywhere": _("Logged out everywhere"),
     "user-added": _("User added"),
     "user-changed": _("User changed"),
@@ -183,4 +184,5 @@ OBJECTS = {
     "disc": _("disc"),
     "burner": _("burner"),
     "audit": _("audit trail"),
+    "page": _("page"),
 }

@@ -9,6 +9,8 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from appliance.security import roles
+from appliance.store import audit
+from appliance.store.store import Store
 from appliance.web.app import create_app
 from appliance.web.visitor import PUBLIC, check_views, needs
 from tests.web.conftest import PageClient
@@ -50,6 +52,13 @@ def test_a_role_gets_what_it_may_and_nothing_else(
         if (got.status_code == 403) == allowed or got.status_code in (401, 500):
             wrong.append((method, path, permission, got.status_code))
     assert not wrong
+
+
+def test_asking_for_more_than_ones_role_allows_is_kept(store: Store, visitor_as: Callable[[str], PageClient]) -> None:
+    assert visitor_as("viewer").get("/users").status_code == 403
+    with store.database.read() as connection:
+        entry = audit.page(connection, event="access-denied")[0]
+    assert (entry.actor, entry.outcome, entry.object_id) == ("viewer", "denied", "GET /users")
 
 
 def test_a_stranger_gets_nothing_but_the_way_in(app: Flask, browser_of: Callable[[], PageClient]) -> None:
