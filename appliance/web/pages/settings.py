@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, render_template
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
-from sqlalchemy.engine import make_url
 
 from appliance.config import ENVIRONMENT, Settings, find_config, load_settings
 from appliance.errors import SettingError
@@ -84,7 +84,7 @@ def _shown(section: str, key: str, later: Settings) -> Shown:
 
 def _text(section: str, key: str, value: object) -> str:
     if (section, key) == ("database", "url") and value:
-        return make_url(str(value)).render_as_string(hide_password=True)
+        return re.sub(r"//[^/@]*@", "//•••@", str(value))
     if (section, key) in SECRET and value:
         return "•••"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
