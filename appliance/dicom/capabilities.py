@@ -51,7 +51,6 @@ class Capabilities:
     image_boxes: int = 1000  # on one film
     annotation_length: int = 64  # characters
     assumed_charset: str = ""  # where Specific Character Set is absent or false
-    session_print: bool = True  # N-ACTION of the film session
 
 
 def annotation_positions(formats: AnnotationFormats, AnnotationDisplayFormatID: str | None, images: int) -> list[int]:

@@ -29,7 +29,6 @@ class FilmNode:
     images: dict[str, ImageBox] = field(default_factory=dict)  # by SOP Instance UID, in order of position
     annotations: dict[str, AnnotationBox] = field(default_factory=dict)
     verdicts: dict[str, tuple[int, str]] = field(default_factory=dict)  # image box -> status and words of its size
-    printed: bool = False
 
     @property
     def empty(self) -> bool:

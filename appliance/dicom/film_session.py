@@ -76,7 +76,6 @@ NO_MEMORY_ALLOCATION = 0xB600
 EMPTY_SESSION = 0xB602
 EMPTY_FILM = 0xB603
 NO_FILM_BOXES = 0xC600
-FILM_NOT_PRINTED = 0xC616
 
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+", re.ASCII)
 
@@ -88,7 +87,6 @@ class Print:
     session: FilmSession
     status: int
     comment: str
-    films: tuple[FilmNode, ...]
 
     @property
     def nothing(self) -> bool:
@@ -186,8 +184,6 @@ class FilmSessionTree:
     def _refuse_more_films(self) -> None:
         if len(self.films) >= self.can.film_boxes:
             raise StatusError(RESOURCE_LIMITATION, f"at most {self.can.film_boxes} film boxes in a session")
-        if not self.can.session_print and any(not node.printed for node in self.films.values()):
-            raise StatusError(FILM_NOT_PRINTED, "the film box before is not printed yet")
 
     def _note_icc(self, dataset: Dataset, color: bool, reading: Reading) -> None:
         """Grayscale films have no ICC profile (PS3.3 C.13.3)."""
@@ -381,7 +377,7 @@ class FilmSessionTree:
         films = tuple(self._whole(node) for node in nodes)
         color = any(node.color for node in nodes)
         session = replace(self.session.session, film_boxes=films, color=color, collated=collated)
-        return Print(session=session, status=status, comment=comment, films=nodes)
+        return Print(session=session, status=status, comment=comment)
 
     def _whole(self, node: FilmNode) -> FilmBox:
         common = self.session.common if self.session else {}

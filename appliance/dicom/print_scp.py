@@ -55,11 +55,14 @@ from appliance.dicom.print_classes import (
     supported_classes,
 )
 from appliance.dicom.requests import Request, read_request
+from appliance.errors import NotFoundError, ResourceError
 from appliance.film.annotation_format import load_formats
 from appliance.film.boxes import FilmSession
 from appliance.film.catalog import load
 from appliance.network.spool import SpoolRequest
 from appliance.printing.desk import PrintDesk
+from appliance.printing.printer_verbs import get_printer as find_printer
+from appliance.printing.printers import Printer
 from appliance.printing.submission import Submission, submit
 from appliance.store import files
 from appliance.store.store import Store
@@ -199,8 +202,6 @@ class PrintScp:
 
     def _print_session(self, here: PrintAssociation, request: Request) -> Answer:
         _check_action(request)
-        if not here.can.session_print:
-            raise StatusError(NO_SUCH_ACTION, "film sessions are not printed as a whole here")
         return self._print(here, here.tree.print_session(request.instance))
 
     # --- film box ---
@@ -275,13 +276,13 @@ class PrintScp:
     def _print(self, here: PrintAssociation, wanted: Print) -> Answer:
         if wanted.nothing:
             return Answer(status=wanted.status, comment=wanted.comment)
-        uid = generate_uid(None)
+        printer, uid = self._accepting_printer(here), generate_uid(None)
         folder = self._submission_folder(here, wanted.session)
         try:
             submission = Submission(
                 session=wanted.session,
                 folder=folder,
-                printer=here.desk.printer,
+                printer=printer,
                 print_job_uid=uid,
                 originator=here.caller.calling_ae_title,
                 address=here.caller.address,
@@ -293,10 +294,20 @@ class PrintScp:
             files.failpoint("print.accepted")
         finally:
             files.remove_tree(folder)
-        for film in wanted.films:
-            film.printed = True
-        log.info("%s: job %d with %d films for %s", here.caller, job_id, len(wanted.films), here.desk.printer.name)
+        films = len(wanted.session.film_boxes)
+        log.info("%s: job %d with %d films for %s", here.caller, job_id, films, printer.name)
         return Answer(status=wanted.status, comment=wanted.comment, dataset=self._job_reply(here, uid))
+
+    def _accepting_printer(self, here: PrintAssociation) -> Printer:
+        """The printer as it is now: associations last for hours. Raises ResourceError when it takes no jobs."""
+        name = here.desk.printer.name
+        try:
+            printer = find_printer(self.store, name)
+        except NotFoundError as error:
+            raise ResourceError(f"Printer {name} was removed.") from error
+        if not printer.is_accepting_jobs:
+            raise ResourceError(f"Printer {name} takes no jobs now.")
+        return printer
 
     def _submission_folder(self, here: PrintAssociation, session: FilmSession) -> Path:
         """A folder with second names for exactly the files the session needs: no bytes are copied."""

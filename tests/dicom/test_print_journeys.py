@@ -322,6 +322,17 @@ def test_a_full_queue_refuses_films_and_sessions_each_in_its_words(door: Door) -
         assert client.action(SESSION, session).status == 0xC601
 
 
+def test_a_printer_that_rejects_jobs_refuses_films_until_it_accepts_again(door: Door) -> None:
+    with door.client() as client:
+        film = one_film(client)
+        printer_verbs.reject(door.store, "film", ADMIN)
+        try:
+            assert client.action(FILM, film).status == 0xC602
+        finally:
+            printer_verbs.accept(door.store, "film", ADMIN)
+        assert client.action(FILM, film).status == 0
+
+
 def test_a_table_of_a_big_endian_client_is_read_as_sent(door: Door) -> None:
     words = list(range(0, 4096 * 16, 16))
     for syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian):
