@@ -14,6 +14,7 @@ from appliance.errors import ApplianceError, DeviceError, NotFoundError, UsageEr
 from appliance.events import Actor
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
+from appliance.store import retrievals
 from appliance.store.store import Store
 from appliance.studies import pacs, removal, retrieving, search
 from tests.media import made
@@ -188,11 +189,10 @@ def test_a_retrieval_is_cancelled_before_it_begins(store: Store, clerk: Actor) -
 def test_what_a_dead_worker_began_is_fetched_by_the_next(pacs_at: Archive, saved: SaveFiles, store: Store) -> None:
     pacs_at.keep(saved(*study_of(2)))
     with store.database.write("retrieval") as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO retrieval (peer, study_instance_uid, series, method, state, done, message, requested_by, working,"
-            f" cancel, created, updated) VALUES ('pacs', '{STUDY}', '[]', 'auto', 'processing', 1, '', 'x',"
-            " 'retrieve-999999-dead', 0, '2026-01-01', '2026-01-01')"
+        number = retrievals.insert(
+            connection, peer="pacs", study_instance_uid=STUDY, series=[], method="auto", requested_by="someone"
         )
+        retrievals.change(connection, number, state="processing", working="retrieve-999999-dead")
     for _ in range(200):
         if retrieving.get_retrieval(store, 1)["state"] == "completed":
             break
