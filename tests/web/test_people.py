@@ -185,7 +185,7 @@ def test_settings_show_where_they_come_from_and_what_waits_for_a_restart(
 def test_a_password_in_the_databases_address_is_not_shown() -> None:
     from appliance.web.pages.settings import _text
 
-    assert _text("database", "url", "postgresql://films:s3cret@db/appliance") == "postgresql://•••@db/appliance"
+    assert _text("database", "url", "postgresql://films:s3/c@ret@db/appliance") == "postgresql://•••@db/appliance"
 
 
 def test_about_names_every_part_with_its_licence(admin: PageClient) -> None:

@@ -84,7 +84,7 @@ def _shown(section: str, key: str, later: Settings) -> Shown:
 
 def _text(section: str, key: str, value: object) -> str:
     if (section, key) == ("database", "url") and value:
-        return re.sub(r"//[^/@]*@", "//•••@", str(value))
+        return re.sub(r"//.*@", "//•••@", str(value))
     if (section, key) in SECRET and value:
         return "•••"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
