@@ -152,11 +152,16 @@ def all_profiles(store: Store) -> list[PrintProfile]:
 
 def get_profile(store: Store, name: str) -> PrintProfile:
     """A print profile by name. Raises NotFoundError."""
+    return read_profile(store, name)[0]
+
+
+def read_profile(store: Store, name: str) -> tuple[PrintProfile, int]:
+    """A print profile by name, and its version for :func:`set_profile`. Raises NotFoundError."""
     with store.database.read() as connection:
         row = printers.get_profile(connection, name)
     if row is None:
         raise NotFoundError(f"There is no print profile {name!r}.")
-    return profile_from_row(row)
+    return profile_from_row(row), row.version
 
 
 def add_profile(store: Store, profile: PrintProfile, actor: Actor) -> None:

@@ -65,6 +65,18 @@ class CharacteristicSettings(_Model):
     name: str = ""
 
 
+class Measurement(_Model):
+    """Densities read from the grey steps once; kept so that one can go back to them."""
+
+    at: str
+    """When, as ISO 8601."""
+    name: str = ""
+    who: str = ""
+    medium_type: str
+    driving_levels: tuple[float, ...]
+    densities: tuple[float, ...]
+
+
 class PrinterSettings(_Model):
     """All an admin may set on a printer besides its name, address and AE titles."""
 
@@ -89,6 +101,8 @@ class PrinterSettings(_Model):
     reflective_illumination: float = Field(150, gt=0, le=20000)
     characteristics: tuple[CharacteristicSettings, ...] = ()
     """Empty: assumed-film, and assumed-paper on PAPER."""
+    measurements: tuple[Measurement, ...] = ()
+    """Every calibration kept, the newest first."""
     magnification_type: Literal["REPLICATE", "BILINEAR", "CUBIC", "NONE"] = "CUBIC"
     border_density: str = "BLACK"
     empty_image_density: str = "BLACK"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +11,7 @@ from appliance.printing.jobs import get_job
 from appliance.printing.printers import Printer
 from appliance.printing.profiles import PrintProfile
 from appliance.store import job_events, print_jobs
+from appliance.store import job_states as states
 from appliance.store.store import Store
 
 PRIORITIES = {3: "HIGH", 2: "MED", 1: "LOW"}
@@ -21,6 +23,33 @@ def list_jobs(store: Store, **conditions: Any) -> list[dict[str, Any]]:
         jobs = print_jobs.page(connection, **conditions)
         films = print_jobs.films(connection, [job.job_id for job in jobs])
     return [job_view(job, [film for film in films if film.job_id == job.job_id]) for job in jobs]
+
+
+def count_held(store: Store) -> int:
+    """Jobs that wait for a person."""
+    with store.database.read() as connection:
+        return sum(print_jobs.count_by_state(connection, (states.HELD,)).values())
+
+
+def counts(store: Store, since: dt.datetime) -> dict[str, int]:
+    """Jobs that wait, and those that came out or failed since a moment, by state."""
+    with store.database.read() as connection:
+        waiting = print_jobs.count_by_state(connection, print_jobs.WAITING)
+        ended = print_jobs.count_since(connection, since)
+    found: dict[str, int] = dict.fromkeys(states.JOB_STATES, 0)
+    for (_, state), number in waiting.items():
+        found[state] += number
+    return found | ended
+
+
+def queues(store: Store) -> dict[str, int]:
+    """Printer -> its jobs that are not ended."""
+    with store.database.read() as connection:
+        waiting = print_jobs.count_by_state(connection, print_jobs.WAITING)
+    found: dict[str, int] = {}
+    for (printer, _), number in waiting.items():
+        found[printer] = found.get(printer, 0) + number
+    return found
 
 
 def show_job(store: Store, job_id: int) -> dict[str, Any]:

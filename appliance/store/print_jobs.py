@@ -94,12 +94,19 @@ def _matches(text: str) -> Any:
     return or_(*fits, print_job.c.job_id == int(text)) if text.isascii() and text.isdigit() else or_(*fits)
 
 
-def count_by_state(connection: Connection) -> dict[tuple[str, str], int]:
-    """(printer, job state) -> number of jobs."""
-    query = select(print_job.c.printer, print_job.c.job_state, func.count()).group_by(
-        print_job.c.printer, print_job.c.job_state
-    )
+def count_by_state(connection: Connection, only: Sequence[str] = states.JOB_STATES) -> dict[tuple[str, str], int]:
+    """(printer, job state) -> number of jobs; those states alone that `only` names, by the index of the queue."""
+    query = select(print_job.c.printer, print_job.c.job_state, func.count()).where(print_job.c.job_state.in_(only))
+    query = query.group_by(print_job.c.printer, print_job.c.job_state)
     return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
+
+def count_since(connection: Connection, since: dt.datetime) -> dict[str, int]:
+    """Final job state -> jobs accepted since then that ended so."""
+    query = select(print_job.c.job_state, func.count()).where(
+        print_job.c.created >= since, print_job.c.job_state.in_(states.FINAL)
+    )
+    return {row[0]: row[1] for row in connection.execute(query.group_by(print_job.c.job_state))}
 
 
 def settle(
