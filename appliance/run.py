@@ -59,15 +59,17 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
 
 
 def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
+    from appliance.dicom.commitment_scp import CommitmentScp, Committer
     from appliance.dicom.server import DicomServer
     from appliance.dicom.storage_scp import StorageScp
     from appliance.studies.retrieving import Retriever
 
     prepare(store)
-    server = DicomServer(store, [StorageScp(store)])
+    commitment = CommitmentScp(store)
+    server = DicomServer(store, [StorageScp(store), commitment])
     server.start()
-    retriever = threading.Thread(target=Retriever(store, moves=True).run, args=(stop,), name="retrieve", daemon=True)
-    retriever.start()
+    beside(Retriever(store, moves=True).run, stop)
+    beside(Committer(store, commitment).run, stop)
     try:
         while not stop.wait(1.0):
             beat()
@@ -94,9 +96,17 @@ def _run_films(store: Store, stop: threading.Event, beat: Beat) -> None:
 
 def _run_discs(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.media.worker import DiscWorker
+    from appliance.studies.retention import Keeper
 
     os.nice(10)
+    beside(Keeper(store).run, stop)
     DiscWorker(store).run(stop, beat)
+
+
+def beside(work: Callable[[threading.Event], None], stop: threading.Event) -> None:
+    """Work of a part that goes on beside its main one, in a thread."""
+    name = getattr(work, "__self__", work).__class__.__name__.lower()
+    threading.Thread(target=work, args=(stop,), name=name, daemon=True).start()
 
 
 RUNNERS: dict[str, Callable[[Store, threading.Event, Beat], None]] = {

@@ -322,3 +322,10 @@ def accept(connection: Connection, instance_id: int) -> None:
     connection.execute(update(instance).where(instance.c.instance_id == instance_id).values(kept_aside=False))
     series_id = connection.scalar(select(instance.c.series_id).where(instance.c.instance_id == instance_id))
     recount(connection, int(series_id or 0))
+
+
+def sop_classes(connection: Connection, sop_instance_uid: str) -> list[str]:
+    """The SOP Class UID of each instance with that UID."""
+    query = select(header.c.attributes).join(instance, instance.c.header_id == header.c.header_id)
+    rows = connection.scalars(query.where(instance.c.sop_instance_uid == sop_instance_uid))
+    return [attributes.get("SOPClassUID", "") for attributes in rows]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection
+from typing import IO
 
 from appliance.events import process_actor
-from appliance.store import files, instances, studies
+from appliance.store import discs, files, instances, retrievals, studies
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies.removal import purge_study
 
 KEEPER = process_actor("housekeeping")
 SHARDS = 256
+KEEP_SECONDS = 10.0
+PURGE_SECONDS = 60.0
 SETTLED_SECONDS = 600.0
 """A file younger than this may be on its way into the index."""
 
@@ -76,3 +81,44 @@ def sweep_shard(store: Store, shard: int, settled_seconds: float = SETTLED_SECON
 def sweep(store: Store, settled_seconds: float = SETTLED_SECONDS) -> int:
     """The same for every folder."""
     return sum(sweep_shard(store, shard, settled_seconds) for shard in range(SHARDS))
+
+
+def in_use(store: Store) -> set[str]:
+    """Studies that discs on order or retrievals under way need."""
+    with store.database.read() as connection:
+        return discs.studies_in_use(connection) | retrievals.studies_underway(connection)
+
+
+class Keeper:
+    """Keeps house in whichever process holds the lock: purges, and sweeps one folder after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._shard = 0
+        self._purged = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+        with (self.store.folder.locks / "study-keeping").open("w") as lock:
+            while not stop.wait(KEEP_SECONDS):
+                if not _is_ours(lock):
+                    continue
+                try:
+                    self._round()
+                except Exception as error:
+                    log.error("keeping studies failed: %s", type(error).__name__)
+
+    def _round(self) -> None:
+        sweep_shard(self.store, self._shard)
+        self._shard += 1
+        if not self._purged or time.monotonic() - self._purged > PURGE_SECONDS:
+            self._purged = time.monotonic()
+            purge(self.store, lambda: in_use(self.store))
+
+
+def _is_ours(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,207 @@
+"""Storage Commitment Push Model (PS3.4 Annex J): requests are kept, checked, and answered on a new association or the
+one they came by."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import build_role
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
+from pynetdicom.events import Event
+from sqlalchemy import Row
+
+from appliance.dicom.answering import (
+    INVALID_VALUE,
+    MISSING_ATTRIBUTE,
+    NO_SUCH_ACTION,
+    NO_SUCH_INSTANCE,
+    UNRECOGNISED_OPERATION,
+    Answer,
+    StatusError,
+    answered,
+)
+from appliance.dicom.callers import Caller
+from appliance.errors import ApplianceError
+from appliance.events import Actor
+from appliance.network.events import send_event
+from appliance.network.requestor import Peer as Called
+from appliance.network.requestor import associated, context, exchange
+from appliance.network.spool import SpoolRequest
+from appliance.network.uids import is_valid_uid
+from appliance.security.peer_verbs import get_peer
+from appliance.store import commitments
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.studies import commitment
+
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+WELL_KNOWN = "1.2.840.10008.1.20.1.1"
+REQUEST = 1  # Action Type ID
+ALL_GOOD, SOME_FAILED = 1, 2  # Event Type ID
+SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+MOST_REFERENCES = 100_000
+POLL_SECONDS = 0.3
+AGAIN_SECONDS = (5, 30, 120, 600, 1800, 3600)
+GIVE_UP = dt.timedelta(hours=24)
+
+log = logging.getLogger(__name__)
+
+
+class CommitmentScp:
+    """The part of the plug board that takes requests, from peers that are allowed to ask."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.open: dict[int, Caller] = {}  # request -> the association it came by
+
+    def supported(self, caller: Caller) -> Mapping[str, Sequence[str]]:
+        return {STORAGE_COMMITMENT: SYNTAXES} if "commit" in caller.peer.allows and caller.peer.known else {}
+
+    def opened(self, caller: Caller) -> None:
+        return None
+
+    def closed(self, caller: Caller) -> None:
+        self.open = {number: other for number, other in self.open.items() if other is not caller}
+
+    def spool_folder(self, caller: Caller, request: SpoolRequest) -> Path | None:
+        return None
+
+    def serve(self, caller: Caller, event: Event, service: str) -> Answer:
+        if service != "N-ACTION":
+            return Answer(status=UNRECOGNISED_OPERATION, comment="only N-ACTION is served here")
+        return answered(f"commitment request of {caller}", lambda: self._request(caller, event))
+
+    def _request(self, caller: Caller, event: Event) -> Answer:
+        request: Any = event.request
+        if str(request.RequestedSOPInstanceUID) != WELL_KNOWN:
+            raise StatusError(NO_SUCH_INSTANCE, f"the instance is {WELL_KNOWN}")
+        if request.ActionTypeID != REQUEST:
+            raise StatusError(NO_SUCH_ACTION, "the action is 1, request storage commitment")
+        transaction_uid, asked = _asked(event.action_information)
+        number = commitment.request_commitment(
+            self._store,
+            transaction_uid,
+            asked,
+            caller.actor,
+            peer=caller.peer.name,
+            called_ae_title=caller.called_ae_title,
+        )
+        self.open[number] = caller
+        return Answer()
+
+
+def _asked(information: Dataset) -> tuple[str, list[tuple[str, str]]]:
+    """Transaction UID and references of a request. Raises StatusError."""
+    transaction_uid = str(information.get("TransactionUID", "") or "")
+    references = information.get("ReferencedSOPSequence") or []
+    if not transaction_uid or not references:
+        missing = "ReferencedSOPSequence" if transaction_uid else "TransactionUID"
+        raise StatusError(MISSING_ATTRIBUTE, f"{missing} is missing or empty", (missing,))
+    pairs = [(str(r.get("ReferencedSOPClassUID", "")), str(r.get("ReferencedSOPInstanceUID", ""))) for r in references]
+    if len(pairs) > MOST_REFERENCES or not all(
+        map(is_valid_uid, (transaction_uid, *(u for pair in pairs for u in pair)))
+    ):
+        raise StatusError(INVALID_VALUE, "a UID is no UID, or there are too many", ("ReferencedSOPSequence",))
+    return transaction_uid, pairs
+
+
+class Committer:
+    """Checks what was asked and answers, in a thread of its own; what can't be told now is told later."""
+
+    def __init__(self, store: Store, scp: CommitmentScp) -> None:
+        self._store = store
+        self._scp = scp
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+        while not stop.wait(POLL_SECONDS):
+            try:
+                with self._store.database.read() as connection:
+                    rows = commitments.due(connection)
+                for row in rows:
+                    if not stop.is_set():
+                        self._answer(row)
+            except Exception as error:
+                log.error("storage commitment failed: %s", type(error).__name__)
+                stop.wait(2.0)
+
+    def _answer(self, row: Row[Any]) -> None:
+        actor = Actor(name=row.ae_title, kind="peer", address=row.address)
+        failed = row.failed
+        if failed is None:
+            failed = commitment.check(self._store, row.commitment_id, row.asked, actor)
+        try:
+            how = self._tell(row, _report(row, failed), SOME_FAILED if failed else ALL_GOOD)
+            values: dict[str, Any] = {"state": commitments.ANSWERED, "message": how}
+        except ApplianceError as error:
+            values = _later(row, str(error))
+            log.warning("commitment %s of %s is not told yet: %s", row.transaction_uid, row.ae_title, error)
+        with self._store.database.write("commitment") as connection:
+            commitments.change(connection, row.commitment_id, attempts=row.attempts + 1, **values)
+
+    def _tell(self, row: Row[Any], report: Dataset, kind: int) -> str:
+        """Send the event; how it went out. Raises ApplianceError when nobody could be told."""
+        peer = get_peer(self._store, row.peer)
+        caller = self._scp.open.pop(row.commitment_id, None)
+        if peer.host and peer.port:
+            try:
+                self._call(Called(host=peer.host, port=peer.port, called=peer.ae_title, calling=_us(row)), report, kind)
+                return "told on a new association"
+            except ApplianceError:
+                if caller is None:
+                    raise
+        if caller is not None and send_event(caller.association, kind, STORAGE_COMMITMENT, WELL_KNOWN, report):
+            return "told on the association it was asked by"
+        raise ApplianceError(f"peer {peer.name} has ended its association and has no host and port to call")
+
+    @staticmethod
+    def _call(called: Called, report: Dataset, kind: int) -> None:
+        role = build_role(STORAGE_COMMITMENT, scu_role=False, scp_role=True)
+        proposed = context(STORAGE_COMMITMENT, *SYNTAXES)
+        with associated(called, [proposed], extended=[role]) as association:
+            event = N_EVENT_REPORT()
+            event.AffectedSOPClassUID, event.AffectedSOPInstanceUID = STORAGE_COMMITMENT, WELL_KNOWN
+            event.EventTypeID = kind
+            accepted = association.accepted_contexts[0]
+            status, _, _ = exchange(association, accepted, event, dataset=("EventInformation", report))
+        if status != 0:
+            raise ApplianceError(f"{called} answers the report with status {status:04X}")
+
+
+def _us(row: Row[Any]) -> str:
+    return str(row.called_ae_title)
+
+
+def _later(row: Row[Any], message: str) -> dict[str, Any]:
+    if now() - row.created > GIVE_UP:
+        return {"state": commitments.GIVEN_UP, "message": message}
+    seconds = AGAIN_SECONDS[min(row.attempts, len(AGAIN_SECONDS) - 1)]
+    return {"not_before": now() + dt.timedelta(seconds=seconds), "message": message}
+
+
+def _report(row: Row[Any], failed: list[list[Any]]) -> Dataset:
+    """Event Information (PS3.4 Table J.3-2)."""
+    reasons = {uid: reason for _, uid, reason in failed}
+    report = Dataset()
+    report.TransactionUID = row.transaction_uid
+    good = [_reference(sop_class, uid) for sop_class, uid in row.asked if uid not in reasons]
+    if good:
+        report.ReferencedSOPSequence = good
+    if failed:
+        report.FailedSOPSequence = [_reference(sop_class, uid, reason) for sop_class, uid, reason in failed]
+    return report
+
+
+def _reference(sop_class: str, uid: str, reason: int | None = None) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+    if reason is not None:
+        item.FailureReason = reason
+    return item

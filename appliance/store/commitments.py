@@ -1,0 +1,52 @@
+"""Storage commitment requests in the database, until they are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from appliance.store.instances import parts
+from appliance.store.tables.base import now
+from appliance.store.tables.studies import commitment, instance
+
+PENDING, ANSWERED, GIVEN_UP = "pending", "answered", "given-up"
+
+
+def insert(connection: Connection, **values: Any) -> int:
+    moment = now()
+    result = connection.execute(commitment.insert().values(**values, state=PENDING, not_before=moment, created=moment))
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def pending_of(connection: Connection, transaction_uid: str, ae_title: str) -> int | None:
+    """The request of that transaction that was not answered yet."""
+    query = select(commitment.c.commitment_id).where(
+        commitment.c.transaction_uid == transaction_uid,
+        commitment.c.ae_title == ae_title,
+        commitment.c.state == PENDING,
+    )
+    return connection.scalar(query)
+
+
+def due(connection: Connection, limit: int = 20) -> list[Row[Any]]:
+    """Requests to be answered now."""
+    query = select(commitment).where(commitment.c.state == PENDING, commitment.c.not_before <= now())
+    return list(connection.execute(query.order_by(commitment.c.not_before).limit(limit)))
+
+
+def change(connection: Connection, commitment_id: int, **values: Any) -> None:
+    connection.execute(update(commitment).where(commitment.c.commitment_id == commitment_id).values(**values))
+
+
+def get(connection: Connection, commitment_id: int) -> Row[Any] | None:
+    return connection.execute(select(commitment).where(commitment.c.commitment_id == commitment_id)).first()
+
+
+def mark(connection: Connection, uids: Collection[str]) -> None:
+    """These instances were promised to be kept."""
+    for part in parts(uids):
+        query = update(instance).where(instance.c.sop_instance_uid.in_(part), ~instance.c.kept_aside)
+        connection.execute(query.values(committed=True))
