@@ -29,6 +29,7 @@ from appliance.network.limits import Limits
 from appliance.network.server import Listen, ServerGroup, start_server
 from appliance.network.spool import SpoolRequest
 from appliance.network.tls import server_context
+from appliance.security.certificates import tls_files
 from appliance.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -99,12 +100,15 @@ class DicomServer:
         self.notifier.start()
 
     def _tls(self) -> list[Listen]:
-        """The TLS port, once there is a certificate."""
+        """The TLS port, once there is a certificate; where peers must show one, once somebody is trusted."""
         tls, dicom = self.store.settings.tls, self.store.settings.dicom
-        if tls.certificate is None:
+        files = tls_files(self.store)
+        if files is None:
             return []
-        authorities = tls.authorities if tls.mutual else None
-        context = server_context(tls.certificate, tls.key or tls.certificate, authorities)
+        if tls.mutual and files.authorities is None:
+            log.error("the TLS port stays closed: peers must show a certificate, and none is trusted (appliance tls)")
+            return []
+        context = server_context(files.certificate, files.key, files.authorities, required=tls.mutual)
         return [Listen(address=dicom.address, port=dicom.tls_port, ssl_context=context)]
 
     @property

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 import struct
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -15,6 +18,8 @@ from pynetdicom import AE
 from pynetdicom.dimse_primitives import N_CREATE, N_SET
 
 from appliance.dicom.server import DicomServer
+from appliance.network.requestor import NoAssociationError
+from appliance.network.tls import client_context
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
 from appliance.store import files
@@ -28,6 +33,7 @@ from tests.dicom.clients import (
     SESSION,
     PrintClient,
     boxes,
+    print_client,
 )
 from tests.dicom.conftest import ADMIN, Door, open_door
 
@@ -141,6 +147,32 @@ def test_stopping_ends_associations_and_leaves_nothing_in_the_spool(tmp_path: Pa
         film_ready(client)
         door.server.stop(0)
         assert not [path for path in door.store.folder.spool.rglob("*") if path.is_file()]
+
+
+def identity(folder: Path, name: str) -> tuple[Path, Path]:
+    """(certificate, key) that vouch for themselves."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+def test_a_peer_known_by_its_certificate_prints_by_tls_and_no_other(tmp_path: Path) -> None:
+    ours, modality = identity(tmp_path, "ours"), identity(tmp_path, "modality")
+    shown = ssl.PEM_cert_to_DER_cert(modality[0].read_text())
+    settings = {"certificate": ours[0], "key": ours[1], "authorities": modality[0]}
+    with open_door(tmp_path / "tls", tls=settings, tls_port=0) as door:
+        for name, seal in (("sealed", hashlib.sha256(shown).hexdigest()), ("other", "ab" * 32)):
+            add_peer(door.store, Peer(name=name, ae_title=name.upper(), certificate=seal), ADMIN)
+        port = door.server.group.addresses[1][1]  # type: ignore[union-attr]
+        context = client_context(ours[0], *modality, check_hostname=False)
+        with print_client(port, "SEALED", tls=context) as client:
+            assert client.action(FILM, film_ready(client)).status == 0
+        with pytest.raises(NoAssociationError, match="our AE title OTHER"), print_client(port, "OTHER", tls=context):
+            pass
+        with pytest.raises(NoAssociationError, match="our AE title SEALED"), print_client(door.port, "SEALED"):
+            pass
 
 
 # --- data sets no pydicom would write ---
