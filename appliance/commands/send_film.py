@@ -36,5 +36,5 @@ def command(files: tuple[Path, ...], to: str, called: str, calling: str, layout:
         uri = f"dicom://{quote(called)}@{host}:{port}"
         films, result = send_films(list(files), order, uri, calling, Path(folder))
     if result.outcome.value != "done":
-        raise DeviceError(f"{to}: {result.message}")
+        raise DeviceError(result.message)
     click.echo(f"{films} film{'s' if films > 1 else ''} accepted by {called} at {to}. {result.evidence}")
