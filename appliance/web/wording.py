@@ -121,6 +121,8 @@ EVENTS = {
     "films-purged": _("Films purged"),
     "instances-received": _("Images received"),
     "instances-imported": _("Images imported"),
+    "commitment-requested": _("Storage commitment asked for"),
+    "instances-committed": _("Storage commitment given"),
     "instance-kept-aside": _("Image kept aside"),
     "instance-decided": _("Image kept aside, decided on"),
     "retrieve-requested": _("Study requested from an archive"),

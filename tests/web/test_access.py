@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from werkzeug.routing import Rule
+from werkzeug.routing import AnyConverter, IntegerConverter, Rule
 
 from appliance.security import roles
 from appliance.store import audit
@@ -22,8 +22,10 @@ VALUES = {"name": "nobody", "key": "nokey", "filename": "page.js"}
 def address(rule: Rule) -> str:
     values = {name: VALUES.get(name, "nobody") for name in rule.arguments}
     for name, converter in rule._converters.items():
-        if converter.regex == r"\d+":
+        if isinstance(converter, IntegerConverter):
             values[name] = 999999  # type: ignore[assignment]
+        if isinstance(converter, AnyConverter):
+            values[name] = min(converter.items)
     return rule.build(values)[1]  # type: ignore[index]
 
 
