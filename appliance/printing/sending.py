@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import ApplianceError, NotFoundError
+from appliance.errors import ApplianceError, NotFoundError, ResourceError
 from appliance.film.annotation_format import load_formats
 from appliance.film.boxes import FilmSession
 from appliance.film.catalog import Catalog, load
@@ -74,13 +74,15 @@ def _send(store: Store, job: print_jobs.Job, printer: Printer | None) -> SendRes
             with store.database.write("print") as connection:
                 print_jobs.change(connection, job.job_id, composed=False)
             return SendResult(outcome=SendOutcome.RETRY, message="A document was damaged on disk: composed again.")
+        if not job.send_started:
+            _mark_started(store, job.job_id)
     except (ApplianceError, OSError) as error:
-        outcome = SendOutcome.RETRY if isinstance(error, OSError) and not job.send_started else SendOutcome.HOLD
+        passing = isinstance(error, OSError | ResourceError) and not job.send_started  # not a byte has left
+        outcome = SendOutcome.RETRY if passing else SendOutcome.HOLD
         doubt = ("in-doubt",) if job.send_started else ()
         return SendResult(outcome=outcome, job_state_reasons=doubt, message=str(error))
     if job.send_started:  # an earlier worker died while bytes may have been leaving
         return replace(device.ask(request), asked=True)
-    _mark_started(store, job.job_id)
     return device.send(request, _no_progress)
 
 

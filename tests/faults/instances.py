@@ -50,6 +50,8 @@ def send_instances(plant: Plant, numbers: list[int]) -> dict[int, str]:
                 break
             status = association.send_c_store(instance(number)).get("Status")
             told[number] = "nothing" if status is None else "refused" if status else "acknowledged"
+            if status is None:
+                association.abort()
         if association.is_established:
             association.release()
     return told

@@ -96,6 +96,7 @@ class Plant:
 
     def __init__(self, folder: Path, zygote: Zygote, template: Path, **faults: str) -> None:
         self.root = folder
+        folder.mkdir(exist_ok=True)
         self.data = folder / "data"
         shutil.copytree(template, self.data)
         self.zygote = zygote
@@ -131,7 +132,7 @@ class Plant:
 
     # --- processes ---
 
-    def start(self, part: str, fault: str = "") -> Running:
+    def start(self, part: str, fault: str = "", *, recorded: bool = False) -> Running:
         environment = {
             "APPLIANCE_DICOM_PORT": str(self.port),
             "APPLIANCE_WEB_PORT": str(free_port()),
@@ -139,7 +140,8 @@ class Plant:
             "APPLIANCE_STORAGE_RESERVE_MIB": "1",
             **self.environment,
         }
-        order = {"part": part, "data": str(self.data), "log": str(self.log), "fault": fault}
+        order: dict[str, Any] = {"part": part, "data": str(self.data), "log": str(self.log)}
+        order |= {"fault": fault, "recorded": recorded or bool(fault)}
         pid = self.zygote.ask(environment=environment, limits=self.limits, clock=self.clock, **order)["pid"]
         running = Running(self.zygote, pid)
         self.parts.append(running)
@@ -209,16 +211,26 @@ class Plant:
                 with contextlib.suppress(OSError):
                     os.utime(path, (time.time() - 600,) * 2)
 
-    def drain(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Wait until every job is settled. Back-off is over at once."""
+    def drain(self, seconds: float = DRAIN_SECONDS, worker: Running | None = None) -> None:
+        """Wait until every job is settled, or `worker` has ended. Back-off is over at once."""
         end = time.monotonic() + seconds
-        while "open" in self.jobs().values() and time.monotonic() < end:
+        while "open" in self.jobs().values() and time.monotonic() < end and not (worker and worker.ended()):
             self.query("update print_job set not_before = null where not_before is not null")
             time.sleep(0.1)
 
     def query(self, sql: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(self.data / "appliance.db", timeout=10)) as connection, connection:
             return connection.execute(sql).fetchall()
+
+    def operations(self) -> list[str]:
+        """What the part that was started with a fault did to files and database, in order."""
+        path = self.log.with_suffix(".operations")
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        return [line for line in lines if not line.startswith("failpoint ")]
+
+    def trace(self) -> list[list[str]]:
+        """The same with the failpoints passed: [kind, path, second path] each."""
+        return [line.split(" ") for line in self.log.with_suffix(".operations").read_text("utf-8").splitlines()]
 
     def jobs(self) -> dict[int, str]:
         rows = self.query("select label, job_state, job_state_reasons from print_job")
@@ -235,7 +247,7 @@ class Plant:
         """What lies about though nothing refers to it: half files, spool, job folders without a row."""
         known = {str(row[0]) for row in self.query("select job_id from print_job")}
         parts = [path for path in self.data.rglob("*.part") if path.is_file()]
-        spool = [path for path in (self.data / "spool").iterdir()]
+        spool = list((self.data / "spool").iterdir())
         folders = [path for path in (self.data / "jobs").iterdir() if path.name not in known]
         return [str(path.relative_to(self.data)) for path in (*parts, *spool, *folders)]
 

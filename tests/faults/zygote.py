@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,19 @@ def become(order: dict[str, Any]) -> None:
     if order["clock"]:
         shift_clock(order["clock"])
     files.set_fault(order["fault"])
+    if order["recorded"]:
+        files.record_with(recorder(order["log"]))
     run_part(order["part"], Path(order["data"]), None)
+
+
+def recorder(log: str) -> Callable[[str, str, str], None]:
+    """Write down every operation before it is done: the harness sees which one broke, and whether it was reached."""
+    descriptor = os.open(Path(log).with_suffix(".operations"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return lambda kind, path, other: void(os.write(descriptor, f"{kind} {path} {other}\n".encode()))
+
+
+def void(_: object) -> None:
+    """For the types."""
 
 
 def shift_clock(steps: list[list[float]]) -> None:

@@ -1,0 +1,87 @@
+"""Every file and database operation fails once, in turn: disk full, input/output error, read-only, and the plug.
+
+One part of the service counts its operations (appliance.store.files); the n-th one breaks, n = 1, 2, 3 … until a run
+passes untouched. No wrong success, nothing lost, nothing stuck, and the service goes on without a restart where it
+lives. A short run takes a handful of n; ``make faults`` takes them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.faults.instances import missing, send_instances, strays, wait_for_sweep
+from tests.faults.plant import DEVICES, Plant, Zygote, plant
+from tests.faults.test_kill import assert_balanced
+
+ALL = "FAULT_REPEATS" in os.environ
+WHATS = ("ENOSPC", "EIO", "EROFS", "kill")
+FEW = {"submit": (5, 11, 14, 18, 19, 22), "store": (3, 7, 8, 10)} | {device: (10, 13, 20, 22, 24) for device in DEVICES}
+"""Numbers of the short run: they fall on receiving, syncing, renaming and committing."""
+MOST = 400
+Case = Callable[[Plant, str], None]
+
+
+def submit(works: Plant, fault: str) -> None:
+    """A film comes in. A refused one is sent again, as a modality does."""
+    door = works.start("dicom", fault)
+    answers = [works.send_film("folder") for _ in range(2)]
+    if not door.ended():
+        assert answers[1] == "acknowledged" or works.send_film("folder") == "acknowledged", works.logged()
+    works.stop()
+    works.recover()
+    assert_balanced(works)
+
+
+def films(device: str, works: Plant, fault: str) -> None:
+    """A film is composed and sent."""
+    works.start("dicom")
+    assert works.send_film(device) == "acknowledged"
+    worker = works.start("films", fault)
+    works.drain(20, worker)
+    open_still = [number for number, state in works.jobs().items() if state == "open"]
+    assert worker.ended() or not open_still, ("stuck without a restart", works.logged())
+    works.stop()
+    works.recover()
+    assert_balanced(works)
+
+
+def store(works: Plant, fault: str) -> None:
+    """Instances come in; refused ones are sent again."""
+    door = works.start("dicom", fault)
+    told = send_instances(works, [1, 2, 3])
+    if not door.ended():
+        left = [number for number, answer in told.items() if answer != "acknowledged"]
+        told |= send_instances(works, left) if left else {}
+        assert set(told.values()) == {"acknowledged"}, (told, works.logged())
+    works.stop()
+    assert missing(works, told) == []
+    works.age()
+    works.start("dicom")
+    again = send_instances(works, [1, 2, 3])
+    assert set(again.values()) == {"acknowledged"}
+    assert missing(works, again) == []
+    works.stop()
+
+
+CASES: dict[str, Case] = {"submit": submit, "store": store} | {device: partial(films, device) for device in DEVICES}
+
+
+@pytest.mark.parametrize("what", WHATS)
+@pytest.mark.parametrize("case", CASES)
+def test_whatever_operation_fails_nothing_is_lost_or_told_wrongly(
+    tmp_path: Path, zygote: Zygote, template: Path, case: str, what: str
+) -> None:
+    numbers = range(1, MOST) if ALL else FEW[case][WHATS.index(what) % 2 :: 2]
+    for number in numbers:
+        with plant(tmp_path / str(number), zygote, template) as works:
+            CASES[case](works, f"{number}:{what}:0")
+            reached = len(works.operations()) >= number
+        if not reached:
+            assert ALL, f"operation {number} was never reached"
+            return
+    assert not ALL, f"{MOST} operations and no end"
