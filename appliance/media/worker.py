@@ -65,7 +65,10 @@ class DiscWorker:
     def work_off(self, until: Callable[[], bool] = lambda: False) -> None:
         """Do all that can be done now, in the foreground, or until `until`: for ``--wait`` with no service running."""
         self._recover()
-        while not until() and (self._start_burns() | self._start_build() or self._is_busy()):
+        busy = True
+        while busy and not until():
+            busy = self._is_busy()  # asked first: what ends meanwhile may have made more work
+            busy |= self._start_burns() | self._start_build()
             time.sleep(0.02)
         self._end()
 

@@ -1,4 +1,4 @@
-"""Robots that watch a job folder as real ones do: they take a job by renaming it, work, rename it again; or misbehave."""
+"""Robots that watch a job folder as real ones do: take a job by renaming it, work, rename it again; or misbehave."""
 
 from __future__ import annotations
 

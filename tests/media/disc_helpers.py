@@ -1,0 +1,116 @@
+"""Orders for tests: instances in the index as intake keeps them, discs of them, workers that make them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from appliance.config import Settings
+from appliance.events import Actor, process_actor
+from appliance.media.burners import BurnerSettings, StoredBurner, add_burner, add_first_burner
+from appliance.media.discs import create_disc
+from appliance.media.ordering import DiscOrder
+from appliance.media.selection import Selection
+from appliance.media.views import show_disc
+from appliance.media.worker import DiscWorker
+from appliance.store import files
+from appliance.store.store import Store, open_store
+from appliance.studies.intake import Arrival, Intake
+from appliance.studies.part10 import read_file_meta
+from tests.media import made
+
+ROOT = Path(__file__).parents[2]
+CLERK = Actor(name="clerk", kind="user", address="127.0.0.1")
+STUDY = f"{made.ROOT}.1"
+SETTINGS = Settings.model_validate(
+    {"storage": {"reserve_percent": 0, "reserve_mib": 1}, "discs": {"institution": "St Elsewhere"}}
+)
+PLAIN = {"viewer": False, "web_content": False}
+"""Choices that keep a test quick."""
+
+
+def opened(folder: Path) -> Store:
+    return open_store(folder, settings=SETTINGS)
+
+
+def keep(store: Store, datasets: Iterable[Dataset]) -> None:
+    """Put instances into the index."""
+    intake = Intake(store)
+    for dataset in datasets:
+        data = made.as_file(dataset)
+        path = store.folder.spool / f"{secrets.token_hex(8)}.part"
+        path.write_bytes(data)
+        meta = read_file_meta(path)
+        body = data[meta.data_set_offset :]
+        arrival = Arrival(
+            path=path,
+            offset=meta.data_set_offset,
+            size=len(body),
+            sha256=hashlib.sha256(body).hexdigest(),
+            transfer_syntax=meta.TransferSyntaxUID,
+            source="CT1",
+        )
+        intake.take(arrival, process_actor("test"))
+
+
+def with_study(store: Store, count: int = 3, **values: Any) -> Store:
+    """A CT study of a few images, and the first burner."""
+    keep(store, [made.image(number, **values) for number in range(1, count + 1)])
+    add_first_burner(store)
+    return store
+
+
+def ordered(store: Store, **values: Any) -> int:
+    """A disc of the study on order."""
+    values.setdefault("selection", Selection(studies=(STUDY,)))
+    values["choices"] = PLAIN | values.get("choices", {})
+    return create_disc(store, DiscOrder(**values), CLERK)
+
+
+def work_off(store: Store, disc_id: int) -> dict[str, Any]:
+    """Make it in the foreground; how it is then."""
+
+    def is_over() -> bool:
+        view = show_disc(store, disc_id)
+        return view["held"] or view["execution_status"] in ("DONE", "FAILURE")
+
+    DiscWorker(store).work_off(until=is_over)
+    return show_disc(store, disc_id)
+
+
+def add(store: Store, name: str, uri: str, **options: Any) -> None:
+    add_burner(store, StoredBurner(name=name, burner_uri=uri, settings=BurnerSettings(options=options)), CLERK)
+
+
+def burned(store: Store) -> list[str]:
+    """What lies in the folder burner's folder."""
+    return sorted(path.name for path in store.folder.burned.iterdir())
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Wait until something is true; fails the test when it never is."""
+    for _ in range(1500):
+        if true():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never came true")
+
+
+def killed_at(store: Store, failpoint: str) -> None:
+    """Let a worker die at a failpoint, in a process forked from this one: it need not load everything again."""
+    child = os.fork()
+    if not child:
+        try:
+            files.set_fault(f"{failpoint}:kill")
+            DiscWorker(opened(store.folder.root)).work_off()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == -9, f"{failpoint} was not met"
