@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from appliance.commands.common import actor, json_option, show, with_store
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError
 from appliance.security import peer_verbs as verbs
 from appliance.security.peers import PERMISSIONS, Peer
 from appliance.store.store import Store
@@ -91,13 +91,10 @@ def show_(store: Store, name: str, as_json: bool) -> None:
 @with_store
 def echo(store: Store, name: str, as_json: bool) -> None:
     """Ask a peer for a C-ECHO; exit code 1 when it does not answer."""
-    from appliance.network.requestor import Peer as Called
+    from appliance.network.calling import to_call
     from appliance.network.scu import echo as ask
 
-    peer = verbs.get_peer(store, name)
-    if not peer.host or not peer.port:
-        raise UsageError(f"Peer {name} has no host and port to call: set them with --host and --port.")
-    result = ask(Called(host=peer.host, port=peer.port, called=peer.ae_title, calling=store.settings.dicom.ae_title))
+    result = ask(to_call(store, verbs.get_peer(store, name)))
     show({"peer": name, "ok": result.ok, "message": result.message}, as_json=as_json)
     if not result.ok:
         raise ApplianceError(result.message)

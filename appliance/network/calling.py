@@ -7,6 +7,7 @@ import ssl
 from appliance.errors import SettingError, UsageError
 from appliance.network.requestor import Peer as Called
 from appliance.network.tls import client_context
+from appliance.security.certificates import tls_files, trusted_file
 from appliance.security.peers import Peer
 from appliance.store.store import Store
 from appliance.words import say
@@ -26,7 +27,7 @@ def to_call(store: Store, peer: Peer) -> Called:
 
 
 def _tls(store: Store) -> ssl.SSLContext:
-    tls = store.settings.tls
-    if tls.authorities is None:
+    trusted, ours = trusted_file(store), tls_files(store)
+    if trusted is None:
         raise SettingError(say("To call a peer by TLS set tls.authorities: the certificates that vouch for peers."))
-    return client_context(tls.authorities, tls.certificate, tls.key, check_hostname=False)
+    return client_context(trusted, ours and ours.certificate, ours and ours.key, check_hostname=False)

@@ -20,29 +20,36 @@ CIPHERS = ":".join(
 )
 
 
-def server_context(certificate: Path, key: Path, authorities: Path | None = None) -> ssl.SSLContext:
+def server_context(
+    certificate: Path, key: Path, authorities: Path | None = None, *, required: bool = True
+) -> ssl.SSLContext:
     """For our TLS port. With `authorities` (PEM) peers must show a certificate they vouch for (mutual TLS).
 
-    Raises SettingError naming the file that can't be used.
+    With `required` off they may come without, but not with another one. Raises SettingError naming the file that can't
+    be used.
     """
     context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     _load(context, certificate, key)
     if authorities is not None:
         _trust(context, authorities)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     return context
 
 
 def client_context(
-    authorities: Path, certificate: Path | None = None, key: Path | None = None, *, check_hostname: bool = True
+    authorities: Path | None, certificate: Path | None = None, key: Path | None = None, *, check_hostname: bool = True
 ) -> ssl.SSLContext:
     """For calling a peer whose certificate `authorities` (PEM) vouch for; with our own certificate where it asks.
 
+    None trusts the authorities of the system.
     `check_hostname` off is for peers whose certificates name no host, common among modalities. Raises SettingError.
     """
     context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     context.check_hostname = check_hostname
-    _trust(context, authorities)
+    if authorities is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        _trust(context, authorities)
     if certificate is not None:
         _load(context, certificate, key or certificate)
     return context

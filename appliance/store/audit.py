@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select, true
+from sqlalchemy import Connection, Row, delete, func, or_, select, true
 
 from appliance.store.tables.security import audit
 
@@ -16,6 +16,11 @@ HASHED = ("at", "event", "outcome", "actor", "actor_kind", "address", "object_ki
 
 def last_hash(connection: Connection) -> str | None:
     return connection.scalar(select(audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1))
+
+
+def last_moment(connection: Connection) -> dt.datetime | None:
+    """When the newest entry was added."""
+    return connection.scalar(select(audit.c.at).order_by(audit.c.audit_id.desc()).limit(1))
 
 
 def append(connection: Connection, **values: Any) -> None:
@@ -52,9 +57,27 @@ def page(
     return list(connection.execute(query.order_by(audit.c.audit_id.desc()).limit(limit)))
 
 
-def remove_before(connection: Connection, moment: dt.datetime) -> int:
-    """Forget entries older than the retention time: only whole runs from the oldest on, so the rest stays a chain."""
-    return connection.execute(delete(audit).where(audit.c.at < moment)).rowcount
+def count_after(connection: Connection, number: int) -> int:
+    """Entries with a higher number."""
+    return int(connection.scalar(select(func.count()).where(audit.c.audit_id > number)) or 0)
+
+
+def after(connection: Connection, number: int, limit: int) -> list[Row[Any]]:
+    """The next entries with a higher number, in order."""
+    query = select(audit).where(audit.c.audit_id > number).order_by(audit.c.audit_id).limit(limit)
+    return list(connection.execute(query))
+
+
+def oldest_run(connection: Connection, moment: dt.datetime) -> Row[Any] | None:
+    """The last entry of the oldest run that is all before `moment`; None when the oldest entry is not."""
+    young = select(func.min(audit.c.audit_id)).where(audit.c.at >= moment).scalar_subquery()
+    query = select(audit).where(audit.c.at < moment, audit.c.audit_id < func.coalesce(young, 1 << 62))
+    return connection.execute(query.order_by(audit.c.audit_id.desc()).limit(1)).first()
+
+
+def remove_until(connection: Connection, number: int) -> int:
+    """Forget the entries up to that number: the rest stays a chain."""
+    return connection.execute(delete(audit).where(audit.c.audit_id <= number)).rowcount
 
 
 def event_names(connection: Connection) -> list[str]:

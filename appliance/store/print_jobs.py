@@ -49,6 +49,13 @@ def count_waiting(connection: Connection, printer_name: str) -> int:
     return int(connection.scalar(query) or 0)
 
 
+def waiting_since(connection: Connection, moment: dt.datetime, limit: int = 100) -> list[Job]:
+    """Jobs accepted before a moment that nobody holds and that are not final, the oldest first."""
+    waiting = (states.PENDING, states.PROCESSING, states.STOPPED)
+    query = select(print_job).where(print_job.c.job_state.in_(waiting), print_job.c.created < moment)
+    return list(connection.execute(query.order_by(print_job.c.job_id).limit(limit)))
+
+
 def has_twin(connection: Connection, fingerprint: str, originator: str, minutes: int) -> bool:
     """Whether the same peer sent the same films within the last minutes."""
     since = now() - dt.timedelta(minutes=minutes)

@@ -1,0 +1,62 @@
+"""``appliance tls``: our certificate for DICOM TLS, and whom we trust: init, show, trust."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.commands.common import actor, json_option, show, with_store
+from appliance.security import certificates
+from appliance.security.certificates import CertificateView
+from appliance.store.store import Store
+
+COLUMNS = ("what", "subject", "names", "not_after", "fingerprint")
+
+
+@click.group("tls")
+def command() -> None:
+    """Certificates of DICOM TLS. The TLS port opens at the next start once there is one."""
+
+
+@command.command("init")
+@click.option(
+    "--name", "names", multiple=True, help="Host name or address it is for; else what this machine is called."
+)
+@click.option("--days", type=click.IntRange(1, 3650), default=certificates.DAYS, show_default=True)
+@click.option("--replace", is_flag=True, help="Make another one in place of that there is.")
+@json_option
+@with_store
+def init(store: Store, names: tuple[str, ...], days: int, replace: bool, as_json: bool) -> None:
+    """Make a key and a certificate; give the certificate to peers, for them to trust."""
+    view = certificates.make_certificate(store, actor(), names=names, days=days, replace=replace)
+    show(_row("ours", view), as_json=as_json)
+    if not as_json:
+        click.echo(f"Peers import {certificates.tls_folder(store) / 'certificate.pem'}. Restart the service to use it.")
+
+
+@command.command("trust")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@json_option
+@with_store
+def trust(store: Store, file: Path, as_json: bool) -> None:
+    """Believe peers by the certificates in FILE (PEM): their own, or of the authority that signed them."""
+    views = certificates.trust(store, file, actor())
+    show([_row("trusted", view) for view in views], as_json=as_json, columns=COLUMNS)
+
+
+@command.command("show")
+@json_option
+@with_store
+def show_(store: Store, as_json: bool) -> None:
+    """Our certificate and those we trust."""
+    files, trusted = certificates.tls_files(store), certificates.trusted_file(store)
+    rows = [_row("ours", view) for view in certificates.read_certificates(files.certificate)[:1]] if files else []
+    rows += [_row("trusted", view) for view in certificates.read_certificates(trusted)] if trusted else []
+    show(rows, as_json=as_json, columns=COLUMNS)
+
+
+def _row(what: str, view: CertificateView) -> dict[str, Any]:
+    return {"what": what, **asdict(view), "days_left": view.days_left()}

@@ -1,0 +1,118 @@
+"""Checks of the machine: disk, clock, fonts, tools."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from appliance.film.fonts import Fonts
+from appliance.store import audit, files
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.upkeep.finding import Finding, error, fine, warning
+
+GIB = 1 << 30
+SCRIPTS = {"Latin": "é", "Cyrillic": "Ж", "Greek": "Ω", "Chinese": "王", "Arabic": "م"}  # one letter stands for each
+TOOLS = {
+    "xorriso": (("xorriso", "-version"), "Without it no drive of this machine burns: apt install xorriso."),
+}
+"""Programs used besides our own: how to ask for the version, and what is missing without."""
+TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+TIMEX_BYTES = 512
+"""Room for struct timex, which is 208 bytes on Linux."""
+
+
+def versions(store: Store) -> list[Finding]:
+    appliance, python = metadata.version("appliance"), platform.python_version()
+    return [fine("version", f"Appliance {appliance} on Python {python}, {platform.platform(terse=True)}.")]
+
+
+def disk(store: Store) -> list[Finding]:
+    root = store.folder.root
+    free, total = store.folder.free_bytes(), store.folder.total_bytes()
+    text = f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free where {root} lies."
+    if not store.has_room():
+        advice = "New films and studies are refused. Make room: appliance purge, shorter storage.*_days, a larger disk."
+        return [error("disk", text, advice), *_rights(root)]
+    return [fine("disk", text), *_inodes(root), *_writable(root), *_rights(root)]
+
+
+def _inodes(root: Path) -> list[Finding]:
+    room = os.statvfs(root)
+    if room.f_files and room.f_favail < room.f_files / 100:
+        text = f"Only {room.f_favail} more files fit where {root} lies."
+        return [error("disk", text, "Remove small files there, or use a file system with more inodes.")]
+    return []
+
+
+def _writable(root: Path) -> list[Finding]:
+    try:
+        files.remove(files.write_file(root / f".check-{os.getpid()}", b"check"))
+    except OSError as problem:
+        advice = "Mount it writable, and give the folder to the user the service runs as."
+        return [error("disk", f"{root} can't be written to: {problem.strerror}.", advice)]
+    return []
+
+
+def _rights(root: Path) -> list[Finding]:
+    """Patients' data is the owner's alone."""
+    open_to_others = root.stat().st_mode & 0o007
+    if open_to_others:
+        return [warning("disk", f"Other users of this machine can enter {root}.", f"chmod 0700 {root}")]
+    return []
+
+
+def clock(store: Store) -> list[Finding]:
+    with store.database.read() as connection:
+        last = audit.last_moment(connection)
+    moment = now()
+    if last is not None and (last - moment).total_seconds() > 60:
+        text = f"It is {moment:%Y-%m-%d %H:%M} UTC here, but the audit trail goes on to {last:%Y-%m-%d %H:%M}."
+        return [error("clock", text, "The clock was set back. Set it right: timedatectl set-ntp true.")]
+    text = f"It is {moment:%Y-%m-%d %H:%M:%S} UTC."
+    synchronised = _is_synchronised()
+    if synchronised is False:
+        advice = "Set up time: apt install systemd-timesyncd, or name the hospital's server to chrony."
+        return [warning("clock", f"{text} The clock is not synchronised with a time server.", advice)]
+    unknown = " Whether it is synchronised can't be asked here." if synchronised is None else " It is synchronised."
+    return [fine("clock", text + unknown)]
+
+
+def _is_synchronised() -> bool | None:
+    """What the kernel says of its clock; None where it may not be asked (a sandbox)."""
+    buffer = ctypes.create_string_buffer(TIMEX_BYTES)  # modes 0: asks only
+    library = ctypes.CDLL(None, use_errno=True)
+    state = library.adjtimex(buffer)
+    if state < 0 and ctypes.get_errno() in (errno.EPERM, errno.ENOSYS):
+        return True if Path("/run/systemd/timesync/synchronized").exists() else None
+    return bool(state not in (-1, TIME_ERROR))
+
+
+def fonts(store: Store) -> list[Finding]:
+    wanted = Fonts((store.folder.layouts,))
+    missing = [script for script, letter in SCRIPTS.items() if wanted.font_for(letter) is None]
+    if missing:
+        text = f"No font here has {', '.join(missing)} letters: patients' names in them print as boxes."
+        return [warning("fonts", text, "apt install fonts-noto-core fonts-noto-cjk, then restart the service.")]
+    return [fine("fonts", f"Fonts have {', '.join(SCRIPTS)} letters.")]
+
+
+def tools(store: Store) -> list[Finding]:
+    return [_tool(name, command, advice) for name, (command, advice) in TOOLS.items()]
+
+
+def _tool(name: str, command: tuple[str, ...], advice: str) -> Finding:
+    if shutil.which(name) is None:
+        return warning("tools", f"{name} is not installed.", advice)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError) as problem:
+        return warning("tools", f"{name} does not run: {problem}", advice)
+    lines = [line for line in (result.stdout + result.stderr).splitlines() if "version" in line.lower()]
+    return fine("tools", f"{name}: {lines[0].strip() if lines else 'runs'}")

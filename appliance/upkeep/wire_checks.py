@@ -1,0 +1,99 @@
+"""Checks that ask the network: names, printers, burners, peers. All at once, so that one that is mute costs little."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from appliance.errors import ApplianceError
+from appliance.media.burners import StoredBurner, all_burners, open_stored
+from appliance.network.calling import to_call
+from appliance.network.scu import echo
+from appliance.printing.printer_verbs import all_printers
+from appliance.printing.printers import Printer
+from appliance.printing.sending import device_of
+from appliance.security.peers import Peer
+from appliance.store.store import Store
+from appliance.upkeep.finding import Finding, error, fine, warning
+from appliance.upkeep.service_checks import peer_names
+
+AT_ONCE = 16
+Asked = TypeVar("Asked")
+
+
+def names(store: Store) -> list[Finding]:
+    """Whether each host name in use means something."""
+    settings = store.settings
+    hosts = {settings.smtp.host, settings.syslog.host, socket.gethostname()}
+    hosts |= {peer.host for peer in peer_names(store)}
+    hosts |= {urlsplit(printer.device_uri).hostname or "" for printer in all_printers(store)}
+    return _all(_name, sorted(hosts - {""}))
+
+
+def _name(host: str) -> list[Finding]:
+    try:
+        addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)}
+    except (OSError, UnicodeError) as problem:
+        advice = "Correct it, or see to the name servers in /etc/resolv.conf; an address works without."
+        return [error("names", f"The name {host} can't be resolved: {problem}.", advice)]
+    return [fine("names", f"{host} is {', '.join(sorted(addresses))}.")] if host not in addresses else []
+
+
+def printers(store: Store) -> list[Finding]:
+    def ask(printer: Printer) -> list[Finding]:
+        return _said("printers", f"Printer {printer.name}", lambda: device_of(store, printer).check())
+
+    return _all(ask, all_printers(store))
+
+
+def burners(store: Store) -> list[Finding]:
+    def ask(burner: StoredBurner) -> list[Finding]:
+        return _said("burners", f"Burner {burner.name}", lambda: open_stored(store, burner).probe())
+
+    return _all(ask, all_burners(store))
+
+
+class Answered(Protocol):
+    """One line of a device's own check."""
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def what(self) -> str: ...
+
+    @property
+    def advice(self) -> str: ...
+
+
+def _said(topic: str, name: str, ask: Callable[[], Iterable[Answered]]) -> list[Finding]:
+    """A device's own findings as ours."""
+    try:
+        found = list(ask())
+    except ApplianceError as problem:
+        return [error(topic, f"{name}: {problem}", "Correct its address.")]
+    good = [fine(topic, f"{name} {each.what}.") for each in found if each.ok]
+    return good + [error(topic, f"{name}: {each.what}", each.advice) for each in found if not each.ok]
+
+
+def peers(store: Store) -> list[Finding]:
+    def ask(peer: Peer) -> list[Finding]:
+        try:
+            result = echo(to_call(store, peer))
+        except ApplianceError as problem:
+            return [warning("peers", f"Peer {peer.name} can't be called: {problem}", "See the peer's settings.")]
+        if result.ok:
+            return [fine("peers", f"Peer {peer.name} answers.")]
+        return [
+            warning("peers", f"Peer {peer.name}: {result.message}", f"appliance peer echo {peer.name} tries again.")
+        ]
+
+    return _all(ask, peer_names(store))
+
+
+def _all(ask: Callable[[Asked], list[Finding]], asked: Iterable[Asked]) -> list[Finding]:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [finding for found in pool.map(ask, asked) for finding in found]

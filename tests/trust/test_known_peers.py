@@ -1,0 +1,123 @@
+"""Who is let in: by AE title, address and TLS client certificate, tried with DCMTK."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.config import Settings
+from appliance.dicom.server import DicomServer
+from appliance.events import Actor
+from appliance.printing.first_run import add_first_printer
+from appliance.security import certificates
+from appliance.security.peer_verbs import add_peer
+from appliance.security.peers import Peer
+from appliance.store.store import Store, open_store
+from tests.support.service import free_port
+from tests.trust.conftest import Identity
+
+
+@contextmanager
+def appliance(folder: Path, clerk: Actor, *, trusted: Identity | None = None, **sections: Any) -> Iterator[Store]:
+    """An appliance with a certificate of its own."""
+    values: dict[str, Any] = {"dicom": {"ports": [0], "tls_port": free_port()}, "storage": {"reserve_percent": 0}}
+    for section, given in sections.items():
+        values[section] = values.get(section, {}) | given
+    store = open_store(folder, settings=Settings.model_validate(values))
+    add_first_printer(store)
+    certificates.make_certificate(store, clerk)
+    if trusted is not None:
+        certificates.trust(store, trusted.certificate, clerk)
+    yield store
+    store.close()
+
+
+@contextmanager
+def serving(store: Store) -> Iterator[DicomServer]:
+    server = DicomServer(store)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop(0)
+
+
+def echoes(port: int, *options: str | Path, ae: str = "CT1") -> bool:
+    command = ["echoscu", "-q", "-aet", ae, "-aec", "APPLIANCE", "-to", "5", *options, "127.0.0.1", str(port)]
+    return subprocess.run(command, env={**os.environ, "TCP_NODELAY": "1"}, timeout=30, check=False).returncode == 0
+
+
+def by_tls(store: Store, peer: Identity | None) -> list[str | Path]:
+    """DCMTK's options for TLS with a certificate, trusting ours."""
+    ours = certificates.tls_folder(store) / "certificate.pem"
+    who: list[str | Path] = ["+tls", peer.key, peer.certificate] if peer else ["+tla"]
+    return [*who, "+cf", ours]
+
+
+def test_a_trusted_modality_echoes_over_tls_and_others_do_not(
+    tmp_path: Path, clerk: Actor, ct: Identity, stranger: Identity
+) -> None:
+    with appliance(tmp_path, clerk, trusted=ct) as store, serving(store):
+        port = store.settings.dicom.tls_port
+        assert echoes(port, *by_tls(store, ct))
+        assert not echoes(port, *by_tls(store, stranger))
+        assert not echoes(port, *by_tls(store, None))
+        assert not echoes(port)  # plain DICOM on the TLS port
+
+
+def test_the_tls_port_stays_closed_while_nobody_is_trusted(tmp_path: Path, clerk: Actor) -> None:
+    with appliance(tmp_path, clerk) as store, serving(store) as server:
+        assert echoes(server.port)
+        assert not echoes(store.settings.dicom.tls_port, *by_tls(store, None))
+
+
+def test_without_mutual_tls_a_peer_may_come_without_certificate(tmp_path: Path, clerk: Actor) -> None:
+    with appliance(tmp_path, clerk, tls={"mutual": False}) as store, serving(store):
+        assert echoes(store.settings.dicom.tls_port, *by_tls(store, None))
+
+
+def test_a_peer_with_a_fingerprint_must_show_that_certificate(
+    tmp_path: Path, clerk: Actor, ct: Identity, stranger: Identity
+) -> None:
+    with appliance(tmp_path, clerk, trusted=ct, tls={"mutual": False}) as store:
+        certificates.trust(store, stranger.certificate, clerk)
+        add_peer(store, Peer(name="ct", ae_title="CT1", certificate=ct.fingerprint), clerk)
+        with serving(store) as server:
+            port = store.settings.dicom.tls_port
+            assert echoes(port, *by_tls(store, ct))
+            assert not echoes(port, *by_tls(store, stranger)), "another's certificate"
+            assert not echoes(port, *by_tls(store, None)), "no certificate"
+            assert not echoes(server.port), "no TLS"
+            assert echoes(port, *by_tls(store, stranger), ae="OTHER"), "a peer without a fingerprint"
+
+
+@pytest.mark.parametrize(
+    ("ae", "network", "let_in"),
+    [("CT1", "127.0.0.0/8", True), ("CT2", "127.0.0.0/8", False), ("CT1", "192.0.2.0/24", False)],
+)
+def test_strangers_are_refused_by_setting(tmp_path: Path, clerk: Actor, ae: str, network: str, let_in: bool) -> None:
+    with appliance(tmp_path, clerk, dicom={"unknown_peers": "refuse"}) as store:
+        add_peer(store, Peer(name="ct", ae_title="CT1", address=network), clerk)
+        with serving(store) as server:
+            assert echoes(server.port, ae=ae) is let_in
+
+
+def test_our_certificate_and_key_are_what_openssl_expects(tmp_path: Path, clerk: Actor) -> None:
+    with appliance(tmp_path, clerk) as store:
+        folder = certificates.tls_folder(store)
+        text = subprocess.run(
+            ["openssl", "x509", "-in", folder / "certificate.pem", "-noout", "-text"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        assert "CA:FALSE" in text
+        assert "DNS:localhost" in text
+        assert "IP Address:127.0.0.1" in text
+        assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
