@@ -15,7 +15,7 @@ from appliance.commands.common import actor, json_option, show, with_store
 from appliance.commands.waiting import has_workers
 from appliance.errors import ApplianceError, UsageError
 from appliance.store.store import Store
-from appliance.studies import importing, pacs, removal, retrieving, search
+from appliance.studies import importing, pacs, paper, removal, retrieving, search
 
 COLUMNS = ("patient_name", "patient_id", "study_date", "modalities", "instances", "complete", "study_instance_uid")
 
@@ -158,6 +158,33 @@ def _follow(store: Store, number: int, as_json: bool) -> None:
         while (row := retrieving.get_retrieval(store, number))["state"] in ("pending", "processing"):
             bar.update(task, completed=row["done"], total=row["total"])
             time.sleep(0.2)
+
+
+@command.command("attach")
+@click.argument("study_instance_uid", metavar="UID")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--patient-id", required=True, help="The patient it belongs to, to be compared with the study's.")
+@click.option("--title", default="", help="What it is; else the file's name.")
+@json_option
+@with_store
+def attach(store: Store, study_instance_uid: str, path: Path, patient_id: str, title: str, as_json: bool) -> None:
+    """Add a scanned paper or a report (PDF or JPEG) to a study."""
+    taken = paper.attach(store, path, study_instance_uid, actor(), patient_id=patient_id, title=title)
+    show({"study_instance_uid": study_instance_uid, "sop_instance_uid": taken.sop_instance_uid}, as_json=as_json)
+
+
+@command.command("export")
+@click.argument("uids", nargs=-1, required=True, metavar="UID…")
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="The zip archive to write.")
+@json_option
+@with_store
+def export(store: Store, uids: tuple[str, ...], target: Path, as_json: bool) -> None:
+    """Write studies as a zip archive with a DICOMDIR."""
+    from appliance.media.export import export_studies
+
+    built = export_studies(store, uids, target.absolute(), actor())
+    values = {"archive": str(target), "instances": built.instances, "bytes": target.stat().st_size}
+    show({**values, "sha256": built.sha256}, as_json=as_json)
 
 
 @command.command("delete")
