@@ -5,7 +5,6 @@ Implicit VR Little Endian is proposed first: some imagers know no other. Pixels 
 
 from __future__ import annotations
 
-import array
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,8 +33,10 @@ ANNOTATION_BOX, PRINT_JOB = "1.2.840.10008.5.1.1.15", "1.2.840.10008.5.1.1.14"
 PRESENTATION_LUT = "1.2.840.10008.5.1.1.23"
 PRINTER, PRINTER_INSTANCE = "1.2.840.10008.5.1.1.16", "1.2.840.10008.5.1.1.17"
 
+SESSION_CREATION, FILM_CREATION = "the film session", "the film box"
+"""What PrintRefusedError calls the requests whose refusal is often about the medium."""
+
 _GRAYSCALE_SEQUENCE, _COLOR_SEQUENCE, _PIXEL_DATA = 0x20200110, 0x20200111, 0x7FE00010
-_CHUNK = 256 * 1024
 
 
 class PrintRefusedError(DeviceError):
@@ -45,7 +46,8 @@ class PrintRefusedError(DeviceError):
 
     def __init__(self, what: str, status: int, comment: str) -> None:
         said = f": {comment}" if comment else ""
-        super().__init__(f"the imager refuses {what} with status {status:04X}{said}")
+        super().__init__(f"the imager refuses {what} with status {status:04X}H{said}")
+        self.what = what
         self.status = status
 
 
@@ -56,6 +58,31 @@ class PrintWarning:
     what: str
     status: int
     comment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long an imager may take to answer, in seconds."""
+
+    request: float
+    printing: float  # N-ACTION: some answer when the film is out
+    image_rate: int = 20_000  # bytes a second that count as progress while an image is being sent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """Pixel Data on its way out: 16-bit words little endian, colour as the description says."""
+
+    length: int  # bytes in all, without padding
+    pieces: Iterable[Buffer]  # made as they are taken, in the thread that sends them
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreatedSession:
+    """A film session, as the imager made it."""
+
+    uid: str
+    attributes: Dataset  # as the imager has them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +112,13 @@ def printing(
     color: bool = False,
     on_event: Callable[[PrintEvent], None] = lambda event: None,
     limits: Limits = DEFAULT_LIMITS,
+    patience: Patience | None = None,
 ) -> Iterator[PrintClient]:
-    """An association with a film imager. Raises NoAssociationError; aborts when the block raises."""
+    """An association with a film imager. Raises NoAssociationError; aborts when the block raises.
+
+    Without `patience` every answer may take as long as `limits` allow.
+    """
+    patience = patience or Patience(request=limits.response_timeout, printing=limits.response_timeout)
     meta = COLOR if color else GRAYSCALE
     syntaxes = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
     contexts = [context(uid, *syntaxes) for uid in (meta, PRESENTATION_LUT, ANNOTATION_BOX, PRINT_JOB)]
@@ -96,7 +128,7 @@ def printing(
         if meta not in accepted:
             kind = "colour" if color else "grayscale"
             raise NoAssociationError(f"{peer} does not print {kind} films", permanent=True)
-        yield PrintClient(association, accepted, meta)
+        yield PrintClient(association, accepted, meta, patience)
 
 
 def _take_event(event: evt.Event, on_event: Callable[[PrintEvent], None]) -> tuple[int, None]:
@@ -119,6 +151,7 @@ class PrintClient:
     association: BoundedAssociation
     accepted: dict[str, PresentationContext]
     meta: str
+    patience: Patience
     warnings: list[PrintWarning] = field(default_factory=list)
 
     @property
@@ -137,10 +170,10 @@ class PrintClient:
         """Execution Status and more of a print job (PS3.4 H.4.5)."""
         return self._get("the print job's state", PRINT_JOB, uid, ())
 
-    def create_session(self, attributes: Dataset) -> str:
-        """Returns the film session's SOP Instance UID."""
-        uid, _ = self._create("the film session", FILM_SESSION, attributes)
-        return uid
+    def create_session(self, attributes: Dataset) -> CreatedSession:
+        """Create the film session."""
+        uid, made = self._create(SESSION_CREATION, FILM_SESSION, attributes)
+        return CreatedSession(uid=uid, attributes=made)
 
     def create_lut(self, attributes: Dataset) -> str:
         """Returns the Presentation LUT's SOP Instance UID."""
@@ -154,7 +187,7 @@ class PrintClient:
         wanted.ReferencedFilmSessionSequence = _reference(FILM_SESSION, session)
         if lut is not None:
             wanted.ReferencedPresentationLUTSequence = _reference(PRESENTATION_LUT, lut)
-        uid, made = self._create("the film box", FILM_BOX, wanted)
+        uid, made = self._create(FILM_CREATION, FILM_BOX, wanted)
         return CreatedFilm(
             uid=uid,
             image_boxes=_instances(made, "ReferencedImageBoxSequence"),
@@ -163,21 +196,28 @@ class PrintClient:
         )
 
     def set_image(
-        self, box: str, attributes: Dataset, image: Dataset, pixels: Buffer, *, big_endian: bool = False
+        self, box: str, attributes: Dataset, image: Dataset, pixels: Buffer | Pixels, *, lut: str | None = None
     ) -> None:
         """Set one image into its box.
 
         `attributes` are those of the image box (Image Box Position, Polarity …), `image` the pixel description without
-        Pixel Data; `pixels` its bytes, as large as they may be (an mmap's memoryview): 16-bit words little endian, or
-        `big_endian` and turned around on the way.
+        Pixel Data, `pixels` its bytes, as large as they may be; `lut` is the Presentation LUT of this image alone.
         """
+        if not isinstance(pixels, Pixels):
+            view = memoryview(pixels).cast("B")
+            pixels = Pixels(length=len(view), pieces=(view,))
+        wanted = Dataset()
+        wanted.update(attributes)
+        if lut is not None:
+            wanted.ReferencedPresentationLUTSequence = _reference(PRESENTATION_LUT, lut)
         sequence = _COLOR_SEQUENCE if self.color else _GRAYSCALE_SEQUENCE
         implicit = self.accepted[self.meta].transfer_syntax[0] == ImplicitVRLittleEndian
-        body = image_box_body(attributes, sequence, image, pixels, implicit=implicit, swap=big_endian)
         request = N_SET()
         request.RequestedSOPClassUID = COLOR_BOX if self.color else GRAYSCALE_BOX
         request.RequestedSOPInstanceUID = box
-        self._ask("the image", self.meta, request, body=body)
+        body = image_box_body(wanted, sequence, image, pixels, implicit=implicit)
+        deadline = self.patience.request + pixels.length / self.patience.image_rate
+        self._ask("the image", self.meta, request, body=body, deadline=deadline)
 
     def set_annotation(self, box: str, text: str, position: int = 1) -> None:
         """Set one text of the film (PS3.4 H.4.4)."""
@@ -217,7 +257,9 @@ class PrintClient:
         dataset: tuple[str, Dataset] | None = None,
         body: Iterable[Buffer] | None = None,
         reply: str | None = None,
+        deadline: float | None = None,
     ) -> tuple[Dataset, Any]:
+        self.association.dimse_timeout = self.patience.request if deadline is None else deadline
         status, answer, response = exchange(
             self.association, self.accepted[syntax], request, dataset=dataset, body=body, reply=reply
         )
@@ -232,7 +274,7 @@ class PrintClient:
     def _syntax_for(self, sop_class: str) -> str:
         if sop_class in (FILM_SESSION, FILM_BOX, PRINTER):
             return self.meta
-        if sop_class not in self.accepted:
+        if not self.offers(sop_class):
             raise DeviceError("the imager does not offer this: ask offers() first")
         return sop_class
 
@@ -258,7 +300,7 @@ class PrintClient:
         request.RequestedSOPClassUID = sop_class
         request.RequestedSOPInstanceUID = uid
         request.ActionTypeID = 1
-        answer, _ = self._ask(what, self.meta, request, reply="ActionReply")
+        answer, _ = self._ask(what, self.meta, request, reply="ActionReply", deadline=self.patience.printing)
         jobs = _instances(answer, "ReferencedPrintJobSequence") or _instances(
             answer, "ReferencedPrintJobSequencePullStoredPrint"
         )
@@ -283,19 +325,18 @@ def _instances(dataset: Dataset, keyword: str) -> tuple[str, ...]:
 
 
 def image_box_body(
-    attributes: Dataset, sequence: int, image: Dataset, pixels: Buffer, *, implicit: bool, swap: bool = False
+    attributes: Dataset, sequence: int, image: Dataset, pixels: Pixels, *, implicit: bool
 ) -> Iterator[Buffer]:
     """The encoded data set of an image box with its image, little endian, without copying the pixels."""
-    view = memoryview(pixels).cast("B")
     before = _encoded(Dataset({e.tag: e for e in attributes if e.tag < sequence}), implicit)
     after = _encoded(Dataset({e.tag: e for e in attributes if e.tag > sequence}), implicit)
     description = _encoded(image, implicit)
-    pad = len(view) % 2
-    pixel_header = _header(_PIXEL_DATA, b"OW", len(view) + pad, implicit)
-    item_length = len(description) + len(pixel_header) + len(view) + pad
+    pad = pixels.length % 2
+    pixel_header = _header(_PIXEL_DATA, b"OW", pixels.length + pad, implicit)
+    item_length = len(description) + len(pixel_header) + pixels.length + pad
     item_header = struct.pack("<HHL", 0xFFFE, 0xE000, item_length)
     yield before + _header(sequence, b"SQ", item_length + 8, implicit) + item_header + description + pixel_header
-    yield from _swapped(view) if swap else (view,)
+    yield from pixels.pieces
     if pad or after:
         yield b"\0" * pad + after
 
@@ -311,10 +352,3 @@ def _encoded(dataset: Dataset, implicit: bool) -> bytes:
     if encoded is None:
         raise ValueError("the attributes of the image box can't be encoded")
     return encoded
-
-
-def _swapped(view: memoryview) -> Iterator[bytes]:
-    for start in range(0, len(view), _CHUNK):
-        words = array.array("H", bytes(view[start : start + _CHUNK]))
-        words.byteswap()
-        yield words.tobytes()

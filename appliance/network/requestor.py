@@ -46,6 +46,7 @@ class Peer:
     called: str  # AE title of the peer
     calling: str = "APPLIANCE"  # our AE title
     tls: ssl.SSLContext | None = None  # see appliance.network.tls.client_context
+    tls_name: str = ""  # whom its certificate must name; "": the host
 
     def __str__(self) -> str:
         return f"{self.called} at {self.host} port {self.port}"
@@ -58,9 +59,6 @@ class NoAssociationError(DeviceError):
         super().__init__(message)
         self.rejected = rejected
         self.permanent = permanent
-
-
-NoAssociation = NoAssociationError  # the name callers know
 
 
 class NoResponseError(DeviceError):
@@ -116,7 +114,7 @@ def _associate(
     local = AddressInformation("0.0.0.0" if remote.is_ipv4 else "::", 0)
     sock = BoundedSocket(association, address=local)
     if peer.tls is not None:
-        sock.tls_args = (peer.tls, peer.host)
+        sock.tls_args = (peer.tls, peer.tls_name or peer.host)
     association.set_socket(sock)
     association.acceptor.ae_title, association.acceptor.address_info = peer.called, remote
     user = association.requestor

@@ -15,7 +15,7 @@ from appliance.errors import ApplianceError, ConflictError, DeviceError, NotFoun
 from appliance.events import Actor
 from appliance.jobs import locks
 from appliance.network import scu
-from appliance.network.requestor import NoAssociation
+from appliance.network.requestor import NoAssociationError
 from appliance.network.spool import spool_into, spooled_dataset
 from appliance.security.audit import record
 from appliance.security.peer_verbs import get_peer
@@ -298,7 +298,7 @@ class _Fetch:
         if self.row.method != "move":
             try:
                 return self._get(wanted, found)
-            except NoAssociation as error:
+            except NoAssociationError as error:
                 if self.row.method == "get" or not error.permanent or error.rejected:
                     raise
         return self._move(wanted, found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import socket
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,21 +16,7 @@ from appliance.network.server import Listen
 from appliance.network.tls import client_context, server_context
 from tests.network.conftest import QUICK, Bench, eventually
 from tests.network.raw import RawPeer
-
-
-@dataclasses.dataclass
-class Identity:
-    certificate: Path
-    key: Path
-
-
-def identity(folder: Path, name: str) -> Identity:
-    made = Identity(folder / f"{name}.pem", folder / f"{name}.key")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", made.key, "-out", made.certificate, "-days", "2", "-subj", f"/CN={name}"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
-    return made
+from tests.support.certificates import Identity, identity
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -44,7 +45,7 @@ IMAGE_BOX, COLOR_IMAGE_BOX = "1.2.840.10008.5.1.1.4", "1.2.840.10008.5.1.1.4.1"
 class FaultImager:
     """An imager that keeps what it was told and what it printed."""
 
-    def __init__(self, fault: str = "", *, without: tuple[str, ...] = ()) -> None:
+    def __init__(self, fault: str = "", *, without: tuple[str, ...] = (), tls: ssl.SSLContext | None = None) -> None:
         self.fault = fault
         self.session = Dataset()
         self.films: dict[str, Dataset] = {}  # film box UID -> its attributes
@@ -69,7 +70,7 @@ class FaultImager:
             (evt.EVT_N_ACTION, self._action),
             (evt.EVT_N_DELETE, lambda event: 0),
         ]
-        self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=tls)
         assert self._server is not None
         self.port = self._server.server_address[1]
 

@@ -1,4 +1,4 @@
-"""A film session as the data sets a film imager is sent (PS3.4 H.4): pure, nothing is sent here.
+"""A film session as the attributes and pixels a film imager is sent (PS3.4 H.4); nothing is sent here.
 
 What came from the modality goes on as it came: pixels, polarity, Presentation LUT, densities, L0 and La. Nothing is
 mapped through the GSDF; that is the imager's task and must happen once.
@@ -6,30 +6,21 @@ mapped through the GSDF; that is the imager's task and must happen once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID
 
-from appliance.film.boxes import AnnotationBox, FilmBox, FilmSession, Image, ImageBox, PresentationLUT
+from appliance.errors import DamagedError
+from appliance.film.boxes import FilmBox, FilmSession, Image, ImageBox, PresentationLUT
 from appliance.film.raster import FilmRaster
+from appliance.network.print_scu import Pixels
 from appliance.printing.device.options import DeviceOptions
 
-BASIC_FILM_SESSION = UID("1.2.840.10008.5.1.1.1")
-BASIC_FILM_BOX = UID("1.2.840.10008.5.1.1.2")
-BASIC_GRAYSCALE_IMAGE_BOX = UID("1.2.840.10008.5.1.1.4")
-BASIC_COLOR_IMAGE_BOX = UID("1.2.840.10008.5.1.1.4.1")
-BASIC_GRAYSCALE_META = UID("1.2.840.10008.5.1.1.9")
-PRINT_JOB = UID("1.2.840.10008.5.1.1.14")
-BASIC_ANNOTATION_BOX = UID("1.2.840.10008.5.1.1.15")
-PRINTER = UID("1.2.840.10008.5.1.1.16")
-PRINTER_INSTANCE = UID("1.2.840.10008.5.1.1.17")
-BASIC_COLOR_META = UID("1.2.840.10008.5.1.1.18")
-PRESENTATION_LUT = UID("1.2.840.10008.5.1.1.23")
+CHUNK = 3 * 128 * 1024  # bytes of an image held at once: whole words and whole pixels of three samples
 
 # PS3.4 Table H.4-2
 SESSION_KEYWORDS = ("PrintPriority", "MediumType", "FilmDestination", "FilmSessionLabel", "OwnerID")
@@ -83,14 +74,6 @@ def term(keyword: str, value: Any, terms: Mapping[str, Mapping[str, str]]) -> An
     return terms.get(keyword, {}).get(str(value), value)
 
 
-def reference(sop_class: UID, instance: UID) -> Sequence:
-    """A sequence of one item that refers to an instance."""
-    item = Dataset()
-    item.ReferencedSOPClassUID = sop_class
-    item.ReferencedSOPInstanceUID = instance
-    return Sequence([item])
-
-
 def session_data(session: FilmSession, copies: int, options: DeviceOptions) -> Dataset:
     """Film Session N-CREATE."""
     data = Dataset()
@@ -101,37 +84,24 @@ def session_data(session: FilmSession, copies: int, options: DeviceOptions) -> D
     return data
 
 
-def film_data(film: FilmBox, session_uid: UID, luts: Mapping[PresentationLUT, UID], options: DeviceOptions) -> Dataset:
+def film_data(film: FilmBox, options: DeviceOptions) -> Dataset:
     """Film Box N-CREATE."""
     data = Dataset()
     put(data, film, FILM_KEYWORDS, options)
     if not film.annotation_boxes and "AnnotationDisplayFormatID" in data:
         del data.AnnotationDisplayFormatID
-    data.ReferencedFilmSessionSequence = reference(BASIC_FILM_SESSION, session_uid)
-    if film.presentation_lut is not None and film.presentation_lut in luts:
-        data.ReferencedPresentationLUTSequence = reference(PRESENTATION_LUT, luts[film.presentation_lut])
     return data
 
 
-def image_data(
-    box: ImageBox, folder: Path, luts: Mapping[PresentationLUT, UID], options: DeviceOptions, *, color: bool
-) -> Dataset:
-    """Image Box N-SET of an image as the modality sent it."""
-    assert box.image is not None
+def image_box_data(box: ImageBox, options: DeviceOptions) -> Dataset:
+    """Image Box N-SET without the image."""
     data = Dataset()
     put(data, box, IMAGE_BOX_KEYWORDS, options)
-    if box.presentation_lut is not None and box.presentation_lut in luts:
-        data.ReferencedPresentationLUTSequence = reference(PRESENTATION_LUT, luts[box.presentation_lut])
-    item = pixel_item(box.image, read_pixels(box.image, folder))
-    if color:
-        data.BasicColorImageSequence = Sequence([item])
-    else:
-        data.BasicGrayscaleImageSequence = Sequence([item])
     return data
 
 
-def pixel_item(image: Image, pixels: bytes) -> Dataset:
-    """The item of the image sequence. Pixels are in Little Endian, colour by plane."""
+def image_data(image: Image) -> Dataset:
+    """The item of the image sequence without Pixel Data; colour goes by plane."""
     item = Dataset()
     item.SamplesPerPixel = image.SamplesPerPixel
     item.PhotometricInterpretation = image.PhotometricInterpretation
@@ -142,23 +112,36 @@ def pixel_item(image: Image, pixels: bytes) -> Dataset:
         item.PixelAspectRatio = list(image.PixelAspectRatio)
     item.BitsAllocated, item.BitsStored, item.HighBit = image.BitsAllocated, image.BitsStored, image.HighBit
     item.PixelRepresentation = 0
-    item.add_new("PixelData", "OB" if image.BitsAllocated == 8 else "OW", pixels)
     return item
 
 
-def read_pixels(image: Image, folder: Path) -> bytes:
-    """Pixel Data of one image in Little Endian, colour by plane. Raises OSError."""
+def file_pixels(image: Image, folder: Path) -> Pixels:
+    """Pixel Data of one image as it is sent, read while it leaves. Raises OSError, DamagedError when it is short."""
     where = image.pixels
-    with (folder / where.file).open("rb") as file:
-        file.seek(where.offset)
-        data = file.read(where.length)
-    if where.big_endian and image.BitsAllocated == 16:
-        data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
-    if image.SamplesPerPixel == 3 and image.PlanarConfiguration == 0:
-        count = image.Rows * image.Columns
-        planes = np.frombuffer(data, np.uint8, count * 3).reshape(count, 3).T
-        data = planes.tobytes() + b"\0" * (count * 3 % 2)
-    return data
+    path = folder / where.file
+    length = image.Rows * image.Columns * image.SamplesPerPixel * image.BitsAllocated // 8
+    if length > where.length or where.offset + length > path.stat().st_size:
+        raise DamagedError(f"{path.name} does not hold the {length} bytes of its image")
+    by_pixel = image.SamplesPerPixel == 3 and image.PlanarConfiguration == 0
+    return Pixels(length=length, pieces=_planes(path, image, length) if by_pixel else _read(path, image, length))
+
+
+def _read(path: Path, image: Image, length: int) -> Iterator[bytes]:
+    """`length` bytes in pieces; words that came big endian, and the pairs of 8-bit samples in them, turned around."""
+    turned = image.pixels.big_endian
+    with path.open("rb") as file:
+        file.seek(image.pixels.offset)
+        for start in range(0, length, CHUNK):
+            count = min(CHUNK, length - start)
+            data = file.read(count + count % 2 if turned else count)
+            yield np.frombuffer(data, ">u2").astype("<u2").tobytes()[:count] if turned else data
+
+
+def _planes(path: Path, image: Image, length: int) -> Iterator[bytes]:
+    """Three passes over 8-bit colour by pixel, one for each plane."""
+    for sample in range(3):
+        for data in _read(path, image, length):
+            yield data[sample::3]
 
 
 def raster_film(film: FilmBox, *, magnify: bool) -> FilmBox:
@@ -183,32 +166,24 @@ IDENTITY = PresentationLUT(PresentationLUTShape="IDENTITY")
 
 
 def raster_data(raster: FilmRaster, bits: int) -> Dataset:
-    """Image Box N-SET of a composed film, 12 or 8 bits of grey P-values."""
-    pixels = raster.pixels >> max(0, raster.bits - bits)
-    rows, columns = pixels.shape[:2]
+    """The image item of a composed film without Pixel Data: 12 or 8 bits of grey P-values."""
     item = Dataset()
     item.SamplesPerPixel = 1
     item.PhotometricInterpretation = "MONOCHROME2"
-    item.Rows, item.Columns = rows, columns
+    item.Rows, item.Columns = raster.pixels.shape[:2]
     item.BitsAllocated = 8 if bits == 8 else 16
     item.BitsStored, item.HighBit, item.PixelRepresentation = bits, bits - 1, 0
-    data = pixels.astype("<u1" if bits == 8 else "<u2").tobytes()
-    item.add_new("PixelData", "OB" if bits == 8 else "OW", data + b"\0" * (len(data) % 2))
-    box = Dataset()
-    box.ImageBoxPosition = 1
-    box.Polarity = "NORMAL"
-    box.BasicGrayscaleImageSequence = Sequence([item])
-    return box
+    return item
 
 
-def annotation_data(box: AnnotationBox) -> Dataset:
-    """Annotation Box N-SET."""
-    data = Dataset()
-    if not box.TextString.isascii():
-        data.SpecificCharacterSet = "ISO_IR 192"
-    data.AnnotationPosition = box.AnnotationPosition
-    data.TextString = box.TextString[:64]
-    return data
+def raster_pixels(raster: FilmRaster, bits: int) -> Pixels:
+    """The pixels of a composed film, its lowest bits left away where the imager takes fewer."""
+    kind, width = ("<u1", 1) if bits == 8 else ("<u2", 2)
+    rows, columns = raster.pixels.shape[:2]
+    step = max(1, CHUNK // (columns * width))
+    shift = max(0, raster.bits - bits)
+    blocks = (raster.pixels[row : row + step] >> shift for row in range(0, rows, step))
+    return Pixels(length=rows * columns * width, pieces=(block.astype(kind).tobytes() for block in blocks))
 
 
 def lut_data(lut: PresentationLUT) -> Dataset:

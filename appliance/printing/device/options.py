@@ -32,8 +32,10 @@ class DeviceOptions:
     job_deadline: float = 3600.0  # a job taken by an IPP printer and not yet ended
     probe_deadline: float = 10.0  # for status() and check() in all
     poll_interval: float = 0.5  # between questions after a job's state
-    tls_verify: bool = True  # ipps: the certificate must be valid for the host name
-    tls_ca_file: Path | None = None  # ipps: trust this instead of the system's authorities
+    tls_verify: bool = True  # ipps, dicoms: the certificate must be valid for the host name
+    tls_ca_file: Path | None = None  # ipps, dicoms: trust this instead of the system's authorities
+    tls_certificate_file: Path | None = None  # dicoms: our own, for imagers that want to know us
+    tls_key_file: Path | None = None  # dicoms: its key, when it is not in the same file
     username: str = ""  # ipp, ipps: HTTP Basic, over ipps only
     password: str = field(default="", repr=False)
     calling_ae_title: str = "APPLIANCE"  # dicom:
@@ -60,6 +62,6 @@ def _plain(name: str, value: Any) -> Any:
     """Lists become tuples, text a path, so that options may come from TOML or JSON."""
     if name == "folder_roots":
         return tuple(Path(root) for root in value)
-    if name == "tls_ca_file":
+    if name.startswith("tls_") and name.endswith("_file"):
         return Path(value) if value else None
     return tuple(value) if isinstance(value, list) else value

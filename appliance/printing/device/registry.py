@@ -21,6 +21,7 @@ SCHEMES: dict[str, tuple[Callable[[str, DeviceOptions], Device], str]] = {
     "ipps": (IppDevice, "ipps://host:631/ipp/print"),
     "lpd": (LpdDevice, "lpd://host/queue"),
     "dicom": (DicomDevice, "dicom://AE@host:104"),
+    "dicoms": (DicomDevice, "dicoms://AE@host:2762"),
 }
 
 

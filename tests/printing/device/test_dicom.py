@@ -11,6 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
+from appliance.errors import DamagedError
 from appliance.film.boxes import (
     AnnotationBox,
     FilmBox,
@@ -21,10 +22,12 @@ from appliance.film.boxes import (
     PresentationLUT,
 )
 from appliance.film.raster import FilmRaster
+from appliance.network.tls import server_context
 from appliance.printing.device.dicom import imager_status
 from appliance.printing.device.outcome import Document, SendOutcome, SendRequest, SendResult
 from appliance.printing.device.registry import open_device
 from tests.printing.device.harness import QUICK, no_progress
+from tests.support.certificates import identity
 from tests.support.fault_imager import ANNOTATION, LUT, FaultImager, Judge
 
 DONE, HOLD, RETRY, STOP = SendOutcome.DONE, SendOutcome.HOLD, SendOutcome.RETRY, SendOutcome.STOP_PRINTER
@@ -177,6 +180,49 @@ def test_colour_goes_by_plane_on_the_colour_class(imager: Any, tmp_path: Path) -
     item = printer.printed[0][0].BasicColorImageSequence[0]
     assert item.PlanarConfiguration == 1
     assert item.PixelData == by_pixel.transpose(2, 0, 1).tobytes()
+
+
+def test_samples_of_8_bits_in_big_endian_words_are_turned(imager: Any, tmp_path: Path) -> None:
+    printer = imager()
+    (tmp_path / "big").write_bytes(pixels(8).ravel().view(">u2").astype("<u2").tobytes())
+    where = PixelReference(file="big", offset=0, length=pixels(8).nbytes, big_endian=True)
+    box = ImageBox(ImageBoxPosition=1, image=image(tmp_path, 8, pixels=where))
+    send(tmp_path, uri_of(printer), replace(film(tmp_path, "STANDARD\\1,1"), image_boxes=(box,)))
+    assert gray(printer.printed[0][0]).PixelData == pixels(8).tobytes()
+
+
+def test_colour_larger_than_a_piece_goes_by_plane(imager: Any, tmp_path: Path) -> None:
+    printer = imager()
+    by_pixel = np.random.default_rng(1).integers(0, 256, (601, 467, 3), dtype=np.uint8)
+    (tmp_path / "rgb").write_bytes(by_pixel.tobytes())
+    where = PixelReference(file="rgb", offset=0, length=by_pixel.nbytes)
+    size = {"Rows": 601, "Columns": 467}
+    picture = image(tmp_path, 8, SamplesPerPixel=3, PhotometricInterpretation="RGB", pixels=where, **size)
+    whole = FilmBox(ImageDisplayFormat="STANDARD\\1,1", image_boxes=(ImageBox(ImageBoxPosition=1, image=picture),))
+    assert send(tmp_path, uri_of(printer), whole, color=True).outcome is DONE
+    item = printer.printed[0][0].BasicColorImageSequence[0]
+    assert item.PixelData == by_pixel.transpose(2, 0, 1).tobytes() + b"\0"
+
+
+def test_an_image_cut_short_on_disk_is_not_sent(imager: Any, tmp_path: Path) -> None:
+    printer, whole = imager(), film(tmp_path)
+    (tmp_path / "image-12").write_bytes(b"other" + pixels().tobytes()[:-1])
+    with pytest.raises(DamagedError, match="image-12"):
+        send(tmp_path, uri_of(printer), whole)
+    assert printer.printed == []
+
+
+def test_a_film_goes_over_tls_to_an_imager_we_trust(imager: Any, tmp_path: Path) -> None:
+    us, imagers = identity(tmp_path, "appliance"), identity(tmp_path, "imager")
+    printer = imager(tls=server_context(imagers.certificate, imagers.key, us.certificate))
+    uri = uri_of(printer).replace("dicom:", "dicoms:")
+    ours = {"tls_certificate_file": us.certificate, "tls_key_file": us.key}
+    result = send(tmp_path, uri, film(tmp_path), options={"tls_ca_file": imagers.certificate, **ours})
+    assert result.outcome is DONE, result.message
+    assert len(printer.printed) == 1
+    refused = send(tmp_path, uri, film(tmp_path), options={"tls_ca_file": us.certificate, **ours})
+    assert refused.outcome is RETRY
+    assert "not trusted" in refused.message
 
 
 def test_copies_of_one_film_are_asked_for_once(imager: Any, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ DEVICES = {
     "ipps://printer.example": IppDevice,
     "lpd://printer.example/queue": LpdDevice,
     "dicom://IMAGER@printer.example": DicomDevice,
+    "dicoms://IMAGER@printer.example": DicomDevice,
 }
 
 
@@ -52,7 +53,7 @@ def test_a_mistyped_option_names_the_nearest_one() -> None:
 
 def test_ports_have_defaults() -> None:
     ports = {uri.partition(":")[0]: open_device(uri).endpoint.port for uri in DEVICES if "://p" in uri or "@" in uri}  # type: ignore[attr-defined]
-    assert ports == {"socket": 9100, "ipp": 631, "ipps": 631, "lpd": 515, "dicom": 104}
+    assert ports == {"socket": 9100, "ipp": 631, "ipps": 631, "lpd": 515, "dicom": 104, "dicoms": 2762}
 
 
 def test_a_file_of_authorities_that_is_none_is_refused(tmp_path: Path) -> None:
