@@ -114,7 +114,7 @@ class PrintScp:
         return dict.fromkeys(classes, TRANSFER_SYNTAXES)
 
     def opened(self, caller: Caller) -> None:
-        """An association was accepted."""
+        """An association is about to be accepted."""
         if caller.desk is None:
             return
         can = capabilities_of(caller.desk, self.store.settings, self.catalog, self.annotations)

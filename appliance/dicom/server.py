@@ -50,10 +50,10 @@ class Part(Protocol):
         """Abstract syntax -> transfer syntaxes this caller may have, in our order of preference."""
 
     def opened(self, caller: Caller) -> None:
-        """An association with this part's contexts was accepted."""
+        """An association with contexts of this part's is about to be accepted."""
 
     def closed(self, caller: Caller) -> None:
-        """It ended, by release, abort or loss. Called once for each that was opened."""
+        """It ended, by rejection, release, abort or loss. Called once for each that was opened."""
 
     def spool_folder(self, caller: Caller, request: SpoolRequest) -> Path | None:
         """The folder for the data set of a C-STORE or N-SET; None: it stays in memory."""
@@ -172,15 +172,21 @@ class DicomServer:
             wanted.update(supported)
             line.routes.update(dict.fromkeys(supported, part))
         self._open[id(association)] = line
+        self._open_parts(line, association)
         return [_context(uid, tuple(syntaxes)) for uid, syntaxes in wanted.items()]
 
+    def _open_parts(self, line: Line, association: Any) -> None:
+        """Ready before the A-ASSOCIATE-AC leaves: the first data set may overtake EVT_ACCEPTED."""
+        proposed = association.requestor.primitive.presentation_context_definition_list
+        wanted = {line.routes.get(str(context.abstract_syntax)) for context in proposed}
+        for part in self.parts:
+            if part in wanted:
+                part.opened(line.caller)
+                line.opened.append(part)
+
     def _accepted(self, event: Event) -> None:
-        line = self._open[id(event.assoc)]
-        log.info("%s calling %s is accepted", line.caller, line.caller.called_ae_title)
-        accepted = {str(context.abstract_syntax) for context in event.assoc.accepted_contexts}
-        line.opened = [part for part in self.parts if any(line.routes.get(syntax) is part for syntax in accepted)]
-        for part in line.opened:
-            part.opened(line.caller)
+        caller = self._open[id(event.assoc)].caller
+        log.info("%s calling %s is accepted", caller, caller.called_ae_title)
 
     def _ended(self, association: BoundedAssociation) -> None:
         line = self._open.pop(id(association), None)
