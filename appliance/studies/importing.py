@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 
 from appliance.errors import ApplianceError, DamagedError, ResourceError, UsageError
 from appliance.events import Actor
+from appliance.network.file_head import head_of_file
 from appliance.security.audit import record
 from appliance.store import files
 from appliance.store.store import Store
@@ -170,7 +172,7 @@ class _Import:
         try:
             with candidate.open() as file:
                 return self._copy(file)
-        except (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
+        except (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
             raise DamagedError(f"it can't be read: {error}") from error
         except ValueError as error:
             raise DamagedError(f"it can't be read: {type(error).__name__}") from error
@@ -179,9 +181,7 @@ class _Import:
         meta, rest = part10.read_meta(file)
         if meta.MediaStorageSOPClassUID == part10.MEDIA_STORAGE_DIRECTORY:
             return None
-        head = part10.head_of_file(
-            meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID
-        )
+        head = head_of_file(meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID)
         digest, size = hashlib.sha256(), 0
         with files.PartFile(self.spool / uuid.uuid4().hex) as part:
             part.write(head)

@@ -1,0 +1,133 @@
+"""Import of files, folders, other people's discs and archives; hostile ones too."""
+
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import UsageError
+from appliance.events import Actor
+from appliance.media.export import export_studies
+from appliance.store.store import Store
+from appliance.studies import import_sources, removal, search
+from appliance.studies.importing import import_path
+from tests.media import made
+from tests.studies.arrivals import files_of
+
+STUDY = f"{made.ROOT}.1"
+SaveFiles = Callable[..., Path]
+
+
+def test_a_folder_is_imported_with_what_is_no_dicom_counted_apart(store: Store, clerk: Actor, saved: SaveFiles) -> None:
+    folder = saved(made.image(1), made.image(2), made.report(3))
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "0002.dcm").rename(folder / "deep" / "er" / "X")
+    (folder / "README.TXT").write_text("words")
+    (folder / "empty").touch()
+    (folder / "cut.dcm").write_bytes((folder / "0001.dcm").read_bytes()[:400])
+    steps: list[tuple[int, int]] = []
+    report = import_path(store, folder, clerk, progress=lambda *step: steps.append(step)).to_json()
+    assert (report["files"], report["stored"], report["not_dicom"], report["refused_count"]) == (6, 3, 2, 1)
+    assert report["refused"][0]["file"] == "cut.dcm" and "truncated" in report["refused"][0]["reason"]
+    assert report["studies"] == [STUDY] and steps[-1] == (6, 6)
+    assert list(store.folder.spool.iterdir()) == []
+    again = import_path(store, folder, clerk).to_json()
+    assert (again["stored"], again["known"]) == (0, 3)
+
+
+def test_links_that_lead_out_are_not_followed(store: Store, clerk: Actor, saved: SaveFiles, tmp_path: Path) -> None:
+    secret = saved(made.image(9), folder="elsewhere")
+    folder = saved(made.image(1))
+    (folder / "out").symlink_to(secret)
+    (folder / "file").symlink_to(secret / "0001.dcm")
+    assert import_path(store, folder, clerk).to_json()["files"] == 1
+
+
+def test_dcmtks_disc_is_imported_and_what_its_dicomdir_promises_is_missed(
+    store: Store, clerk: Actor, saved: SaveFiles, tmp_path: Path
+) -> None:
+    folder = saved(made.image(1), made.image(2))
+    for number, path in enumerate(sorted(folder.iterdir()), 1):
+        path.rename(folder / f"IMG{number}")
+    subprocess.run(["dcmmkdir", "+r", "+id", str(folder), "+D", str(folder / "DICOMDIR"), "-Pgp"], check=True)
+    (folder / "IMG2").unlink()
+    report = import_path(store, folder, clerk).to_json()
+    assert (report["stored"], report["missing"], report["refused_count"]) == (1, ["IMG2"], 0)
+
+
+def test_our_own_archive_is_imported_again_as_it_was(
+    store: Store, clerk: Actor, saved: SaveFiles, tmp_path: Path
+) -> None:
+    import_path(store, saved(made.image(1), made.image(2), made.report(3)), clerk)
+    before = {path.read_bytes() for path in files_of(store)}
+    target = tmp_path / "study.zip"
+    built = export_studies(store, [STUDY], target, clerk)
+    assert built.instances == 3
+    removal.delete_study(store, STUDY, clerk)
+    report = import_path(store, target, clerk).to_json()
+    assert (report["stored"], report["missing"], report["refused_count"]) == (3, [], 0)
+    assert {path.read_bytes() for path in files_of(store)} == before
+
+
+def test_names_in_an_archive_lead_nowhere(store: Store, clerk: Actor, saved: SaveFiles, tmp_path: Path) -> None:
+    content = made.as_file(made.image(1))
+    path = tmp_path / "evil.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("../../out.dcm", "/etc/passwd.dcm", "C:\\windows\\x.dcm", "a/\u202e/b"):
+            archive.writestr(name, content)
+    report = import_path(store, path, clerk).to_json()
+    assert (report["stored"], report["known"]) == (1, 3)
+    assert not (tmp_path.parent / "out.dcm").exists() and not (tmp_path / "out.dcm").exists()
+    assert len(files_of(store)) == 1
+
+
+def test_a_bomb_in_an_archive_is_refused_before_it_goes_off(
+    store: Store, clerk: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("bomb", made.as_file(made.image(1)) + bytes(200 << 20))
+        archive.writestr("good", made.as_file(made.image(2)))
+    report = import_path(store, path, clerk).to_json()
+    assert report["stored"] == 1
+    assert report["refused"] == [{"file": "bomb", "reason": "it would unpack to more than two thousand times its size"}]
+    monkeypatch.setattr(import_sources, "MOST_UNPACKED", 1 << 20)
+    with pytest.raises(UsageError, match="would unpack"):
+        import_path(store, path, clerk)
+    monkeypatch.setattr(import_sources, "MOST_FILES", 1)
+    with pytest.raises(UsageError, match="more than"):
+        import_path(store, tmp_path, clerk)
+        import_path(store, path, clerk)
+
+
+def test_a_member_that_lies_about_its_size_is_refused(store: Store, clerk: Actor, tmp_path: Path) -> None:
+    path = tmp_path / "lies.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("one", made.as_file(made.image(1)))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02") + 24
+    content[at : at + 4] = (500).to_bytes(4, "little")
+    path.write_bytes(content)
+    report = import_path(store, path, clerk).to_json()
+    assert (report["stored"], report["refused_count"]) == (0, 1)
+    assert files_of(store) == []
+
+
+def test_a_damaged_archive_and_a_missing_path_are_said_so(store: Store, clerk: Actor, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no"):
+        import_path(store, tmp_path / "nothing", clerk)
+    path = tmp_path / "text.txt"
+    path.write_text("no archive, no DICOM")
+    assert import_path(store, path, clerk).to_json()["not_dicom"] == 1
+
+
+def test_an_import_is_stopped_when_asked(store: Store, clerk: Actor, saved: SaveFiles) -> None:
+    folder = saved(*[made.image(number) for number in range(1, 9)])
+    asked: list[int] = []
+    report = import_path(store, folder, clerk, cancelled=lambda: asked.append(1) or len(asked) > 3)  # type: ignore[func-returns-value]
+    assert report.to_json()["stored"] == 3
+    assert search.show_study(store, STUDY)["instances"] == 3

@@ -1,0 +1,109 @@
+"""Retention, rules of peers, and sweeping: what goes, and what must stay."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from appliance.config import Settings
+from appliance.errors import ConflictError, UsageError
+from appliance.events import Actor
+from appliance.security.peer_verbs import add_peer
+from appliance.security.peers import Peer
+from appliance.store import commitments, studies
+from appliance.store.store import Store, open_store
+from appliance.store.tables.base import now
+from appliance.studies import removal, retention, rules, search
+from appliance.studies.intake import Intake
+from tests.media import made
+from tests.studies.arrivals import SCANNER, arrival, files_of
+
+
+def take(store: Store, study: int, number: int = 1, **values: object) -> str:
+    return Intake(store).take(arrival(store, made.image(number, study=study), **values), SCANNER).study_instance_uid
+
+
+def left(store: Store) -> list[int]:
+    return sorted(int(row["study_instance_uid"][-1]) for row in search.find_studies(store, search.Query()))
+
+
+def days(count: int) -> dt.datetime:
+    return now() + dt.timedelta(days=count)
+
+
+def test_studies_go_after_their_days_unless_needed_or_promised(store: Store) -> None:
+    uids = [take(store, study) for study in (1, 2, 3, 4)]
+    with store.database.write("study") as connection:
+        commitments.mark(connection, [f"{uids[1]}.1.1"])
+        studies.change(connection, uids[3], used=days(20))
+    assert retention.purge(store, lambda: [uids[2]], at=days(29)) == 0
+    assert retention.purge(store, lambda: [uids[2]], at=days(31)) == 1
+    assert left(store) == [2, 3, 4] and len(files_of(store)) == 3
+    assert retention.purge(store, list, at=days(31)) == 1
+    assert left(store) == [2, 4]
+    with store.database.read() as connection:
+        purged = connection.exec_driver_sql("SELECT object_id FROM audit WHERE event = 'study-purged'").scalars()
+        assert list(purged) == [uids[0], uids[2]]
+
+
+def test_above_the_quota_the_longest_unused_go_first(tmp_path: Path) -> None:
+    settings = {"storage": {"reserve_percent": 0, "reserve_mib": 1, "studies_quota_gib": 1}}
+    store = open_store(tmp_path / "data", settings=Settings.model_validate(settings))
+    uids = [take(store, study) for study in (1, 2, 3)]
+    with store.database.write("study") as connection:
+        for uid, used in zip(uids, (-1, -3, -2), strict=True):
+            studies.change(connection, uid, used=days(used), bytes=600 << 20)
+    assert retention.purge(store, list) == 2
+    assert left(store) == [1]
+    store.close()
+
+
+def test_what_is_promised_is_only_deleted_by_someone_who_says_so(store: Store, clerk: Actor) -> None:
+    uid = take(store, 1)
+    with store.database.write("study") as connection:
+        commitments.mark(connection, [f"{uid}.1.1"])
+    with pytest.raises(ConflictError, match="promised"):
+        removal.delete_study(store, uid, clerk)
+    assert removal.delete_study(store, uid, clerk, committed_too=True) == 1
+    assert files_of(store) == []
+
+
+def test_files_without_a_row_are_swept_and_young_ones_are_left(store: Store) -> None:
+    take(store, 1)
+    [kept] = files_of(store)
+    stray = kept.with_name("stray")
+    stray.write_bytes(b"never acknowledged")
+    assert retention.sweep(store) == 0
+    assert retention.sweep(store, settled_seconds=0) == 1
+    assert files_of(store) == [kept]
+
+
+RULE = {"profile": "STD-GEN-CD", "burner": "folder", "seconds": 60}
+
+
+def test_a_peers_rule_is_due_once_its_study_is_quiet(store: Store, clerk: Actor) -> None:
+    add_peer(store, Peer(name="ct", ae_title="CT", rule=RULE), clerk)
+    take(store, 1, peer="ct")  # before the rule: nobody wants a disc of every old study
+    uid = take(store, 2, peer="ct", has_rule=True)
+    soon, later = now() + dt.timedelta(seconds=30), now() + dt.timedelta(seconds=90)
+    assert rules.due_studies(store, soon) == []
+    [due] = rules.due_studies(store, later)
+    assert (due.study_instance_uid, due.peer, due.rule.burner, due.rule.seconds) == (uid, "ct", "folder", 60)
+    rules.mark_ruled(store, uid)
+    assert rules.due_studies(store, later) == []
+    take(store, 2, number=2, peer="ct", has_rule=True)
+    assert rules.due_studies(store, now() + dt.timedelta(days=1)) == []
+
+
+@pytest.mark.parametrize("rule", [{"seconds": "soon"}, {"seconds": 0}, {"copies": 0}])
+def test_rules_that_make_no_sense_are_said_so(rule: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="rule of peer ct"):
+        rules.rule_of(Peer(name="ct", ae_title="CT", rule=rule))
+
+
+def test_a_new_instance_raises_the_change_counter(store: Store) -> None:
+    before = store.database.changes("study")
+    take(store, 1)
+    assert store.database.changes("study") > before
