@@ -1,0 +1,183 @@
+"""Storage commitment: promised on evidence, told on a new association or the same, survives a restart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+
+from appliance.dicom.commitment_scp import STORAGE_COMMITMENT, WELL_KNOWN, CommitmentScp, Committer
+from appliance.dicom.server import DicomServer
+from appliance.printing.first_run import add_first_printer
+from appliance.security.peer_verbs import add_peer
+from appliance.security.peers import Peer
+from appliance.store.store import Store
+from appliance.studies import search
+from appliance.studies.intake import Intake
+from tests.media import made
+from tests.studies.arrivals import SCANNER, arrival, files_of
+
+STUDY = f"{made.ROOT}.1"
+TRANSACTION = "2.25.4711"
+
+
+@dataclass
+class Scanner:
+    """A modality that asks, and listens for the answer on a port of its own or on its association."""
+
+    reports: list[tuple[int, Dataset]] = field(default_factory=list)
+    told: threading.Event = field(default_factory=threading.Event)
+
+    def _told(self, event: evt.Event) -> tuple[int, None]:
+        self.reports.append((event.request.EventTypeID, event.event_information))
+        self.told.set()
+        return 0x0000, None
+
+    @property
+    def handlers(self) -> list[tuple[object, object]]:
+        return [(evt.EVT_N_EVENT_REPORT, self._told)]
+
+    def listen(self) -> object:
+        ae = AE("SCANNER")
+        ae.add_supported_context(STORAGE_COMMITMENT, scu_role=True, scp_role=True)
+        return ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=self.handlers)  # type: ignore[arg-type]
+
+    def ask(self, port: int, *uids: str, wait: bool = False, transaction: str = TRANSACTION, **odd: object) -> int:
+        ae = AE("SCANNER")
+        ae.add_requested_context(STORAGE_COMMITMENT)
+        association = ae.associate("127.0.0.1", port, ae_title="APPLIANCE", evt_handlers=self.handlers)  # type: ignore[arg-type]
+        if not association.is_established:
+            raise ConnectionError
+        request = Dataset()
+        request.TransactionUID = transaction
+        request.ReferencedSOPSequence = [reference(uid) for uid in uids]
+        kind, instance = odd.get("action", 1), odd.get("instance", WELL_KNOWN)
+        status, _ = association.send_n_action(request, kind, STORAGE_COMMITMENT, instance)  # type: ignore[arg-type]
+        if wait:
+            assert self.told.wait(20)
+        association.release()
+        return int(status.Status)
+
+    def answer(self) -> tuple[int, set[str], dict[str, int]]:
+        """Event type, what was committed, what failed and why."""
+        assert self.told.wait(20)
+        kind, report = self.reports[-1]
+        assert report.TransactionUID == TRANSACTION
+        good = {item.ReferencedSOPInstanceUID for item in report.get("ReferencedSOPSequence", [])}
+        failed = {item.ReferencedSOPInstanceUID: item.FailureReason for item in report.get("FailedSOPSequence", [])}
+        return kind, good, failed
+
+
+def reference(uid: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = made.CT, uid
+    return item
+
+
+@pytest.fixture
+def door(store: Store) -> Iterator[DicomServer]:
+    add_first_printer(store)
+    scp = CommitmentScp(store)
+    server = DicomServer(store, [scp])
+    server.start()
+    stop = threading.Event()
+    thread = threading.Thread(target=Committer(store, scp).run, args=(stop,))
+    thread.start()
+    yield server
+    stop.set()
+    thread.join()
+    server.stop(0)
+
+
+@pytest.fixture
+def scanner(store: Store) -> Iterator[Scanner]:
+    """It listens, and is known to."""
+    scanner = Scanner()
+    server = scanner.listen()
+    port = server.server_address[1]  # type: ignore[attr-defined]
+    peer = Peer(name="scanner", ae_title="SCANNER", host="127.0.0.1", port=port, allows=("store", "commit"))
+    add_peer(store, peer, SCANNER)
+    yield scanner
+    server.shutdown()  # type: ignore[attr-defined]
+
+
+def take(store: Store, *numbers: int) -> list[str]:
+    intake = Intake(store)
+    return [intake.take(arrival(store, made.image(number)), SCANNER).sop_instance_uid for number in numbers]
+
+
+def test_what_is_whole_is_promised_and_told_on_a_new_association(
+    store: Store, door: DicomServer, scanner: Scanner
+) -> None:
+    uids = take(store, 1, 2)
+    assert scanner.ask(door.port, *uids) == 0
+    assert scanner.answer() == (1, set(uids), {})
+    assert search.show_study(store, STUDY)["committed"] is True
+
+
+def test_what_is_damaged_missing_or_doubtful_is_not_promised(store: Store, door: DicomServer, scanner: Scanner) -> None:
+    good, doubtful = take(store, 1, 2)
+    Intake(store).take(arrival(store, made.image(2, InstanceNumber=9)), SCANNER)
+    before = set(files_of(store))
+    [damaged] = take(store, 3)
+    [path] = set(files_of(store)) - before
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert scanner.ask(door.port, good, doubtful, damaged, "1.2.3") == 0
+    assert scanner.answer() == (2, {good}, {doubtful: 0x0110, damaged: 0x0110, "1.2.3": 0x0112})
+
+
+def test_a_peer_without_a_port_is_told_on_its_own_association(store: Store, door: DicomServer) -> None:
+    add_peer(store, Peer(name="scanner", ae_title="SCANNER", allows=("store", "commit")), SCANNER)
+    uids = take(store, 1)
+    scanner = Scanner()
+    assert scanner.ask(door.port, *uids, wait=True) == 0
+    assert scanner.answer() == (1, set(uids), {})
+
+
+def test_only_peers_set_so_may_ask(store: Store, door: DicomServer) -> None:
+    with pytest.raises(ConnectionError):
+        Scanner().ask(door.port, "1.2.3")
+    add_peer(store, Peer(name="scanner", ae_title="SCANNER", allows=("store",)), SCANNER)
+    with pytest.raises(ConnectionError):
+        Scanner().ask(door.port, "1.2.3")
+
+
+@pytest.mark.parametrize(
+    ("odd", "status"),
+    [({"action": 2}, 0x0123), ({"instance": "1.2.3"}, 0x0112), ({"transaction": ""}, 0x0120)],
+)
+def test_requests_that_are_none_are_refused(
+    store: Store, door: DicomServer, scanner: Scanner, odd: dict[str, object], status: int
+) -> None:
+    assert scanner.ask(door.port, "1.2.3", **odd) == status  # type: ignore[arg-type]
+
+
+def test_an_answer_waits_for_the_peer_and_for_the_next_start(store: Store, scanner: Scanner) -> None:
+    """Asked before a restart, while nobody listens: told by the next process when its time comes."""
+    uids = take(store, 1)
+    add_first_printer(store)
+    door = DicomServer(store, [CommitmentScp(store)])  # nobody works off requests here
+    door.start()
+    assert scanner.ask(door.port, *uids) == 0
+    door.stop(0)
+    stop = threading.Event()
+    thread = threading.Thread(target=Committer(store, CommitmentScp(store)).run, args=(stop,))
+    thread.start()
+    assert scanner.answer() == (1, set(uids), {})
+    stop.set()
+    thread.join()
+
+
+def test_what_was_promised_is_told_the_same_again(store: Store, door: DicomServer, scanner: Scanner) -> None:
+    uids = take(store, 1)
+    for _ in range(2):
+        scanner.told.clear()
+        assert scanner.ask(door.port, *uids) == 0
+        assert scanner.answer() == (1, set(uids), {})
+    assert len(scanner.reports) == 2
