@@ -20,10 +20,10 @@ from pydicom import dcmread
 from appliance.media import build, plan, profiles
 from appliance.media.dicomdir import DicomDir
 from appliance.media.source import SourceInstance
+from appliance.network.file_head import head_of_file
 from appliance.studies import part10
 from appliance.studies.elements import element
 from appliance.studies.keys import InstanceKeys, instance_keys
-from appliance.studies.part10 import head_of_file
 from appliance.studies.records import DirectoryRecords, describe
 from benchmarks.support import medians, timed, workplace
 

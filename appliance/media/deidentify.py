@@ -28,11 +28,11 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from appliance.errors import ApplianceError, UsageError
+from appliance.network.file_head import head_of_file
 from appliance.pixels.errors import NotShownError
 from appliance.pixels.source import Limits, Source
 from appliance.store.files import PartFile
 from appliance.studies.keys import InstanceKeys
-from appliance.studies.part10 import head_of_file
 
 PREFIX = "1.2.840.10008.5.1.4.1.1."
 LOOK_MODALITIES = {"US", "SC", "XC", "ES", "OT", "DOC", "SR", "IVUS", "HC"}

@@ -10,8 +10,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from appliance.network.file_head import head_of_file
 from appliance.studies.elements import element
-from appliance.studies.part10 import EXPLICIT_VR_LITTLE_ENDIAN, MEDIA_STORAGE_DIRECTORY, head_of_file
+from appliance.studies.part10 import EXPLICIT_VR_LITTLE_ENDIAN, MEDIA_STORAGE_DIRECTORY
 
 from .file_id import FileID
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from appliance.errors import UsageError
-from appliance.studies.part10 import head_of_file
+from appliance.network.file_head import head_of_file
 from appliance.studies.record_tables import ROOT_TYPES
 
 from . import patients, split

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.network.file_head import head_of_file
 from appliance.studies.keys import InstanceKeys
-from appliance.studies.part10 import head_of_file
 from appliance.studies.records import DirectoryRecords
 
 from .file_id import FileID

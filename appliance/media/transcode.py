@@ -19,10 +19,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from appliance.errors import DamagedError
+from appliance.network.file_head import head_of_file
 from appliance.pixels import Decoder, PixelError, RawPixels
 from appliance.store.files import failpoint, write_scratch
 from appliance.studies import elements
-from appliance.studies.part10 import head_of_file
 
 from .profiles import EXPLICIT_LE
 from .source import Placed, SourceInstance

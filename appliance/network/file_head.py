@@ -11,20 +11,22 @@ IMPLEMENTATION_VERSION_NAME = "APPLIANCE_1"
 _UID_LETTERS = re.compile(r"[0-9.]{1,64}", re.ASCII)
 
 
-def file_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> bytes:
-    """128 bytes of preamble, DICM, and the file meta information. Raises ValueError for what can't be a UID.
+def may_be_uid(text: str) -> bool:
+    """Whether it is made of what UIDs are made of.
 
-    UIDs that only break a rule of PS3.5 9.1 (a leading zero in a component) are written as they came: they are common.
+    UIDs that only break a rule of PS3.5 9.1 (a leading zero in a component) pass: they are common.
     """
-    for uid in (sop_class_uid, sop_instance_uid, transfer_syntax):
-        if not _UID_LETTERS.fullmatch(uid):
-            raise ValueError("a UID of the instance is not a UID")
+    return _UID_LETTERS.fullmatch(text) is not None
+
+
+def head_of_file(SOPClassUID: str, SOPInstanceUID: str, TransferSyntaxUID: str) -> bytes:
+    """128 bytes of preamble, DICM, and the file meta information. Raises ValueError when a UID is not ASCII."""
     body = b"".join(
         (
             b"\2\0\1\0OB\0\0\2\0\0\0\0\1",
-            _text(0x02, b"UI", sop_class_uid, b"\0"),
-            _text(0x03, b"UI", sop_instance_uid, b"\0"),
-            _text(0x10, b"UI", transfer_syntax, b"\0"),
+            _text(0x02, b"UI", SOPClassUID, b"\0"),
+            _text(0x03, b"UI", SOPInstanceUID, b"\0"),
+            _text(0x10, b"UI", TransferSyntaxUID, b"\0"),
             _text(0x12, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
             _text(0x13, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pynetdicom.events import Event
 
 from appliance.errors import ApplianceError, RefusedError, ResourceError
-from appliance.network.file_head import file_head
+from appliance.network.file_head import head_of_file, may_be_uid
 from appliance.store import files
 
 if TYPE_CHECKING:
@@ -214,10 +214,10 @@ def start_body(association: BoundedAssociation, context_id: int, command: dict) 
 def _spool_body(folder: Path, request: SpoolRequest, limit: int) -> SpoolBody:
     head, refusal = b"", None
     if request.kind == "C-STORE":
-        try:
-            head = file_head(request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax)
-        except ValueError as error:
-            refusal = RefusedError(0xC000, str(error))
+        if may_be_uid(request.sop_class_uid) and may_be_uid(request.sop_instance_uid):
+            head = head_of_file(request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax)
+        else:
+            refusal = RefusedError(0xC000, "a UID of the instance is not a UID")
     body = SpoolBody(
         folder, head=head, transfer_syntax=request.transfer_syntax, limit=limit, hashed=request.kind == "C-STORE"
     )

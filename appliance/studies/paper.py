@@ -14,6 +14,7 @@ from pydicom.filewriter import write_dataset
 
 from appliance.errors import ConflictError, UsageError
 from appliance.events import Actor
+from appliance.network.file_head import head_of_file
 from appliance.security.audit import record
 from appliance.store import files
 from appliance.store.store import Store
@@ -141,7 +142,7 @@ def _keep(store: Store, dataset: Dataset, actor: Actor) -> Taken:
     buffer.is_implicit_VR, buffer.is_little_endian = False, True
     write_dataset(buffer, dataset)
     data = buffer.getvalue()
-    head = part10.head_of_file(dataset.SOPClassUID, dataset.SOPInstanceUID, part10.EXPLICIT_VR_LITTLE_ENDIAN)
+    head = head_of_file(dataset.SOPClassUID, dataset.SOPInstanceUID, part10.EXPLICIT_VR_LITTLE_ENDIAN)
     folder = files.make_folder(store.folder.spool / (SPOOL_PREFIX + uuid.uuid4().hex))
     try:
         with files.PartFile(folder / uuid.uuid4().hex) as part:

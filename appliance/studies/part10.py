@@ -1,4 +1,7 @@
-"""DICOM files as bytes: where the data set begins, and the file meta information we write (PS3.10 chapter 7)."""
+"""DICOM files as they come: what their head says, and where the data set begins (PS3.10 chapter 7).
+
+The head we write ourselves is appliance.network.file_head.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from appliance.errors import DamagedError
-from appliance.studies.elements import element
 
-IMPLEMENTATION_CLASS_UID = "2.25.60001049666205212207289255643341066183"
-IMPLEMENTATION_VERSION_NAME = "APPLIANCE_1"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
@@ -27,21 +27,6 @@ class FileMeta:
     MediaStorageSOPClassUID: str
     MediaStorageSOPInstanceUID: str
     TransferSyntaxUID: str
-
-
-def head_of_file(SOPClassUID: str, SOPInstanceUID: str, TransferSyntaxUID: str) -> bytes:
-    """Preamble of zeros, DICM, and file meta information of our own."""
-    body = b"".join(
-        (
-            element(0x00020001, "OB", b"\0\1"),
-            element(0x00020002, "UI", SOPClassUID.encode("ascii")),
-            element(0x00020003, "UI", SOPInstanceUID.encode("ascii")),
-            element(0x00020010, "UI", TransferSyntaxUID.encode("ascii")),
-            element(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
-            element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
-        )
-    )
-    return bytes(128) + b"DICM" + element(0x00020000, "UL", struct.pack("<L", len(body))) + body
 
 
 def read_file_meta(path: Path) -> FileMeta:

@@ -20,6 +20,7 @@ from appliance.media.disc_file import content_file
 from appliance.media.plan import Plan
 from appliance.media.sizes import Shape
 from appliance.media.source import SourceInstance
+from appliance.network.file_head import IMPLEMENTATION_CLASS_UID
 from appliance.store import files
 from appliance.store.files import PartFile
 from appliance.studies.record_tables import INSTANCE_KEYS
@@ -76,7 +77,7 @@ def test_data_sets_are_byte_for_byte_as_received(image: Path, sources: list[Sour
         data = path.read_bytes()
         assert data[:128] == bytes(128)
         found.add(data[made.part10.read_file_meta(path).data_set_offset :])
-        assert dcmread(path).file_meta.ImplementationClassUID == made.part10.IMPLEMENTATION_CLASS_UID
+        assert dcmread(path).file_meta.ImplementationClassUID == IMPLEMENTATION_CLASS_UID
     assert found == wanted
 
 
