@@ -232,6 +232,7 @@ class _Burn:
         failpoint("verify.start")
         found = self.burner.verify(request)
         failpoint("verify.done")
+        self._check_canceled(request)
         if found.good is False:
             self._spoiled(group, f"{request.title}: {found.message}.", ["verification-failed"])
         state = "verified" if found.good else "unverified"
@@ -269,8 +270,9 @@ class _Burn:
             rows = discs.pieces(connection, [self.disc.disc_id])
         unverified = [row for row in rows if row.state == "unverified"]
         reasons = ["not-verified"] if unverified else []
-        message = unverified[0].message if unverified else ""
-        self._end(discs.DONE, reasons=reasons, message=message or self.disc.message)
+        message = unverified[0].message if unverified else self.disc.message
+        total = sum(volume.bytes for volume in self.volumes.values()) * self.disc.copies
+        self._end(discs.DONE, reasons=reasons, message=message, done=total, total=total)
 
     # --- what a request is made of ---
 

@@ -148,8 +148,9 @@ def end_canceled(connection: Connection, disc: discs.Disc, actor: str) -> None:
     if not discs.settle(connection, disc.disc_id, seen, discs.FAILURE, actor=actor, reasons=["canceled"], **ended):
         raise ConflictError(f"Disc {disc.disc_id} changed in this moment: look again.")
     for piece in discs.pieces(connection, [disc.disc_id]):
-        if piece.state in ("waiting", "burning"):
-            discs.change_piece(connection, piece.piece_id, state="canceled", ended=now())
+        if piece.state in ("waiting", "burning", "burned"):
+            said = "" if piece.state == "waiting" else "Cancelled when it was burning or burned."
+            discs.change_piece(connection, piece.piece_id, state="canceled", message=said, ended=now())
 
 
 def release(store: Store, disc_id: int, actor: Actor) -> None:

@@ -78,7 +78,8 @@ def content_of(
         files.remove_tree(work)
         made = content_files(found, decoder, files.make_folder(work), options)
         if fits(plan, volume, made):
-            return made, _left_out(choices, with_web, with_viewer)
+            has = {path.split("/")[0] for path, _ in made}
+            return made, _left_out(choices, with_web, "VIEWER" in has)
     return made, _left_out(choices, False, False)
 
 

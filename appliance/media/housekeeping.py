@@ -12,14 +12,20 @@ from typing import IO
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
 from appliance.media import recovery
-from appliance.media.burners import StoredBurner, add_first_burner, all_burners, open_stored
+from appliance.media.burners import DEFAULT_BURNER, StoredBurner, add_first_burner, all_burners, open_stored
+from appliance.media.copy_types import DEFAULT
+from appliance.media.discs import create_disc
+from appliance.media.ordering import DiscOrder
+from appliance.media.selection import Selection
 from appliance.security.audit import record
 from appliance.store import burners, discs, files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.studies.rules import due_studies, mark_ruled
 
 PURGE_SECONDS = 60.0
 RULE_SECONDS = 2.0
+RULE_AGAIN_SECONDS = 60.0
 STATUS_SECONDS = 20.0
 KEEPER = process_actor("housekeeping")
 
@@ -34,6 +40,7 @@ class Keeper:
         self._file: IO[str] | None = None
         self._purged = self._asked = self._ruled = 0.0
         self._asking: threading.Thread | None = None
+        self._failed_rules: dict[str, float] = {}
 
     def keep(self) -> None:
         """Do what is due; nothing when another process keeps house."""
@@ -45,6 +52,7 @@ class Keeper:
             purge(self.store)
         if moment - self._ruled > RULE_SECONDS:
             self._ruled = moment
+            follow_rules(self.store, self._failed_rules)
             flag_late(self.store)
         if not self._asked or moment - self._asked > STATUS_SECONDS:
             self._asked = moment
@@ -119,6 +127,32 @@ def _purge(store: Store, disc: discs.Disc) -> int:
         discs.change(connection, disc.disc_id, purged=True, password="")
         record(connection, "disc-images-purged", KEEPER, object_kind="disc", object_id=str(disc.disc_id))
     return 1
+
+
+def follow_rules(store: Store, failed: dict[str, float]) -> int:
+    """Order the discs of studies whose peer's rule says so; how many. `failed`: study -> moment to try it again."""
+    count = 0
+    for due in due_studies(store):
+        if time.monotonic() < failed.get(due.study_instance_uid, 0.0):
+            continue
+        rule = due.rule
+        order = DiscOrder(
+            selection=Selection(studies=(due.study_instance_uid,)),
+            copy_type=rule.copy_type or DEFAULT,
+            profile=rule.profile,
+            burner=rule.burner or DEFAULT_BURNER,
+            copies=rule.copies,
+        )
+        try:
+            create_disc(store, order, process_actor(f"rule of {due.peer}"))
+        except ApplianceError as error:
+            failed[due.study_instance_uid] = time.monotonic() + RULE_AGAIN_SECONDS
+            log.error("the rule of peer %s makes no disc: %s", due.peer, error)
+            continue
+        failed.pop(due.study_instance_uid, None)
+        mark_ruled(store, due.study_instance_uid)
+        count += 1
+    return count
 
 
 def flag_late(store: Store) -> int:

@@ -19,10 +19,11 @@ from appliance.media.build import Built, build_volume
 from appliance.media.burner.paths import sums_of
 from appliance.media.copy_types import CopyType
 from appliance.media.discs import end_canceled, get_disc
-from appliance.media.plan import Plan, Volume
+from appliance.media.plan import Note, Plan, Volume
 from appliance.media.progress import CanceledError, Watch
 from appliance.media.selection import Gathered, Selection, gather
 from appliance.media.signing import signer_of
+from appliance.media.source import SourceInstance
 from appliance.pixels import Decoder
 from appliance.security.audit import record
 from appliance.store import discs, files
@@ -94,11 +95,11 @@ def _build(store: Store, disc: discs.Disc, watch: Watch, worker: str) -> None:
     watch.phase("plan")
     failpoint("plan.start")
     choices = CopyType.model_validate(disc.choices)
-    plan = _plan(store, disc, gathered, choices, folder, watch)
+    plan, hidden = _plan(store, disc, gathered, choices, folder, watch)
     failpoint("plan.done")
     made = [_make(store, disc, plan, volume, choices, watch) for volume in plan.volumes]
     failpoint("build.done")
-    _built(store, disc, worker, plan, gathered, made)
+    _built(store, disc, worker, replace(plan, left_out=plan.left_out + hidden), gathered, made)
     failpoint("build.committed")
 
 
@@ -110,12 +111,18 @@ def _gathered(store: Store, disc: discs.Disc) -> Gathered:
     return gathered
 
 
-def _plan(store: Store, disc: discs.Disc, gathered: Gathered, choices: CopyType, folder: Path, watch: Watch) -> Plan:
+def _plan(
+    store: Store, disc: discs.Disc, gathered: Gathered, choices: CopyType, folder: Path, watch: Watch
+) -> tuple[Plan, tuple[Note, ...]]:
+    """The plan, and what is left out of an anonymous disc, whose UIDs may not stand on it."""
     decisions = ordering.known_decisions(store, tuple(disc.decisions))
-    sources, leave_out = None, tuple((uid, reason) for uid, reason in disc.leave_out)
+    leave_out = tuple((uid, reason) for uid, reason in disc.leave_out)
+    sources: tuple[SourceInstance, ...] | None = None
+    hidden: tuple[Note, ...] = ()
     if choices.anonymous:
-        sources, left_out = anonymous_sources(gathered, disc.key, choices, decisions, folder / "anonymous", watch)
-        leave_out += left_out
+        here = replace(gathered, left_out=gathered.left_out + leave_out)
+        sources, left_out = anonymous_sources(here, disc.key, choices, decisions, folder / "anonymous", watch)
+        hidden = tuple(Note(SOPInstanceUID=uid, reason=reason) for uid, reason in left_out)
     plan = ordering.plan_of(
         gathered, choices, file_set_id=disc.file_set_id, decisions=decisions, leave_out=leave_out, sources=sources
     )
@@ -128,7 +135,7 @@ def _plan(store: Store, disc: discs.Disc, gathered: Gathered, choices: CopyType,
     wanted = sum(volume.size for volume in plan.volumes)
     if not store.has_room(wanted):
         raise ResourceError(f"The disk is short: the images take {wanted:,} bytes. Make room.")
-    return plan
+    return plan, hidden
 
 
 def _refusals(plan: Plan) -> str:

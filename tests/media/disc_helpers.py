@@ -40,7 +40,7 @@ def opened(folder: Path) -> Store:
     return open_store(folder, settings=SETTINGS)
 
 
-def keep(store: Store, datasets: Iterable[Dataset]) -> None:
+def keep(store: Store, datasets: Iterable[Dataset], peer: str = "") -> None:
     """Put instances into the index."""
     intake = Intake(store)
     for dataset in datasets:
@@ -56,6 +56,8 @@ def keep(store: Store, datasets: Iterable[Dataset]) -> None:
             sha256=hashlib.sha256(body).hexdigest(),
             transfer_syntax=meta.TransferSyntaxUID,
             source="CT1",
+            peer=peer,
+            has_rule=bool(peer),
         )
         intake.take(arrival, process_actor("test"))
 
