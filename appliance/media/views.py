@@ -24,6 +24,12 @@ def list_discs(store: Store, **conditions: Any) -> list[dict[str, Any]]:
     return [disc_view(store, row, _of(row, volumes), _of(row, pieces)) for row in rows]
 
 
+def count_held(store: Store) -> int:
+    """Discs that wait for a person."""
+    with store.database.read() as connection:
+        return discs.count_held(connection)
+
+
 def show_disc(store: Store, disc_id: int) -> dict[str, Any]:
     """One disc with its plan and history. Raises NotFoundError."""
     row = get_disc(store, disc_id)

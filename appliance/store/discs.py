@@ -65,6 +65,12 @@ def page(
     return list(connection.execute(query.order_by(disc.c.disc_id.desc()).limit(limit)))
 
 
+def count_held(connection: Connection) -> int:
+    """Discs that wait for a person."""
+    query = select(func.count()).where(disc.c.execution_status.in_((IDLE, *UNDERWAY)), disc.c.held)
+    return int(connection.scalar(query) or 0)
+
+
 def _of_study(uid: str) -> Any:
     return select(disc_study.c.disc_id).where(disc_study.c.study_instance_uid == uid)
 

@@ -329,3 +329,14 @@ def sop_classes(connection: Connection, sop_instance_uid: str) -> list[str]:
     query = select(header.c.attributes).join(instance, instance.c.header_id == header.c.header_id)
     rows = connection.scalars(query.where(instance.c.sop_instance_uid == sop_instance_uid))
     return [attributes.get("SOPClassUID", "") for attributes in rows]
+
+
+def place_of(connection: Connection, sop_instance_uid: str) -> Row[Any] | None:
+    """(path, study_instance_uid) of the accepted instance with that UID."""
+    query = (
+        select(instance.c.path, study.c.study_instance_uid)
+        .join(series, instance.c.series_id == series.c.series_id)
+        .join(study, series.c.study_id == study.c.study_id)
+        .where(instance.c.sop_instance_uid == sop_instance_uid, ~instance.c.kept_aside)
+    )
+    return connection.execute(query).first()

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Flask, g
-from flask_babel import format_datetime, format_decimal
+from flask_babel import format_date, format_datetime, format_decimal
 from markupsafe import Markup, escape
 
 from appliance.security.users import LANGUAGES
 from appliance.web.language import NAMES, choose, translated
 from appliance.web.navigation import navigation
 from appliance.web.visitor import store
-from appliance.web.wording import OBJECTS, REASONS, ROLES, state_words
+from appliance.web.wording import COPY_WORDS, OBJECTS, REASONS, ROLES, state_words
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -25,16 +25,20 @@ def install(app: Flask) -> None:
         moment=moment,
         iso=iso,
         reasons=reasons,
+        person=person,
+        day_of=day_of,
         size=size,
         number=number,
         translated=translated,
         state_words=state_words,
         role_words=ROLES,
         object_words=OBJECTS,
+        copy_words=COPY_WORDS,
         marks=marks,
         browser=browser,
         LANGUAGES=[(code, NAMES[code]) for code in LANGUAGES],
     )
+    app.jinja_env.filters["combined"] = lambda one, other: {**one, **other}
     app.context_processor(_context)
 
 
@@ -59,6 +63,20 @@ def moment(value: dt.datetime | None) -> Markup:
 def iso(text: str | None) -> dt.datetime | None:
     """A moment of a verb's view."""
     return dt.datetime.fromisoformat(text) if text else None
+
+
+def person(name: str) -> str:
+    """A person name (PS3.5 PN) as people write it: family and given name of each group, the groups apart."""
+    groups = (" ".join(part for part in group.split("^")[:3] if part) for group in str(name).split("="))
+    return " · ".join(group for group in groups if group.strip())
+
+
+def day_of(date: str) -> str:
+    """A DICOM date in the reader's way; one that is none as it is."""
+    try:
+        return str(format_date(dt.date(int(date[:4]), int(date[4:6]), int(date[6:8])), "short"))
+    except (ValueError, TypeError):
+        return str(date)
 
 
 def reasons(keywords: Iterable[str]) -> str:

@@ -39,6 +39,14 @@ STATES: dict[str, tuple[LazyString, str, str]] = {
     "CREATING": (_("being made"), "working", "busy"),
     "DONE": (_("done"), "done", "good"),
     "FAILURE": (_("failed"), "failed", "error"),
+    "fetching": (_("being fetched"), "working", "busy"),
+    # pieces of media
+    "waiting": (_("waiting"), "waiting", "calm"),
+    "burning": (_("being burned"), "working", "busy"),
+    "burned": (_("burned"), "done", "good"),
+    "verified": (_("burned and read back"), "done", "good"),
+    "unverified": (_("handed over, not read back"), "done", "warning"),
+    "failed": (_("failed"), "failed", "error"),
     # people and peers
     "active": (_("active"), "done", "good"),
     "disabled": (_("disabled"), "stopped", "quiet"),
@@ -55,6 +63,29 @@ def state_words(keyword: str) -> tuple[LazyString | str, str, str]:
     """(words, shape, tone) of a state."""
     return STATES.get(keyword, (keyword, "waiting", "calm"))
 
+
+COPY_TYPES = {  # media.copy_types.BUILT_IN
+    "patient": _("For the patient: viewer, pages and pictures"),
+    "physician": _("For a physician: DICOM, reports and viewer, no pages"),
+    "legal": _("For a court or insurer: nothing left out, sums of every file, signed"),
+    "anonymous": _("For teaching and research: without what names the patient"),
+}
+
+COPY_WORDS = {
+    "patient": _("patient"),
+    "physician": _("physician"),
+    "legal": _("court or insurer"),
+    "anonymous": _("teaching and research"),
+}
+
+PHASES = {
+    "retrieve": _("fetching images"),
+    "plan": _("planning"),
+    "build": _("building"),
+    "check": _("checking"),
+    "burn": _("burning"),
+    "verify": _("reading back"),
+}
 
 REASONS: dict[str, LazyString] = {
     # of jobs (RFC 8011 job-state-reasons)
@@ -132,6 +163,7 @@ EVENTS = {
     "disc-failed": _("Disc failed"),
     "disc-outgrown": _("Disc given up: too large"),
     "disc-images-purged": _("Images of a disc purged"),
+    "archive-queried": _("Archive asked"),
     "print-jobs-listed": _("Print jobs looked at"),
     "print-job-viewed": _("Film looked at"),
     "film-downloaded": _("Film downloaded"),
@@ -161,6 +193,7 @@ EVENTS = {
     "disc-release": _("Disc released"),
     "disc-decide": _("Disc decided"),
     "disc-move": _("Disc moved"),
+    "discs-listed": _("Discs looked at"),
     "disc-viewed": _("Disc looked at"),
     "disc-downloaded": _("Disc image downloaded"),
     "burner-added": _("Burner added"),

@@ -1,0 +1,52 @@
+"""What one needs to look at a study's images: the instances of a series in their order, and where each lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import NotFoundError
+from appliance.store import instances, studies
+from appliance.store.store import Store
+
+MOST_SHOWN = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One frame of a series, in the order it is looked through."""
+
+    sop_instance_uid: str
+    frame: int  # from 1
+
+
+def frames_of_series(store: Store, series_instance_uid: str) -> list[Place]:
+    """Every frame of a series by Instance Number, at most five thousand. Raises NotFoundError."""
+    with store.database.read() as connection:
+        rows = studies.of_series(connection, series_instance_uid)
+    if not rows:
+        raise NotFoundError(f"There is no series {series_instance_uid} here.")
+    rows.sort(key=lambda row: _number(row.attributes))
+    places = [
+        Place(sop_instance_uid=row.sop_instance_uid, frame=frame)
+        for row in rows
+        for frame in range(1, max(1, int(row.attributes.get("NumberOfFrames") or 0)) + 1)
+    ]
+    return places[:MOST_SHOWN]
+
+
+def _number(attributes: dict[str, Any]) -> int:
+    try:
+        return int(str(attributes.get("InstanceNumber") or 0))
+    except ValueError:
+        return 0
+
+
+def path_of_instance(store: Store, sop_instance_uid: str) -> tuple[Path, str]:
+    """The file of an accepted instance, and the Study Instance UID it is filed under. Raises NotFoundError."""
+    with store.database.read() as connection:
+        row = instances.place_of(connection, sop_instance_uid)
+    if row is None:
+        raise NotFoundError(f"There is no instance {sop_instance_uid} here.")
+    return store.folder.instances / row.path, row.study_instance_uid
