@@ -1,0 +1,361 @@
+"""Intake and index: C-STORE beside DCMTK's storescp, memory during a large instance, search in two million instances.
+
+Run as ``python -m benchmarks studies``. Needs dcmtk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from appliance.config import Settings
+from appliance.network.file_head import head_of_file
+from appliance.store.store import Store, open_store
+from appliance.store.tables.base import now
+from appliance.studies import normal, search
+from benchmarks.support import resident, timed, workplace
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT_LE = "1.2.840.10008.1.2.1"
+ROOT = "1.2.826.0.1.3680043.10.998"
+INSTANCES, SIDE, ROUNDS = 500, 512, 5
+LARGE = 2 << 30
+STUDIES, A_STUDY = 20_000, 100
+SEARCHES = 400
+ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
+
+
+def run() -> list[dict[str, Any]]:
+    """Every row of the table."""
+    with workplace() as folder:
+        return [*intake(folder), *searching(folder)]
+
+
+# --- C-STORE ---
+
+
+def element(tag: int, vr: bytes, value: bytes) -> bytes:
+    head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr)
+    if vr in (b"OW", b"SQ"):
+        return head + struct.pack("<HL", 0, len(value)) + value
+    return head + struct.pack("<H", len(value)) + value
+
+
+def ct_file(study: int, number: int, pixels: bytes, rows: int = SIDE, columns: int = SIDE, frames: int = 1) -> bytes:
+    """A CT image with the attributes a real one has, up to its pixels."""
+    uid = f"{ROOT}.{study}.1.{number}"
+    texts = [
+        (0x00080008, b"CS", "ORIGINAL\\PRIMARY\\AXIAL"),
+        (0x00080016, b"UI", CT),
+        (0x00080018, b"UI", uid),
+        (0x00080020, b"DA", "20260102"),
+        (0x00080023, b"DA", "20260102"),
+        (0x00080030, b"TM", "030405"),
+        (0x00080033, b"TM", "030406"),
+        (0x00080050, b"SH", f"A{study}"),
+        (0x00080060, b"CS", "CT"),
+        (0x00080070, b"LO", "Nobody"),
+        (0x00080080, b"LO", "Made-up Hospital"),
+        (0x00080090, b"PN", ""),
+        (0x00081030, b"LO", "Chest"),
+        (0x00100010, b"PN", "DOE^JANE"),
+        (0x00100020, b"LO", "P-1"),
+        (0x00100030, b"DA", "19800229"),
+        (0x00100040, b"CS", "F"),
+        (0x00180050, b"DS", "1"),
+        (0x00180060, b"DS", "120"),
+        (0x0020000D, b"UI", f"{ROOT}.{study}"),
+        (0x0020000E, b"UI", f"{ROOT}.{study}.1"),
+        (0x00200010, b"SH", "S1"),
+        (0x00200011, b"IS", "1"),
+        (0x00200013, b"IS", str(number)),
+        (0x00200032, b"DS", f"0\\0\\{number}"),
+        (0x00200037, b"DS", "1\\0\\0\\0\\1\\0"),
+        (0x00200052, b"UI", f"{ROOT}.9"),
+        (0x00280004, b"CS", "MONOCHROME2"),
+        (0x00280008, b"IS", str(frames)),
+        (0x00280030, b"DS", "0.5\\0.5"),
+        (0x00281052, b"DS", "-1024"),
+        (0x00281053, b"DS", "1"),
+    ]
+    numbers = {0x00280002: 1, 0x00280010: rows, 0x00280011: columns, 0x00280100: 16, 0x00280101: 12, 0x00280102: 11}
+    elements = {tag: element(tag, vr, _even(text, vr)) for tag, vr, text in texts}
+    elements |= {
+        tag: element(tag, b"US", struct.pack("<H", value)) for tag, value in {**numbers, 0x00280103: 0}.items()
+    }
+    body = b"".join(elements[tag] for tag in sorted(elements))
+    length = struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OW", 0, frames * rows * columns * 2)
+    return head_of_file(CT, uid, EXPLICIT_LE) + body + length + pixels
+
+
+def _even(text: str, vr: bytes) -> bytes:
+    data = text.encode("ascii")
+    return data + (b"\0" if vr == b"UI" else b" ") * (len(data) % 2)
+
+
+def write_study(folder: Path, study: int) -> Path:
+    """A study of 500 images of 512 KB."""
+    target = folder / f"study-{study}"
+    target.mkdir()
+    source = random.Random(study)
+    for number in range(1, INSTANCES + 1):
+        (target / f"{number:04}.dcm").write_bytes(ct_file(study, number, source.randbytes(SIDE * SIDE * 2)))
+    return target
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextmanager
+def listening(command: list[str], port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            time.sleep(0.02)
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def appliance_command(data: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    environment = {**ENVIRONMENT, "APPLIANCE_DICOM_PORT": str(port), "APPLIANCE_LOG_LEVEL": "WARNING"}
+    return [sys.executable, "-m", "appliance", "serve", "--only", "dicom", "--data", str(data)], environment
+
+
+def send(port: int, path: Path) -> None:
+    command = ["storescu", "-aec", "APPLIANCE", "127.0.0.1", str(port), "+sd", str(path)]
+    subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
+
+
+def intake(folder: Path) -> list[dict[str, Any]]:
+    """C-STORE on one association: durable, hashed, indexed; beside storescp, which does none of this."""
+    ours, theirs = free_port(), free_port()
+    peer_folder = folder / "peer"
+    peer_folder.mkdir()
+    command, environment = appliance_command(folder / "data", ours)
+    peer = ["storescp", "-od", str(peer_folder), str(theirs)]
+    ratios, own, peers = [], [], []
+    with listening(command, ours, environment) as process, listening(peer, theirs, ENVIRONMENT):
+        for study in range(ROUNDS + 1):
+            sent = write_study(folder, study)
+            peers.append(timed(lambda: send(theirs, sent)))  # noqa: B023
+            own.append(timed(lambda: send(ours, sent)))  # noqa: B023
+            ratios.append(peers[-1] / own[-1])
+            shutil.rmtree(sent)
+            for path in peer_folder.iterdir():
+                path.unlink()
+        rows = [
+            {
+                "name": f"C-STORE of {INSTANCES} x 512 KB, one association, durable, hashed, indexed",
+                "peer": "storescp (no fsync, hash, index)",
+                "ours_a_second": INSTANCES / statistics.median(own[1:]),
+                "peer_a_second": INSTANCES / statistics.median(peers[1:]),
+                "speed_ratio": statistics.median(ratios[1:]),
+                "goal": ">= 0.4, aim 0.8",
+            }
+        ]
+        return [*rows, memory(folder, ours, process.pid)]
+
+
+def memory(folder: Path, port: int, pid: int) -> dict[str, Any]:
+    """How much the service grows while an instance of 2 GB comes in."""
+    path = folder / "large.dcm"
+    frames = LARGE // (2048 * 2048 * 2)
+    with path.open("wb") as file:
+        file.write(ct_file(9999, 1, b"", 2048, 2048, frames))
+        file.truncate(file.tell() + frames * 2048 * 2048 * 2)
+    before = resident(pid, "VmHWM")
+    seconds = timed(lambda: send(port, path))
+    path.unlink()
+    return {
+        "name": "memory during an instance of 2 GB",
+        "grew_mib": (resident(pid, "VmHWM") - before) / (1 << 20),
+        "mib_a_second": LARGE / seconds / (1 << 20),
+        "goal": "flat",
+    }
+
+
+# --- search ---
+
+GIVEN = ("Anna", "Bernd", "Chen", "Dmitri", "Elif", "Fatima", "George", "Hanako", "Ivan", "José", "小明", "Юлия", "Zoë")
+FAMILY = (
+    *("Müller", "Schmidt", "Иванов", "Wang", "Yılmaz", "García", "Kowalski", "Nguyễn", "山田", "O'Brien"),
+    *("Petrov", "Rossi", "Dubois", "Ökten"),
+)
+
+
+def searching(folder: Path) -> list[dict[str, Any]]:
+    """Search as a clerk types, in an index of 2,000,000 instances of 20,000 studies."""
+    settings = Settings.model_validate({"storage": {"reserve_percent": 0, "reserve_mib": 1}})
+    store = open_store(folder / "index", settings=settings)
+    fill(store)
+    chance = random.Random(1)
+    kinds: dict[str, Callable[[], search.Query]] = {
+        "one letter of a name": lambda: search.Query(text=chance.choice(FAMILY)[0]),
+        "family name": lambda: search.Query(patient_name=chance.choice(FAMILY)),
+        "two names": lambda: search.Query(text=f"{chance.choice(FAMILY)[:3]} {chance.choice(GIVEN)[:2]}"),
+        "patient ID": lambda: search.Query(patient_id=f"PID{chance.randrange(STUDIES):06}"),
+        "accession number": lambda: search.Query(accession_number=f"ACC{chance.randrange(STUDIES):06}"),
+        "name, modality, dates": lambda: search.Query(
+            text=chance.choice(FAMILY)[:2], modality="CT", since="2025-03-01", until="2025-03-31"
+        ),
+        "nothing there": lambda: search.Query(text="xyzzy"),
+        "the newest": search.Query,
+    }
+    times = {name: [timed(lambda: search.find_studies(store, ask())) for _ in range(SEARCHES // 8)]  # noqa: B023
+             for name, ask in kinds.items()}  # fmt: skip
+    rows = [_row(f"search, 2,000,000 instances: {name}", seconds) for name, seconds in times.items()]
+    every = [second for seconds in times.values() for second in seconds]
+    uids = [f"{ROOT}.{chance.randrange(STUDIES)}" for _ in range(50)]
+    shown = [timed(lambda: search.show_study(store, uid)) for uid in uids]  # noqa: B023
+    store.close()
+    return [_row("search, 2,000,000 instances: all", every), _row("a study with its series", shown), *rows]
+
+
+def _row(name: str, seconds: list[float]) -> dict[str, Any]:
+    ranked = sorted(seconds)
+    return {
+        "name": name,
+        "median_ms": statistics.median(ranked) * 1000,
+        "p95_ms": ranked[int(len(ranked) * 0.95)] * 1000,
+        "goal": "p95 < 50 ms",
+    }
+
+
+def fill(store: Store) -> None:
+    """Made-up rows, straight into the tables."""
+    chance = random.Random(0)
+    moment = now().replace(tzinfo=None).isoformat(" ")
+    with store.database.write("study") as connection:
+        many = connection.connection.cursor().executemany  # type: ignore[union-attr]
+        many(*_rows("study", list(_studies(chance, moment))))
+        many(*_rows("series", list(_series())))
+        many(*_rows("header", list(_headers())))
+        many(*_rows("study_word", list(_words(random.Random(0)))))
+        for start in range(0, STUDIES, 2000):
+            many(*_rows("instance", list(_instances(range(start, start + 2000), moment))))
+    with store.database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("BEGIN")
+
+
+def _rows(table: str, rows: list[dict[str, Any]]) -> tuple[str, list[tuple[Any, ...]]]:
+    columns = list(rows[0])
+    marks = ", ".join("?" * len(columns))
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"INSERT INTO {table} ({names}) VALUES ({marks})", [tuple(row.values()) for row in rows]
+
+
+def _person(chance: random.Random) -> str:
+    return f"{chance.choice(FAMILY)}^{chance.choice(GIVEN)} {chr(65 + chance.randrange(26))}"
+
+
+def _studies(chance: random.Random, moment: str) -> Iterator[dict[str, Any]]:
+    for number in range(STUDIES):
+        yield {
+            "study_id": number + 1,
+            "study_instance_uid": f"{ROOT}.{number}",
+            "patient_name": _person(chance),
+            "patient_id": f"PID{number:06}",
+            "issuer_of_patient_id": "",
+            "patient_birth_date": "19700101",
+            "patient_sex": "O",
+            "study_date": f"2025{number % 12 + 1:02}{number % 28 + 1:02}",
+            "study_time": "120000",
+            "study_id_text": "",
+            "accession_number": f"ACC{number:06}",
+            "study_description": "Chest",
+            "referring_physician_name": "",
+            "modalities": json.dumps([("CT", "MR", "CR", "US")[number % 4]]),
+            "series": 4,
+            "instances": A_STUDY,
+            "bytes": A_STUDY * 525_000,
+            "kept_aside": 0,
+            "identities": 1,
+            "expected_by": "",
+            "missing": "[]",
+            "incomplete_reason": "",
+            "retrieved_from": "",
+            "source": "SCANNER",
+            "peer": "",
+            "received": moment,
+            "updated": moment,
+            "used": moment,
+            "awaits_rule": 0,
+        }
+
+
+def _series() -> Iterator[dict[str, Any]]:
+    for number in range(STUDIES * 4):
+        yield {
+            "series_id": number + 1,
+            "study_id": number // 4 + 1,
+            "series_instance_uid": f"{ROOT}.{number // 4}.{number % 4}",
+            "series_number": str(number % 4),
+            "modality": ("CT", "MR", "CR", "US")[number // 4 % 4],
+            "series_description": "Axial",
+            "body_part_examined": "CHEST",
+            "instances": A_STUDY // 4,
+            "bytes": A_STUDY // 4 * 525_000,
+        }
+
+
+def _headers() -> Iterator[dict[str, Any]]:
+    attributes = json.dumps({"PatientName": "X" * 20, "StudyDescription": "Chest", "Rows": 512, "Columns": 512})
+    for number in range(STUDIES * 4):
+        digest = number.to_bytes(16, "big")
+        yield {
+            "header_id": number + 1,
+            "series_id": number + 1,
+            "digest": digest,
+            "attributes": attributes,
+            "records": bytes(400),
+        }
+
+
+def _words(chance: random.Random) -> Iterator[dict[str, Any]]:
+    for number in range(STUDIES):
+        words = {("n", word) for word in normal.indexed(_person(chance))}
+        words |= {("i", f"pid{number:06}"), ("a", f"acc{number:06}"), ("d", "chest"), ("d", "axial")}
+        words |= {("m", ("ct", "mr", "cr", "us")[number % 4])}
+        yield from ({"kind": kind, "word": word, "study_id": number + 1} for kind, word in sorted(words))
+
+
+def _instances(studies: range, moment: str) -> Iterator[dict[str, Any]]:
+    attributes = json.dumps({"SOPInstanceUID": ROOT, "InstanceNumber": "1", "ContentDate": "20250101"})
+    for study in studies:
+        for number in range(A_STUDY):
+            serial = study * A_STUDY + number
+            name = f"{serial * 2654435761 % (1 << 32):08x}{serial:024x}"
+            yield {
+                "sop_instance_uid": f"{ROOT}.{study}.{number % 4}.{number}",
+                "series_id": study * 4 + number % 4 + 1,
+                "header_id": study * 4 + number % 4 + 1,
+                "attributes": attributes,
+                "record": bytes(200),
+                "path": f"{name[:2]}/{name}",
+                "offset": 400,
+                "size": 525_000,
+                "sha256": serial.to_bytes(32, "big"),
+                "received": moment,
+                "source": "SCANNER",
+                "kept_aside": 0,
+                "committed": 0,
+            }
