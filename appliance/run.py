@@ -22,6 +22,7 @@ from pathlib import Path
 
 from appliance.config import Settings
 from appliance.logs import start_logging
+from appliance.security.audit_verbs import note_part
 from appliance.store.store import Store, open_store
 
 PARTS = ("dicom", "web", "films", "discs")
@@ -51,8 +52,10 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("starts", extra={"part": part})
+    note_part(store, part, "application-started")
     try:
         RUNNERS[part](store, stop, _beat_to(ready_fd))
+        note_part(store, part, "application-stopped")
     finally:
         store.close()
     log.info("stopped", extra={"part": part})
@@ -60,14 +63,17 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
 
 def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.dicom.commitment_scp import CommitmentScp, Committer
+    from appliance.dicom.incident_audit import IncidentAudit
     from appliance.dicom.server import DicomServer
     from appliance.dicom.storage_scp import StorageScp
     from appliance.studies.retrieving import Retriever
 
     prepare(store)
     commitment = CommitmentScp(store)
-    server = DicomServer(store, [StorageScp(store), commitment])
+    incidents = IncidentAudit(store)
+    server = DicomServer(store, [StorageScp(store), commitment], incidents)
     server.start()
+    incidents.start()
     beside(Retriever(store, moves=True).run, stop)
     beside(Committer(store, commitment).run, stop)
     try:
@@ -75,11 +81,14 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
             beat()
     finally:
         server.stop()
+        incidents.stop()
 
 
 def _run_web(store: Store, stop: threading.Event, beat: Beat) -> None:
+    from appliance.upkeep.keeper import Keeper
     from appliance.web.serve import serve
 
+    beside(Keeper(store).run, stop)
     serve(store, stop, beat)
 
 

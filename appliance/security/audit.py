@@ -54,11 +54,21 @@ def _text(value: Any) -> Any:
 
 
 def first_broken(connection: Connection) -> int | None:
-    """The number of the first entry that does not follow from the one before; None: the chain is whole."""
+    """The number of the first entry that does not follow from the one before; None: the chain is whole.
+
+    Where old entries were purged, the purge's own entry says after which number and hash the rest begins.
+    """
     previous: str | None = None
+    beginning: tuple[int, str] | None = None
+    purged: dict[str, int] = {FIRST: 0}
     for row in audit.in_order(connection):
         entry = {key: getattr(row, key) for key in audit.HASHED}
+        beginning = beginning or (int(row.audit_id), row.previous_hash)
         if (previous is not None and row.previous_hash != previous) or row.hash != entry_hash(row.previous_hash, entry):
             return int(row.audit_id)
+        if row.event == "audit-purged":
+            purged[str(row.detail.get("hash"))] = int(row.detail.get("until", 0))
         previous = row.hash
+    if beginning is not None and purged.get(beginning[1]) is None:
+        return beginning[0]
     return None

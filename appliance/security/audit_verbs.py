@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
 
-from appliance.events import Actor
+from appliance.errors import ResourceError
+from appliance.events import Actor, process_actor
 from appliance.security.audit import first_broken, record
 from appliance.store import audit
 from appliance.store.store import Store
+
+log = logging.getLogger(__name__)
 
 Entry = Row[Any]
 """A row of audit."""
@@ -75,6 +79,15 @@ def note_denied(store: Store, actor: Actor, what: str) -> None:
     """Keep that somebody asked for what their role does not allow."""
     with store.database.write() as connection:
         record(connection, "access-denied", actor, outcome="denied", object_kind="page", object_id=what[:128])
+
+
+def note_part(store: Store, part: str, event: str) -> None:
+    """Keep that a part of the service started or stopped. A full disk holds up neither."""
+    try:
+        with store.database.write() as connection:
+            record(connection, event, process_actor(part), object_kind="part", object_id=part)
+    except ResourceError as error:
+        log.error("%s is not in the audit trail: %s", event, error)
 
 
 def check_chain(store: Store) -> int | None:

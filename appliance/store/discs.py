@@ -12,7 +12,7 @@ from sqlalchemy import delete as sql_delete
 from appliance.store import job_events
 from appliance.store.tables.base import now
 from appliance.store.tables.media import burner, decision, disc, disc_study, piece, volume
-from appliance.store.tables.studies import study
+from appliance.store.tables.studies import header, instance, study
 
 Disc = Row[Any]
 """A row of disc."""
@@ -218,6 +218,20 @@ def study_rows(connection: Connection, uids: Iterable[str]) -> list[Row[Any]]:
     return list(connection.execute(query.order_by(study.c.study_date, study.c.study_id)))
 
 
+def classes_of(connection: Connection, uids: Sequence[str]) -> dict[str, str]:
+    """SOP Instance UID -> SOP Class UID of those instances that are here."""
+    query = (
+        select(instance.c.sop_instance_uid, header.c.attributes["SOPClassUID"].as_string())
+        .join(header, header.c.header_id == instance.c.header_id)
+        .where(~instance.c.kept_aside)
+    )
+    found: dict[str, str] = {}
+    for start in range(0, len(uids), 500):
+        part = query.where(instance.c.sop_instance_uid.in_(uids[start : start + 500]))
+        found.update({uid: sop_class for uid, sop_class in connection.execute(part)})
+    return found
+
+
 def put_studies(connection: Connection, disc_id: int, instances: Mapping[str, int]) -> None:
     """Keep which studies a disc holds, and how many instances each had when it was planned."""
     connection.execute(sql_delete(disc_study).where(disc_study.c.disc_id == disc_id))
@@ -286,6 +300,15 @@ def purgeable(connection: Connection, before: dt.datetime, limit: int = 200) -> 
     """Final discs, oldest first, whose files are still kept and that ended before a moment."""
     query = select(disc).where(disc.c.execution_status.in_(FINAL), ~disc.c.purged, disc.c.completed < before)
     return list(connection.execute(query.order_by(disc.c.completed).limit(limit)))
+
+
+def failed_since(connection: Connection, since: dt.datetime) -> list[int]:
+    """Discs that failed after a moment and were neither cancelled nor made again since."""
+    remade = select(disc.c.remake_of).where(disc.c.remake_of.isnot(None))
+    query = select(disc.c.disc_id, disc.c.reasons).where(
+        disc.c.execution_status == FAILURE, disc.c.completed >= since, disc.c.disc_id.not_in(remade)
+    )
+    return [row.disc_id for row in connection.execute(query) if "canceled" not in row.reasons]
 
 
 def known(connection: Connection, disc_ids: Sequence[int]) -> set[int]:

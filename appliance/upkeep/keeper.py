@@ -1,0 +1,64 @@
+"""Upkeep goes round in one thread of one process: forward the audit, tell people, purge the audit."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import threading
+import time
+from typing import IO
+
+from appliance.store.store import Store
+from appliance.upkeep import purging
+from appliance.upkeep.forwarding import Forwarder
+from appliance.upkeep.notices import Notifier
+
+ROUND_SECONDS = 2.0
+NOTICE_SECONDS = 15.0
+PURGE_SECONDS = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Does what is due, in whichever process holds the lock."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.forwarder = Forwarder(store)
+        self.notifier = Notifier(store)
+        self._file: IO[str] | None = None
+        self._told = self._purged = float("-inf")
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`. What breaks is logged and tried again."""
+        while not stop.wait(ROUND_SECONDS):
+            try:
+                self.round()
+            except Exception:
+                log.exception("a round of upkeep failed; the next one comes in a moment")
+        if self._file is not None:
+            self._file.close()
+
+    def round(self) -> None:
+        if not self._is_ours():
+            return
+        self.forwarder.forward()
+        moment = time.monotonic()
+        if moment - self._told > NOTICE_SECONDS:
+            self._told = moment
+            self.notifier.tell()
+        if moment - self._purged > PURGE_SECONDS:
+            self._purged = moment
+            purging.purge_audit(self.store)
+
+    def _is_ours(self) -> bool:
+        if self._file is None:
+            file = (self.store.folder.locks / "upkeep").open("w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
+            self._file = file
+        return True

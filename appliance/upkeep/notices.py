@@ -1,0 +1,184 @@
+"""Tells people, by mail and webhook: once when something waits for them, and once when it is well again.
+
+No notice holds patient data: they go to phones and through others' machines.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import smtplib
+import socket
+import ssl
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+
+from appliance.config import NoticesSettings, SmtpSettings
+from appliance.media.burners import all_burners
+from appliance.printing.printer_verbs import all_printers
+from appliance.security import certificates
+from appliance.store import discs, print_jobs
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.upkeep import kept
+from appliance.upkeep.service_checks import BACKUP_DAYS, ENDING_DAYS
+
+SECONDS = 15.0
+
+log = logging.getLogger(__name__)
+
+Problems = Mapping[str, str]
+"""Key that stays the same while it lasts -> what it is, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """One thing to tell."""
+
+    key: str
+    text: str
+    recovered: bool = False
+
+
+def problems(store: Store) -> dict[str, str]:
+    """Everything that waits for a person now."""
+    found: dict[str, str] = {}
+    for look in (_films, _printers, _burners, _discs, _disk, _certificate, _backup):
+        found |= look(store)
+    return found
+
+
+def _films(store: Store) -> Problems:
+    """One for each printer, not for each film: a dead printer sends one mail."""
+    minutes = store.settings.notices.film_minutes
+    with store.database.read() as connection:
+        late = print_jobs.waiting_since(connection, now() - dt.timedelta(minutes=minutes))
+    printers = {job.printer for job in late}
+    return {f"films:{name}": f"Films wait longer than {minutes} minutes for printer {name}." for name in printers}
+
+
+def _printers(store: Store) -> Problems:
+    stopped = [printer for printer in all_printers(store) if printer.printer_state == "stopped"]
+    return {
+        f"printer:{printer.name}": f"Printer {printer.name} is stopped ({', '.join(printer.printer_state_reasons)})."
+        for printer in stopped
+    }
+
+
+def _burners(store: Store) -> Problems:
+    stopped = [burner for burner in all_burners(store) if burner.burner_state == "stopped"]
+    return {f"burner:{burner.name}": f"Burner {burner.name} is stopped." for burner in stopped}
+
+
+def _discs(store: Store) -> Problems:
+    """Those that failed in the last days: one that is made again, or purged, is well."""
+    since = now() - dt.timedelta(days=store.settings.storage.discs_days)
+    with store.database.read() as connection:
+        failed = discs.failed_since(connection, since)
+    return {f"disc:{number}": f"Disc {number} failed: see the discs page." for number in failed}
+
+
+def _disk(store: Store) -> Problems:
+    return {} if store.has_room() else {"disk": "The disk is short: new films and studies are refused."}
+
+
+def _certificate(store: Store) -> Problems:
+    files = certificates.tls_files(store)
+    if files is None:
+        return {}
+    ours = certificates.read_certificates(files.certificate)[0]
+    text = f"The DICOM TLS certificate is good until {ours.not_after:%Y-%m-%d} only."
+    return {"certificate": text} if ours.days_left() < ENDING_DAYS else {}
+
+
+def _backup(store: Store) -> Problems:
+    """Only where backups are made at all."""
+    last = kept.recall_moment(store, kept.LAST_BACKUP)
+    late = last is not None and now() - last > dt.timedelta(days=BACKUP_DAYS)
+    return {"backup": f"The last backup was made {last:%Y-%m-%d %H:%M} UTC."} if late else {}
+
+
+def changes(before: Mapping[str, str], present: Mapping[str, str]) -> list[Notice]:
+    """What is to be told: what is new, and what is over."""
+    new = [Notice(key=key, text=text) for key, text in present.items() if key not in before]
+    over = [Notice(key=key, text=text, recovered=True) for key, text in before.items() if key not in present]
+    return new + over
+
+
+class Notifier:
+    """Tells by every way that is set; what was told is kept, for each way, until it is over."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        settings = store.settings
+        self.ways: dict[str, Callable[[list[Notice]], None]] = {}
+        if settings.smtp.host and settings.smtp.recipients:
+            self.ways["mail"] = lambda notices: send_mail(settings.smtp, notices)
+        if settings.notices.webhook:
+            self.ways["webhook"] = lambda notices: post(settings.notices, notices)
+        self._failing: set[str] = set()
+
+    def tell(self) -> int:
+        """Tell what changed; how many notices. One that could not be sent is tried again the next time."""
+        if not self.ways:
+            return 0
+        present = problems(self.store)
+        told = kept.recall(self.store, kept.TOLD, {})
+        count = 0
+        for way, send in self.ways.items():
+            notices = changes(told.get(way, {}), present)
+            if notices and self._sent(way, send, notices):
+                kept.keep(self.store, kept.TOLD, told := {**told, way: present})
+                count += len(notices)
+        return count
+
+    def _sent(self, way: str, send: Callable[[list[Notice]], None], notices: list[Notice]) -> bool:
+        try:
+            send(notices)
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            if way not in self._failing:
+                log.error("notices by %s can't be sent and are tried again: %s", way, error)
+            self._failing.add(way)
+            return False
+        self._failing.discard(way)
+        return True
+
+
+def send_mail(settings: SmtpSettings, notices: list[Notice]) -> None:
+    """One mail with all of them. Raises OSError, SMTPException."""
+    host = socket.gethostname()
+    mail = EmailMessage()
+    first = notices[0]
+    more = f" (and {len(notices) - 1} more)" if len(notices) > 1 else ""
+    mail["Subject"] = f"Appliance {host}: {'well again: ' if first.recovered else ''}{first.text}{more}"
+    mail["From"] = settings.sender or f"appliance@{host}"
+    mail["To"] = ", ".join(settings.recipients)
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content("\n".join(_line(notice) for notice in notices) + f"\n\nAppliance at {host}\n")
+    with smtplib.SMTP(settings.host, settings.port, timeout=SECONDS) as server:
+        if settings.starttls:
+            server.starttls(context=ssl.create_default_context())
+        server.send_message(mail)
+
+
+def _line(notice: Notice) -> str:
+    return f"Well again: {notice.text}" if notice.recovered else notice.text
+
+
+def post(settings: NoticesSettings, notices: list[Notice]) -> None:
+    """One POST with all of them as JSON. Raises OSError for anything but a 2xx answer."""
+    body = {
+        "host": socket.gethostname(),
+        "at": now().isoformat(timespec="seconds"),
+        "text": "\n".join(_line(notice) for notice in notices),  # what chat programs show
+        "notices": [vars(notice) for notice in notices],
+    }
+    headers = {"Content-Type": "application/json", "User-Agent": "appliance"}
+    request = urllib.request.Request(settings.webhook, json.dumps(body).encode(), headers, method="POST")
+    if request.type not in ("http", "https"):
+        raise ValueError(f"notices.webhook is no http address: {settings.webhook}")
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        answer.read(4096)

@@ -1,0 +1,46 @@
+"""``appliance purge``: films, discs, studies and audit past their days go, and the audit trail says which."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from appliance.events import Actor, process_actor
+from appliance.media import housekeeping as discs
+from appliance.printing import housekeeping as films
+from appliance.security.audit import record
+from appliance.store import audit
+from appliance.store.discs import studies_in_use
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.studies import retention
+
+KEEPER = process_actor("housekeeping")
+
+
+def purge(store: Store, actor: Actor = KEEPER) -> dict[str, int]:
+    """Remove what is past its days or above its quota; how many of each. Every one leaves its entry in the trail."""
+
+    def needed() -> set[str]:
+        with store.database.read() as connection:
+            return studies_in_use(connection)
+
+    return {
+        "films": films.purge(store),
+        "discs": discs.purge(store),
+        "studies": retention.purge(store, needed),
+        "audit": purge_audit(store, actor),
+    }
+
+
+def purge_audit(store: Store, actor: Actor = KEEPER, at: dt.datetime | None = None) -> int:
+    """Forget audit entries past their days, oldest first; an entry keeps the hash where the rest begins."""
+    moment = (at or now()) - dt.timedelta(days=store.settings.storage.audit_days)
+    with store.database.write() as connection:
+        last = audit.oldest_run(connection, moment)
+        if last is None:
+            return 0
+        detail = {"until": last.audit_id, "hash": last.hash}
+        record(
+            connection, "audit-purged", actor, object_kind="audit", detail=detail
+        )  # before: numbers never start anew
+        return audit.remove_until(connection, last.audit_id)

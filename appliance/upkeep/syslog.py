@@ -1,0 +1,97 @@
+"""Syslog to a collector: RFC 5424 messages over TLS (RFC 5425), TCP (RFC 6587, octet counting) or UDP (RFC 5426)."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from appliance.config import SyslogSettings
+from appliance.errors import DeviceError, SettingError
+
+SECURITY = 10
+"""Facility: security and authorization messages (PS3.15 A.6)."""
+NOTICE, WARNING = 5, 4
+MESSAGE_ID = "DICOM+RFC3881"
+BOM = b"\xef\xbb\xbf"
+SECONDS = 10.0
+UDP_BYTES = 65_000
+
+
+def line(at: dt.datetime, host: str, text: bytes, *, severity: int = NOTICE) -> bytes:
+    """One message: header, no structured data, the text as UTF-8 with its mark."""
+    moment = at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    head = f"<{SECURITY * 8 + severity}>1 {moment} {host or '-'} appliance {os.getpid()} {MESSAGE_ID} - "
+    return head.encode("ascii", "replace") + BOM + text
+
+
+def send(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
+    """Send messages. Over TCP and TLS it returns when the collector has read them all.
+
+    Raises DeviceError when it is not there, or went away in between.
+    """
+    try:
+        if settings.transport == "udp":
+            _send_datagrams(settings, lines)
+        else:
+            _send_stream(settings, lines)
+    except OSError as error:
+        where = f"{settings.host} port {settings.port}"
+        raise DeviceError(f"The audit collector {where} can't be reached by {settings.transport}: {error}.") from error
+
+
+def _send_datagrams(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
+    """UDP tells nothing of its fate: where that matters, use TLS."""
+    family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as connection:
+        connection.connect(address)
+        for each in lines:
+            connection.send(each[:UDP_BYTES])
+
+
+def _send_stream(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
+    with _connected(settings) as connection:
+        for each in lines:
+            connection.sendall(b"%d %s" % (len(each), each))
+        _wait_until_read(connection)
+
+
+@contextlib.contextmanager
+def _connected(settings: SyslogSettings) -> Iterator[socket.socket]:
+    with socket.create_connection((settings.host, settings.port), SECONDS) as plain:
+        if settings.transport == "tcp":
+            yield plain
+            return
+        context = tls_context(settings.authorities)
+        with context.wrap_socket(plain, server_hostname=settings.host) as secured:
+            yield secured
+
+
+def tls_context(authorities: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or later, the collector's certificate checked. Raises SettingError."""
+    try:
+        context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingError(f"The certificate authorities in {authorities} can't be used: {error}.") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _wait_until_read(connection: socket.socket) -> None:
+    """Say that nothing more comes, and wait for the other end to close: then it has read everything.
+
+    Syslog itself answers nothing. A reset is a loss: ConnectionError. A collector that keeps its end open for long is
+    believed.
+    """
+    with contextlib.suppress(TimeoutError):
+        if isinstance(connection, ssl.SSLSocket):
+            with contextlib.suppress(ssl.SSLError):  # it may close without TLS' own good-bye
+                connection.unwrap()
+            return
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            pass
