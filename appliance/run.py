@@ -64,6 +64,7 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
 def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.dicom.commitment_scp import CommitmentScp, Committer
     from appliance.dicom.incident_audit import IncidentAudit
+    from appliance.dicom.media_creation_scp import MediaCreationScp
     from appliance.dicom.server import DicomServer
     from appliance.dicom.storage_scp import StorageScp
     from appliance.studies.retrieving import Retriever
@@ -71,7 +72,7 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     prepare(store)
     commitment = CommitmentScp(store)
     incidents = IncidentAudit(store)
-    server = DicomServer(store, [StorageScp(store), commitment], incidents)
+    server = DicomServer(store, [StorageScp(store), commitment, MediaCreationScp(store)], incidents)
     server.start()
     incidents.start()
     beside(Retriever(store, moves=True).run, stop)
@@ -201,10 +202,12 @@ def supervise(data: Path, config: Path | None) -> int:
 
 def prepare(store: Store) -> None:
     """Before associations are taken: what a fresh folder needs, and what a crash left."""
+    from appliance.media.burners import add_first_burner
     from appliance.printing import first_run, recovery
 
     recovery.sweep(store)
     first_run.add_first_printer(store)
+    add_first_burner(store)
 
 
 class Supervisor:

@@ -270,7 +270,7 @@ class _Burn:
             rows = discs.pieces(connection, [self.disc.disc_id])
         unverified = [row for row in rows if row.state == "unverified"]
         reasons = ["not-verified"] if unverified else []
-        message = unverified[0].message if unverified else self.disc.message
+        message = unverified[0].message if unverified else (self.disc.plan or {}).get("note", "")
         total = sum(volume.bytes for volume in self.volumes.values()) * self.disc.copies
         self._end(discs.DONE, reasons=reasons, message=message, done=total, total=total)
 

@@ -145,7 +145,8 @@ def end_canceled(connection: Connection, disc: discs.Disc, actor: str) -> None:
     """The end of a cancelled disc: its files go, what was burned of it stays on record."""
     ended: dict[str, Any] = {"held": False, "building_by": None, "burning_by": None, "password": "", "purged": True}
     seen = (disc.execution_status,)
-    if not discs.settle(connection, disc.disc_id, seen, discs.FAILURE, actor=actor, reasons=["canceled"], **ended):
+    ended |= {"info": "UNKNOWN", "reasons": ["canceled"]}
+    if not discs.settle(connection, disc.disc_id, seen, discs.FAILURE, actor=actor, **ended):
         raise ConflictError(f"Disc {disc.disc_id} changed in this moment: look again.")
     for piece in discs.pieces(connection, [disc.disc_id]):
         if piece.state in ("waiting", "burning", "burned"):

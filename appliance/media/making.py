@@ -220,19 +220,27 @@ def _built(
         }
         for built, _ in made
     ]
-    said = " ".join(dict.fromkeys(text for _, text in made if text))
+    note = _note(plan, [text for _, text in made])
     with store.database.write("disc") as connection:
         discs.put_volumes(connection, disc.disc_id, rows)
         discs.put_studies(connection, disc.disc_id, gathered.studies)
         add_pieces(connection, disc, [built.volume for built, _ in made])
-        values: dict[str, Any] = {"building_by": None, "built": True, "plan": _summary(plan), "phase": "burn"}
+        summary = {**(_summary(plan) or {}), "note": note}
+        values: dict[str, Any] = {"building_by": None, "built": True, "plan": summary, "phase": "burn"}
         if not CopyType.model_validate(disc.choices).anonymous:
             values["patient_name"], values["patient_id"] = gathered.patient
         seen, actor = (discs.CREATING,), str(process_actor(worker))
         discs.settle(
-            connection, disc.disc_id, seen, discs.PENDING, actor=actor, info="QUEUED", message=said,
+            connection, disc.disc_id, seen, discs.PENDING, actor=actor, info="QUEUED", message=note,
             attempts=0, not_before=None, failed=[], **values,
         )  # fmt: skip
+
+
+def _note(plan: Plan, left_out: list[str]) -> str:
+    """What the clerk should know of a disc that is made."""
+    count = len(plan.left_out)
+    said = [f"{count} instance{'s are' if count > 1 else ' is'} left out: see its plan."] if count else []
+    return " ".join(dict.fromkeys([*said, *(text for text in left_out if text)]))
 
 
 def add_pieces(connection: Any, disc: discs.Disc, volumes: list[int]) -> None:
@@ -272,9 +280,7 @@ def _settle(store: Store, disc_id: int, worker: str, status: str, **values: Any)
 def _failed(store: Store, disc_id: int, worker: str, info: str, message: str, plan: Plan | None = None) -> None:
     files.remove_tree(store.folder.disc(disc_id))
     failed = [
-        [_class_of(plan, note.SOPInstanceUID), note.SOPInstanceUID, _info(note.reason)[1]]
-        for note in (plan.refused if plan else ())
-        if note.SOPInstanceUID
+        [note.SOPInstanceUID, _info(note.reason)[1]] for note in (plan.refused if plan else ()) if note.SOPInstanceUID
     ]
     values: dict[str, Any] = {"info": info, "message": message, "building_by": None, "failed": failed, "purged": True}
     if plan is not None:
@@ -287,10 +293,6 @@ def _failed(store: Store, disc_id: int, worker: str, info: str, message: str, pl
             connection, "disc-failed", actor, outcome="failure", object_kind="disc", object_id=str(disc_id),
             detail=detail,
         )  # fmt: skip
-
-
-def _class_of(plan: Plan | None, uid: str) -> str:
-    return ""
 
 
 def _again(store: Store, disc_id: int, worker: str, message: str) -> None:

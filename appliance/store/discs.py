@@ -228,7 +228,7 @@ def classes_of(connection: Connection, uids: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in range(0, len(uids), 500):
         part = query.where(instance.c.sop_instance_uid.in_(uids[start : start + 500]))
-        found.update({uid: sop_class for uid, sop_class in connection.execute(part)})
+        found.update((uid, sop_class) for uid, sop_class in connection.execute(part))
     return found
 
 

@@ -59,7 +59,7 @@ disc = Table(  # one order: a selection on one or many volumes, each burned once
     Column("key", LargeBinary, nullable=True),  # of an anonymous order
     Column("password", Text, nullable=False, default=""),  # of an encrypted archive, until it is purged
     Column("plan", JSON, nullable=True),  # media.plan.Plan.to_json, without its files
-    Column("failed", JSON, nullable=False),  # [[SOP Class UID, SOP Instance UID, Failure Reason]]
+    Column("failed", JSON, nullable=False),  # [[SOP Instance UID, Failure Reason]]
     Column("request_uid", String(64), nullable=True, unique=True),  # of the Media Creation Management instance
     Column("request", JSON, nullable=True),  # what its SCU asked for, as DICOM JSON
     Column("remake_of", Integer, nullable=True),

@@ -1,0 +1,186 @@
+"""Media Creation Management (PS3.4 Annex S): a request is kept, begun, cancelled and asked about, over restarts.
+
+A request is a disc that stays IDLE until it is told to begin. What its instances and profile are fit for is found then,
+and stands in Execution Status; nothing of that refuses the request itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.errors import ConflictError, NotFoundError, UsageError
+from appliance.events import Actor
+from appliance.media import discs as verbs
+from appliance.media.burners import DEFAULT_BURNER, all_burners
+from appliance.media.copy_types import DEFAULT
+from appliance.media.file_id import is_file_set_id
+from appliance.media.ordering import MAXIMUM_COPIES, PRIORITIES, DiscOrder
+from appliance.media.profiles import PROFILES
+from appliance.media.selection import Selection, gather
+from appliance.security.audit import record
+from appliance.store import discs
+from appliance.store.store import Store
+
+# Include Non-DICOM Objects (PS3.3 C.22.1) -> copy type
+COPY_TYPES = {"FOR_PHYSICIAN": "physician", "FOR_PATIENT": "patient"}
+MEDIA = {"cd": "cd-700", "dvd": "dvd", "usb": "usb", "zip": "zip"}
+
+# Failure Reason (0008,1197)
+NO_SUCH_INSTANCE = 0x0112
+CLASS_INSTANCE_CONFLICT = 0x0119
+PROFILES_CONFLICT = 0x0201
+PROFILE_NOT_SUPPORTED = 0x0204
+
+ALREADY_BEGUN = 0xA510
+ALREADY_ENDED = 0xC201
+NOT_INTERRUPTIBLE = 0xC202
+NOT_CANCELED = 0xC203
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """One item of Referenced SOP Sequence."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    profile: str  # Requested Media Application Profile; "" none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What an SCU asks for; None where it leaves it to us."""
+
+    references: tuple[Reference, ...]
+    file_set_id: str = ""
+    label_text: str = ""
+    split: bool | None = None
+    non_dicom: str | None = None  # NO, FOR_PHYSICIAN, FOR_PATIENT, FOR_TEACHING, FOR_RESEARCH
+    viewer: bool | None = None
+    request: Mapping[str, Any]  # the whole data set as DICOM JSON, to be given back
+
+
+def create_request(store: Store, uid: str, wish: Wish, actor: Actor, *, burner: str = "") -> int:
+    """Keep a request; its disc's number. Raises ConflictError when the UID is taken, UsageError."""
+    with store.database.read() as connection:
+        if discs.by_request_uid(connection, uid) is not None:
+            raise ConflictError("a request with that UID is there already")
+    profile = _profile(wish)
+    choices: dict[str, Any] = {}
+    if wish.non_dicom == "NO":
+        choices |= {"web_content": False, "site_files": False}
+    if wish.viewer is not None:
+        choices["viewer"] = wish.viewer
+    if wish.split is not None:
+        choices["split"] = wish.split
+    order = DiscOrder(
+        selection=Selection(instances=tuple(reference.sop_instance_uid for reference in wish.references)),
+        copy_type=COPY_TYPES.get(wish.non_dicom or "", DEFAULT),
+        medium=MEDIA[PROFILES[profile].kinds[0]] if profile else "",
+        profile=profile,
+        burner=burner or _burner(store),
+        label_text=wish.label_text,
+        file_set_id=wish.file_set_id if is_file_set_id(wish.file_set_id) else "",
+        choices=choices,
+        request_uid=uid,
+        request={"dataset": dict(wish.request), "references": [list(vars(each).values()) for each in wish.references]},
+    )
+    return verbs.create_disc(store, order, actor, execution_status=discs.IDLE)
+
+
+def _profile(wish: Wish) -> str:
+    """The one profile asked for, when we have it; else that is told when the request is begun."""
+    asked = {reference.profile.upper() for reference in wish.references if reference.profile}
+    return next(iter(asked)) if len(asked) == 1 and asked <= set(PROFILES) else ""
+
+
+def _burner(store: Store) -> str:
+    names = [burner.name for burner in all_burners(store)]
+    if not names:
+        raise UsageError("there is no burner", field="burner")
+    return DEFAULT_BURNER if DEFAULT_BURNER in names else names[0]
+
+
+def find(store: Store, uid: str) -> discs.Disc:
+    """The disc of a request. Raises NotFoundError."""
+    with store.database.read() as connection:
+        disc = discs.by_request_uid(connection, uid)
+    if disc is None:
+        raise NotFoundError("there is no such request")
+    return disc
+
+
+def references_of(disc: discs.Disc) -> list[Reference]:
+    """Its Referenced SOP Sequence."""
+    return [
+        Reference(sop_class_uid=sop_class, sop_instance_uid=uid, profile=profile)
+        for sop_class, uid, profile in disc.request["references"]
+    ]
+
+
+def initiate(store: Store, uid: str, actor: Actor, *, copies: int = 1, priority: str = "") -> bool:
+    """Begin a request; False when it was begun before. What makes it impossible becomes its FAILURE.
+
+    Raises NotFoundError, UsageError.
+    """
+    disc = find(store, uid)
+    if not 1 <= copies <= MAXIMUM_COPIES:
+        raise UsageError(f"1 to {MAXIMUM_COPIES} copies can be made", field="copies")
+    info, failed = _impossible(store, references_of(disc))
+    values: dict[str, Any] = {"copies": copies, "priority": PRIORITIES.get(priority, disc.priority), "failed": failed}
+    studies: Mapping[str, int] = {}
+    if not info:
+        gathered = gather(store, Selection.from_json(disc.selection))
+        studies = gathered.studies
+        values["patient_name"], values["patient_id"] = gathered.patient
+    status = discs.FAILURE if info else discs.PENDING
+    with store.database.write("disc") as connection:
+        begun = discs.settle(
+            connection, disc.disc_id, (discs.IDLE,), status, actor=str(actor), info=info or "QUEUED", **values
+        )
+        if begun:
+            discs.put_studies(connection, disc.disc_id, dict.fromkeys(studies, 0))
+            detail = {"copies": copies, "info": info}
+            record(
+                connection, "disc-ordered", actor, outcome="failure" if info else "success", object_kind="disc",
+                object_id=str(disc.disc_id), detail=detail,
+            )  # fmt: skip
+    return begun
+
+
+def _impossible(store: Store, references: Sequence[Reference]) -> tuple[str, list[list[Any]]]:
+    """Execution Status Info and [SOP Instance UID, Failure Reason] of what can't be made; ("", []) when all can."""
+    uids = [reference.sop_instance_uid for reference in references]
+    if len(set(uids)) < len(uids):
+        return "DUPL_REF_INST", []
+    asked = {reference.profile.upper() for reference in references if reference.profile}
+    if len(asked) > 1:
+        return "NOT_SUPPORTED", [[uid, PROFILES_CONFLICT] for uid in uids]
+    if asked - set(PROFILES):
+        return "NOT_SUPPORTED", [[uid, PROFILE_NOT_SUPPORTED] for uid in uids]
+    with store.database.read() as connection:
+        classes = discs.classes_of(connection, uids)
+    missing = [[uid, NO_SUCH_INSTANCE] for uid in uids if uid not in classes]
+    if missing:
+        return "NO_INSTANCE", missing
+    other = [
+        [reference.sop_instance_uid, CLASS_INSTANCE_CONFLICT]
+        for reference in references
+        if reference.sop_class_uid != classes[reference.sop_instance_uid]
+    ]
+    return ("NO_INSTANCE", other) if other else ("", [])
+
+
+def cancel_request(store: Store, uid: str, actor: Actor) -> int:
+    """Cancel a request; the status to answer: 0, C201 it ended, C202 while it burns, C203. Raises NotFoundError."""
+    disc = find(store, uid)
+    if disc.execution_status in discs.FINAL:
+        return ALREADY_ENDED
+    if disc.burning_by is not None:
+        return NOT_INTERRUPTIBLE  # it would cost a piece of media; a person may still do it
+    try:
+        verbs.cancel(store, disc.disc_id, actor)
+    except ConflictError:
+        return NOT_CANCELED
+    return 0

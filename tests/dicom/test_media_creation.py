@@ -1,0 +1,237 @@
+"""Media Creation Management from N-CREATE to the disc, driven by a pynetdicom SCU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+from pynetdicom import AE
+
+from appliance.config import Settings
+from appliance.dicom.media_creation_scp import MEDIA_CREATION, MediaCreationScp
+from appliance.dicom.server import DicomServer
+from appliance.media import discs as verbs
+from appliance.media.views import list_discs
+from appliance.media.worker import DiscWorker
+from appliance.security.peer_verbs import add_peer
+from appliance.security.peers import Peer
+from appliance.store import discs
+from appliance.store.store import Store, open_store
+from tests.media import made
+from tests.media.disc_helpers import CLERK, keep, with_study
+
+SETTINGS = Settings.model_validate(
+    {"dicom": {"ports": [0]}, "storage": {"reserve_percent": 0, "reserve_mib": 1}, "tls": {}}
+)
+UIDS = [f"{made.ROOT}.1.1.{number}" for number in (1, 2, 3)]
+SUCCESS, DUPLICATE, NO_SUCH, MISSING, EMPTY = 0x0000, 0x0111, 0x0112, 0x0120, 0x0121
+
+
+class Scu:
+    """An SCU with one association."""
+
+    def __init__(self, association: Any) -> None:
+        self.association = association
+
+    def create(self, uid: str | None = None, **values: Any) -> tuple[int, Dataset | None]:
+        dataset = Dataset()
+        references = values.pop("references", [(made.CT, each, "STD-GEN-CD") for each in UIDS])
+        if references is not None:
+            dataset.ReferencedSOPSequence = [_item(*each) for each in references]
+        dataset.IncludeDisplayApplication, dataset.IncludeNonDICOMObjects = "NO", "NO"
+        for keyword, value in values.items():
+            setattr(dataset, keyword, value)
+        status, reply = self.association.send_n_create(dataset, MEDIA_CREATION, uid)
+        return status.Status, reply
+
+    def act(self, uid: str, action: int = 1, **values: Any) -> int:
+        information = Dataset()
+        for keyword, value in values.items():
+            setattr(information, keyword, value)
+        status, _ = self.association.send_n_action(information or None, action, MEDIA_CREATION, uid)
+        return int(status.Status)
+
+    def get(self, uid: str, *tags: int) -> tuple[int, Dataset]:
+        status, reply = self.association.send_n_get(list(tags), MEDIA_CREATION, uid)
+        return status.Status, reply
+
+
+def _item(sop_class: str, uid: str, profile: str = "") -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+    if profile:
+        item.RequestedMediaApplicationProfile = profile
+    return item
+
+
+@contextmanager
+def connected(store: Store, calling: str = "RIS") -> Iterator[Scu]:
+    """An SCU at a front door that is opened for it and closed after it."""
+    server = DicomServer(store, [MediaCreationScp(store)])
+    server.start()
+    client = AE(calling)
+    client.add_requested_context(MEDIA_CREATION)
+    association = client.associate("127.0.0.1", server.port, ae_title="APPLIANCE")
+    try:
+        yield Scu(association)
+    finally:
+        if association.is_established:
+            association.release()
+        server.stop(0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    found = with_study(open_store(tmp_path / "data", settings=SETTINGS))
+    add_peer(found, Peer(name="ris", ae_title="RIS", allows=("store", "media-creation")), CLERK)
+    yield found
+    found.close()
+
+
+def test_an_order_becomes_a_disc_and_says_so(store: Store) -> None:
+    uid = generate_uid()
+    with connected(store) as scu:
+        status, reply = scu.create(uid, StorageMediaFileSetID="RIS_7", LabelText="Ward 7")
+        assert (status, reply.LabelText, len(reply.ReferencedSOPSequence)) == (SUCCESS, "Ward 7", 3)
+        assert scu.get(uid)[1].ExecutionStatus == "IDLE"
+        assert scu.act(uid, NumberOfCopies=2, RequestPriority="HIGH") == SUCCESS
+        assert (scu.get(uid)[1].ExecutionStatus, scu.get(uid)[1].ExecutionStatusInfo) == ("PENDING", "QUEUED")
+        assert scu.act(uid) == 0xA510
+        DiscWorker(store).work_off()
+        found = scu.get(uid)[1]
+        assert (found.ExecutionStatus, found.ExecutionStatusInfo) == ("DONE", "NORMAL")
+        assert (found.TotalNumberOfPiecesOfMediaCreated, len(found.FailedSOPSequence)) == (2, 0)
+        assert [item.StorageMediaFileSetID for item in found.ReferencedStorageMediaSequence] == ["RIS_7"]
+        view = list_discs(store)[0]
+        assert found.ReferencedStorageMediaSequence[0].StorageMediaFileSetUID == view["volumes"][0]["file_set_uid"]
+        assert (view["priority"], view["copies"], view["requested_by"]) == ("HIGH", 2, "RIS")
+        assert scu.act(uid, 2) == 0xC201
+
+
+def test_an_order_survives_a_restart_in_every_state(store: Store) -> None:
+    uid = generate_uid()
+    with connected(store) as scu:
+        assert scu.create(uid)[0] == SUCCESS
+    with connected(store) as scu:
+        assert scu.get(uid)[1].ExecutionStatus == "IDLE"
+        assert scu.act(uid) == SUCCESS
+    DiscWorker(store).work_off()
+    with connected(store) as scu:
+        assert scu.get(uid)[1].ExecutionStatus == "DONE"
+
+
+def test_a_split_order_names_every_disc(store: Store) -> None:
+    uid = generate_uid()
+    with connected(store) as scu:
+        scu.create(uid)
+        with store.database.write("disc") as connection:
+            row = discs.by_request_uid(connection, uid)
+            discs.change(connection, row.disc_id, choices={**row.choices, "medium": "cd:111000"})
+        scu.act(uid)
+        DiscWorker(store).work_off()
+        found = scu.get(uid)[1]
+    uids = [item.StorageMediaFileSetUID for item in found.ReferencedStorageMediaSequence]
+    assert (found.ExecutionStatus, len(uids) > 1, len(set(uids))) == ("DONE", True, len(uids))
+
+
+# references -> Execution Status Info, Failure Reasons
+IMPOSSIBLE = {
+    "missing": ([(made.CT, UIDS[0]), (made.CT, "1.2.3.4")], "NO_INSTANCE", [0x0112]),
+    "other class": ([(made.CT[:-1] + "4", UIDS[0])], "NO_INSTANCE", [0x0119]),
+    "twice": ([(made.CT, UIDS[0]), (made.CT, UIDS[0])], "DUPL_REF_INST", []),
+    "two profiles": ([(made.CT, UIDS[0], "STD-GEN-CD"), (made.CT, UIDS[1], "STD-GEN-USB-JPEG")], "NOT_SUPPORTED",
+                     [0x0201, 0x0201]),
+    "unknown profile": ([(made.CT, UIDS[0], "STD-XABC-CD")], "NOT_SUPPORTED", [0x0204]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_what_can_not_be_made_is_said_by_instance(store: Store, case: str) -> None:
+    references, info, reasons = IMPOSSIBLE[case]
+    uid = generate_uid()
+    with connected(store) as scu:
+        assert scu.create(uid, references=references)[0] == SUCCESS
+        assert scu.act(uid) == SUCCESS
+        found = scu.get(uid)[1]
+    assert (found.ExecutionStatus, found.ExecutionStatusInfo) == ("FAILURE", info)
+    assert [item.FailureReason for item in found.FailedSOPSequence] == reasons
+    assert all(item.ReferencedSOPClassUID for item in found.FailedSOPSequence)
+
+
+def test_what_a_profile_refuses_is_said_when_it_is_planned(store: Store) -> None:
+    keep(store, [made.of_kind("SR DOCUMENT", 50)])
+    report = made.report(50)
+    uid = generate_uid()
+    with connected(store) as scu:
+        scu.create(uid, references=[(report.SOPClassUID, report.SOPInstanceUID, "STD-CTMR-CD")])
+        scu.act(uid)
+        DiscWorker(store).work_off()
+        found = scu.get(uid)[1]
+    assert (found.ExecutionStatus, found.ExecutionStatusInfo) == ("FAILURE", "INST_AP_CONFLICT")
+    assert [item.FailureReason for item in found.FailedSOPSequence] == [0x0202]
+
+
+def test_an_order_that_does_not_fit_is_not_split_when_that_is_not_allowed(store: Store) -> None:
+    uid = generate_uid()
+    with connected(store) as scu:
+        scu.create(uid, AllowMediaSplitting="NO")
+        with store.database.write("disc") as connection:
+            row = discs.by_request_uid(connection, uid)
+            discs.change(connection, row.disc_id, choices={**row.choices, "medium": "cd:111000"})
+        scu.act(uid)
+        DiscWorker(store).work_off()
+        assert scu.get(uid)[1].ExecutionStatusInfo == "SET_OVERSIZED"
+
+
+def test_an_order_is_cancelled_before_it_burns_and_not_while(store: Store) -> None:
+    first, second = generate_uid(), generate_uid()
+    with connected(store) as scu:
+        for uid in (first, second):
+            scu.create(uid)
+        assert scu.act(first, 2) == SUCCESS
+        assert scu.get(first)[1].ExecutionStatus == "FAILURE"
+        assert scu.act(second) == SUCCESS
+        with store.database.write("disc") as connection:
+            row = discs.by_request_uid(connection, second)
+            discs.change(connection, row.disc_id, execution_status="CREATING", burning_by="someone")
+        assert scu.act(second, 2) == 0xC202
+        assert scu.get(second)[1].ExecutionStatus == "CREATING"
+
+
+def test_wrong_requests_are_refused_with_the_status_of_the_standard(store: Store) -> None:
+    uid = generate_uid()
+    with connected(store) as scu:
+        assert scu.create(references=None)[0] == MISSING
+        assert scu.create(references=[])[0] == EMPTY
+        assert scu.create(references=[(made.CT, "not a uid")])[0] == 0x0106
+        assert scu.create(IncludeNonDICOMObjects="PERHAPS")[0] == 0x0106
+        assert scu.create(uid)[0] == SUCCESS
+        assert scu.create(uid)[0] == DUPLICATE
+        assert scu.act(generate_uid()) == NO_SUCH
+        assert scu.act(uid, 3) == 0x0123
+        assert scu.act(uid, NumberOfCopies=1000) == 0x0106
+        assert scu.get(generate_uid())[0] == NO_SUCH
+        status, reply = scu.get(uid, 0x21000020, 0x00100010)
+        assert (status, reply.ExecutionStatus) == (0x0001, "IDLE")
+        assert "PatientName" not in reply
+
+
+def test_who_may_not_order_discs_gets_no_context(store: Store) -> None:
+    with connected(store, calling="STRANGER") as scu:
+        assert not scu.association.accepted_contexts
+
+
+def test_a_clerk_sees_the_order_and_may_cancel_it(store: Store) -> None:
+    uid = generate_uid()
+    with connected(store) as scu:
+        scu.create(uid)
+        scu.act(uid)
+        view = list_discs(store)[0]
+        assert view["patient_name"] == "DOE^JANE"
+        verbs.cancel(store, view["disc_id"], CLERK)
+        assert scu.get(uid)[1].ExecutionStatus == "FAILURE"
