@@ -131,7 +131,7 @@ def test_a_split_order_names_every_disc(store: Store) -> None:
         scu.create(uid)
         with store.database.write("disc") as connection:
             row = discs.by_request_uid(connection, uid)
-            discs.change(connection, row.disc_id, choices={**row.choices, "medium": "cd:111000"})
+            discs.change(connection, row.disc_id, choices={**row.choices, "medium": "cd:116000"})
         scu.act(uid)
         DiscWorker(store).work_off()
         found = scu.get(uid)[1]
@@ -182,7 +182,7 @@ def test_an_order_that_does_not_fit_is_not_split_when_that_is_not_allowed(store:
         scu.create(uid, AllowMediaSplitting="NO")
         with store.database.write("disc") as connection:
             row = discs.by_request_uid(connection, uid)
-            discs.change(connection, row.disc_id, choices={**row.choices, "medium": "cd:111000"})
+            discs.change(connection, row.disc_id, choices={**row.choices, "medium": "cd:116000"})
         scu.act(uid)
         DiscWorker(store).work_off()
         assert scu.get(uid)[1].ExecutionStatusInfo == "SET_OVERSIZED"
