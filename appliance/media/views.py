@@ -30,6 +30,12 @@ def count_held(store: Store) -> int:
         return discs.count_held(connection)
 
 
+def waiting_discs(store: Store) -> dict[tuple[str, str], int]:
+    """(burner, Execution Status) -> discs that are not ended."""
+    with store.database.read() as connection:
+        return discs.count_by_status(connection)
+
+
 def show_disc(store: Store, disc_id: int) -> dict[str, Any]:
     """One disc with its plan and history. Raises NotFoundError."""
     row = get_disc(store, disc_id)

@@ -13,6 +13,7 @@ from appliance.printing.profiles import PrintProfile
 from appliance.store import job_events, print_jobs
 from appliance.store import job_states as states
 from appliance.store.store import Store
+from appliance.store.tables.base import now
 
 PRIORITIES = {3: "HIGH", 2: "MED", 1: "LOW"}
 
@@ -40,6 +41,20 @@ def counts(store: Store, since: dt.datetime) -> dict[str, int]:
     for (_, state), number in waiting.items():
         found[state] += number
     return found | ended
+
+
+def waiting_jobs(store: Store) -> dict[tuple[str, str], int]:
+    """(printer, state) -> jobs that are not ended."""
+    with store.database.read() as connection:
+        return print_jobs.count_by_state(connection, print_jobs.WAITING)
+
+
+def queue_ages(store: Store) -> dict[tuple[str], float]:
+    """(printer,) -> seconds its oldest waiting job has waited."""
+    moment = now()
+    with store.database.read() as connection:
+        oldest = print_jobs.oldest_waiting(connection)
+    return {(printer,): (moment - came).total_seconds() for printer, came in oldest.items()}
 
 
 def queues(store: Store) -> dict[str, int]:

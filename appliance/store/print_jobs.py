@@ -116,6 +116,12 @@ def count_since(connection: Connection, since: dt.datetime) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query.group_by(print_job.c.job_state))}
 
 
+def oldest_waiting(connection: Connection) -> dict[str, dt.datetime]:
+    """Printer -> when its oldest waiting job came."""
+    query = select(print_job.c.printer, func.min(print_job.c.created)).where(print_job.c.job_state.in_(WAITING))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(print_job.c.printer))}
+
+
 def settle(
     connection: Connection,
     job_id: int,

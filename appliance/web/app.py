@@ -7,8 +7,12 @@ from flask import Flask
 from appliance.resources import shipped
 from appliance.store.store import Store
 from appliance.web import assets, cookies, errors, headers, language, templating, visitor
+from appliance.web.api import describe, films, house, metrics, studies
 from appliance.web.hosts import OnlyOurHosts
 from appliance.web.pages import PAGES
+
+OPERATIONS = (films, studies, house)
+"""Modules whose import makes the operations of the API."""
 
 
 def create_app(store: Store) -> Flask:
@@ -27,6 +31,8 @@ def create_app(store: Store) -> Flask:
         part.install(app)
     for page in PAGES:
         app.register_blueprint(page.blueprint)
+    for blueprint in (describe.blueprint, house.blueprint, metrics.blueprint):
+        app.register_blueprint(blueprint)
     visitor.check_views(app)
     app.wsgi_app = OnlyOurHosts(app.wsgi_app, store.settings.web.hosts)  # type: ignore[method-assign]
     return app

@@ -14,7 +14,7 @@ from appliance.printing.printers import Printer
 from appliance.store.store import Store
 from appliance.words import say
 
-PORTS = {"ipp": 631, "ipps": 631, "socket": 9100, "lpd": 515, "dicom": 104}
+PORTS = {"ipp": 631, "ipps": 631, "socket": 9100, "lpd": 515, "dicom": 104, "dicoms": 2762}
 LOOK_UP_SECONDS = 3.0
 
 
@@ -44,7 +44,7 @@ def checked(store: Store, printer: Printer) -> Printer:
     on every connection, for the printer is stored with loopback forbidden.
     """
     scheme = urlsplit(printer.device_uri).scheme
-    if scheme in PORTS and not store.settings.web.loopback_devices:
+    if scheme != "folder" and not store.settings.web.loopback_devices:
         options = {**printer.settings.device_options, "allow_loopback": False}
         settings = printer.settings.model_copy(update={"device_options": options})
         printer = replace(printer, settings=settings)
@@ -55,7 +55,7 @@ def checked(store: Store, printer: Printer) -> Printer:
 
 
 def _refuse_forbidden(device_uri: str, scheme: str) -> None:
-    _, endpoint = split_uri(device_uri, PORTS[scheme])
+    _, endpoint = split_uri(device_uri, PORTS.get(scheme, 1))
     try:
         resolve(endpoint, device_options({"allow_loopback": False}), LOOK_UP_SECONDS)
     except ForbiddenAddressError as error:

@@ -46,6 +46,7 @@ GROUPS: tuple[tuple[LazyString, tuple[Entry, ...]], ...] = (
             Entry(endpoint="users.index", title=_("Users"), icon="users"),
             Entry(endpoint="settings.index", title=_("Settings"), icon="settings"),
             Entry(endpoint="audit.index", title=_("Audit"), icon="audit"),
+            Entry(endpoint="health.index", title=_("Health"), icon="done"),
             Entry(endpoint="about.index", title=_("About"), icon="about"),
         ),
     ),

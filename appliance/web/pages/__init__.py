@@ -8,6 +8,7 @@ from appliance.web.pages import (
     calibration,
     discs,
     first_run,
+    health,
     jobs,
     login,
     new_disc,
@@ -39,5 +40,6 @@ PAGES = (
     tokens,
     settings,
     audit,
+    health,
     about,
 )

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request, url_for
+from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
-from flask_babel import ngettext
 from markupsafe import escape
 from werkzeug.utils import secure_filename
 
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, UsageError
 from appliance.pixels import Decoder, PixelError
 from appliance.security import peer_verbs
 from appliance.store import files
 from appliance.store.store import Store
-from appliance.studies import importing, looking, pacs, removal, retrieving, search
+from appliance.studies import importing, looking, pacs, paper, removal, retrieving, search
 from appliance.web import looks
 from appliance.web.forms import say_done
 from appliance.web.language import translated
@@ -167,6 +167,24 @@ def decide(uid: str) -> Any:
     return redirect(url_for("patients.show", uid=study), code=303)
 
 
+@blueprint.post("/<uid>/attach")
+@needs("patients.add", upload=True)
+def attach(uid: str) -> Any:
+    """Add a scanned paper (PDF, JPEG) to the study of a patient the person confirms."""
+    upload = request.files.get("files")
+    if upload is None or not upload.filename:
+        raise UsageError(gettext("Choose a PDF or JPEG file."), field="files")
+    folder = files.make_folder(store().folder.spool / f"upload-{secrets.token_hex(8)}")
+    try:
+        path = files.write_scratch(folder / (secure_filename(upload.filename) or "paper"), _blocks(upload.stream))
+        confirmed, title = request.form.get("patient_id", ""), request.form.get("title", "").strip()[:64]
+        paper.attach(store(), path, uid, actor(), patient_id=confirmed, title=title)
+    finally:
+        files.remove_tree(folder)
+    say_done(_("The paper is added to the study."))
+    return redirect(url_for("patients.show", uid=uid), code=303)
+
+
 # import -------------------------------------------------------------------------------------------------------------
 
 
@@ -180,13 +198,13 @@ def import_page() -> Any:
 @needs("patients.add", upload=True)
 def import_files() -> Any:
     """Take what was uploaded: DICOM files, zip archives, whole folders. A program asks for JSON."""
-    report = _take(store())
+    report = take_uploads(store())
     if request.accept_mimetypes.best == "application/json":
         return jsonify(report)
     return render_template("patients/import.html", report=report), 200 if report["files"] else 400
 
 
-def _take(store: Store) -> dict[str, Any]:
+def take_uploads(store: Store) -> dict[str, Any]:
     """Import every uploaded file; the reports added up."""
     folder = files.make_folder(store.folder.spool / f"upload-{secrets.token_hex(8)}")
     total: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, url_for
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, HiddenField, IntegerField, RadioField, SelectField, StringField
 
@@ -12,8 +13,10 @@ from appliance.network import scu
 from appliance.network.calling import to_call
 from appliance.security import peer_verbs
 from appliance.security.peers import Peer
+from appliance.store.store import Store
 from appliance.web.forms import Form, TickBoxes, at_most, between, choices, optional, required, say_done, strip
-from appliance.web.visitor import actor, needs, store
+from appliance.web.panels import Advice
+from appliance.web.visitor import actor, needs, store, visitor
 from appliance.web.wording import PERMISSIONS
 
 blueprint = Blueprint("peers", __name__, url_prefix="/peers")
@@ -130,3 +133,18 @@ def _peer(form: PeerForm, before: Peer | None = None) -> Peer:
     values["allows"] = tuple(values["allows"] or ())
     values["port"] = values["port"] or 0
     return Peer(**values, rule=before.rule if before else {})
+
+
+def advise(store: Store) -> list[Advice]:
+    """Say loudly that strangers are let in."""
+    settings = store.settings.dicom
+    if settings.unknown_peers != "accept" or not visitor().may("peers.change"):
+        return []
+    if settings.address in ("127.0.0.1", "::1", "localhost"):
+        text = gettext("Any program on this machine may print and store. Add your peers before you open the port.")
+        return [Advice(level="note", text=text, action=gettext("Peers"), url=url_for("peers.index"))]
+    text = gettext(
+        "Strangers are let in: whoever reaches the DICOM port may print and store. "
+        "Add your peers, then set dicom.unknown_peers to refuse."
+    )
+    return [Advice(level="error", text=text, action=gettext("Peers"), url=url_for("peers.index"))]
