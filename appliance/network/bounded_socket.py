@@ -9,11 +9,14 @@ import contextlib
 import select
 import socket
 import ssl
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom import evt
 from pynetdicom.transport import AddressInformation, AssociationSocket
+
+from appliance.network.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     from appliance.network.association import BoundedAssociation
@@ -60,6 +63,10 @@ class BoundedSocket(AssociationSocket):
         address: AddressInformation | None = None,
     ) -> None:
         super().__init__(assoc, client_socket, address)
+        self._ahead = ReadAhead()
+        self._readable = False  # poll() has just said so
+        self._polls: dict[tuple[int, int, bool], select.poll] = {}
+        self._writing = threading.Lock()
         if client_socket is not None:
             self._prepare()
 
@@ -105,7 +112,7 @@ class BoundedSocket(AssociationSocket):
         sock = self.socket
         if sock is None or not self._is_connected:
             return False
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        if self.has_bytes:
             return True
         try:
             return bool(self._poll(sock, select.POLLIN, 0))
@@ -113,60 +120,78 @@ class BoundedSocket(AssociationSocket):
             self.event_queue.put("Evt17")
             return False
 
+    @property
+    def has_bytes(self) -> bool:
+        """Whether bytes are known to be here, without asking the kernel."""
+        sock = self.socket
+        return len(self._ahead) > 0 or self._readable or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
+
     def wait(self, timeout: float) -> None:
         """Wait until there is something to read, the provider is woken, or `timeout` seconds have passed."""
         sock = self.socket
         if sock is None or not self._is_connected:
             time.sleep(min(timeout, 0.001))
             return
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        if self.has_bytes:
             return
         with contextlib.suppress(OSError, ValueError):
-            self._poll(sock, select.POLLIN, timeout)
+            self._readable = self._poll(sock, select.POLLIN, timeout)
 
     def _poll(self, sock: Socket, what: int, timeout: float) -> bool:
         """Whether `sock` is ready for `what`; with a timeout the wake-up ends the waiting too."""
-        poll = select.poll()
-        poll.register(sock, what)
-        wake = self._assoc.dul.wake
-        if timeout > 0:
-            poll.register(wake.fileno(), select.POLLIN)
-        found = poll.poll(max(0, timeout) * 1000)
         own = sock.fileno()
-        if any(descriptor != own for descriptor, _ in found):
-            wake.clear()
-        return any(descriptor == own for descriptor, _ in found)
+        key = (own, what, timeout > 0)
+        poll = self._polls.get(key)
+        if poll is None:
+            poll = self._polls[key] = self._new_poll(own, what, wakes=timeout > 0)
+        ready = False
+        for descriptor, _ in poll.poll(max(0, timeout) * 1000):
+            if descriptor == own:
+                ready = True
+            else:
+                self._assoc.dul.wake.clear()
+        return ready
 
-    def read_into(self, view: memoryview, deadline: float) -> int:
-        """Fill `view` before `deadline` (monotonic); fewer bytes when the peer ends first.
+    def _new_poll(self, descriptor: int, what: int, wakes: bool) -> select.poll:
+        poll = select.poll()
+        poll.register(descriptor, what)
+        if wakes:
+            poll.register(self._assoc.dul.wake.fileno(), select.POLLIN)
+        return poll
+
+    @property
+    def ahead(self) -> int:
+        """Bytes that were read and not yet taken."""
+        return len(self._ahead)
+
+    def read(self, count: int, deadline: float) -> memoryview | None:
+        """The next `count` bytes, valid until the next read; None when the peer ends before `deadline` (monotonic).
 
         Raises TooSlowError, InterruptedReadError, and ConnectionEndedError when our own side has closed it meanwhile.
         """
-        got = 0
-        while got < len(view):
-            sock = self.socket
-            if sock is None:
-                break
+        if len(self._ahead) >= count or self._ahead.fill(count, lambda view: self._receive(view, deadline)):
+            return self._ahead.take(count)
+        return None
+
+    def _receive(self, view: memoryview, deadline: float) -> int:
+        """At least one byte into `view`; 0 when the connection has ended."""
+        self._readable = False
+        while (sock := self.socket) is not None:
             try:
-                count = sock.recv_into(view[got:])
+                return sock.recv_into(view)
             except _WAIT_READ:
                 self._await(sock, select.POLLIN, deadline)
             except (OSError, ValueError):
-                break
-            else:
-                if count == 0:
-                    break
-                got += count
-        return got
+                return 0
+        return 0
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read up to `nr_bytes`; fewer when the peer ends first. Raises TimeoutError past the PDU deadline."""
-        buffer = bytearray(nr_bytes)
+        """Read `nr_bytes`; none when the peer ends first. Raises TimeoutError past the PDU deadline."""
         try:
-            got = self.read_into(memoryview(buffer), time.monotonic() + self._assoc.limits.pdu_deadline)
+            data = self.read(nr_bytes, time.monotonic() + self._assoc.limits.pdu_deadline)
         except TooSlowError as error:
             raise TimeoutError("the PDU did not come in time") from error
-        return buffer[:got]
+        return bytearray() if data is None else bytearray(data)
 
     def _await(self, sock: Socket, what: int, deadline: float) -> None:
         left = deadline - time.monotonic()
@@ -199,7 +224,10 @@ class BoundedSocket(AssociationSocket):
 
         Raises ConnectionEndedError, TooSlowError, InterruptedReadError.
         """
-        view = memoryview(data)
+        with self._writing:
+            self._write(memoryview(data), deadline)
+
+    def _write(self, view: memoryview, deadline: float) -> None:
         sent = 0
         while sent < len(view):
             sock = self.socket
@@ -213,6 +241,21 @@ class BoundedSocket(AssociationSocket):
                 self._await(sock, select.POLLIN, deadline)
             except (OSError, ValueError) as error:
                 raise ConnectionEndedError from error
+
+    def write_now(self, data: bytes) -> int:
+        """From any thread: send what the kernel takes at once, if nobody is writing; how many bytes that was.
+
+        None go over TLS: its connection must not be read and written by two threads.
+        """
+        sock = self.socket
+        if sock is None or isinstance(sock, ssl.SSLSocket) or not self._writing.acquire(blocking=False):
+            return 0
+        try:
+            return sock.send(data)
+        except (OSError, ValueError):
+            return 0
+        finally:
+            self._writing.release()
 
     # Ending
 

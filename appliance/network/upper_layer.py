@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import select
 import struct
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("appliance.network")
 
 P_DATA_TF = 0x04
+_HEADER = struct.Struct(">BxL")
 _KNOWN_PDUS = range(0x01, 0x08)
 _PDU_SLACK = 1024
 """Bytes a P-DATA-TF may be longer than we announced: some peers count its header differently."""
@@ -64,7 +66,8 @@ class UpperLayer(DULServiceProvider):
         self.to_user_queue = WakingQueue(assoc.nudge)
         self.wake = Wake()
         self.abort_wanted = False
-        self._buffer = bytearray()
+        self._outgoing = threading.Lock()  # taking from the queue of what goes out, or going past it
+        self._streaming = False  # blocks are on their way out
         self._broken = False
         self.daemon = True
 
@@ -101,7 +104,7 @@ class UpperLayer(DULServiceProvider):
 
     def _more_to_do(self) -> bool:
         sock = self.socket
-        return bool(self.to_provider_queue.queue) or (sock is not None and sock.ready)
+        return bool(self.to_provider_queue.queue) or (sock is not None and sock.has_bytes)
 
     def _wait(self) -> None:
         timeout = _LONGEST_WAIT
@@ -146,9 +149,29 @@ class UpperLayer(DULServiceProvider):
         self.wake.set()
 
     def send_blocks(self, blocks: Iterable[bytes]) -> None:
-        """Queue encoded P-DATA-TF PDUs."""
+        """Queue encoded P-DATA-TF PDUs; a single block is sent from here when nothing else is on its way."""
+        if isinstance(blocks, list) and len(blocks) == 1:
+            blocks = self._sent_at_once(blocks[0])
+            if not blocks:
+                return
         self.to_provider_queue.put(Outgoing(blocks))  # type: ignore[arg-type]
         self.wake.set()
+
+    def _sent_at_once(self, block: bytes) -> list[bytes]:
+        """Spare a small message the way through the other thread; what could not be sent so."""
+        sock = self.socket
+        with self._outgoing:
+            if sock is None or self._streaming or self.to_provider_queue.queue or self._broken or self._kill_thread:
+                return [block]
+            if self.abort_wanted or self.state_machine.current_state != _ESTABLISHED:
+                return [block]
+            sent = sock.write_now(block)
+            if sent < len(block):
+                self._streaming = True  # nothing may come between
+                self.to_provider_queue.put(Outgoing([block[sent:]]))  # type: ignore[arg-type]
+                self.wake.set()
+        self._idle_timer.restart()
+        return []
 
     def kill_dul(self) -> None:
         """End the thread at its next turn."""
@@ -183,12 +206,19 @@ class UpperLayer(DULServiceProvider):
 
     def _process_recv_primitive(self) -> bool:
         """Send what is queued first, if anything is."""
-        head = next(iter(self.to_provider_queue.queue), None)
+        if not self.to_provider_queue.queue:
+            return False
+        head = self.to_provider_queue.queue[0]
         if not isinstance(head, Outgoing):
             return super()._process_recv_primitive()
-        self.to_provider_queue.get_nowait()
-        if self.state_machine.current_state in (_ESTABLISHED, "Sta8"):
-            self._send_blocks(head.blocks)
+        with self._outgoing:
+            self.to_provider_queue.get_nowait()
+            self._streaming = True
+        try:
+            if self.state_machine.current_state in (_ESTABLISHED, "Sta8"):
+                self._send_blocks(head.blocks)
+        finally:
+            self._streaming = False
         return True
 
     def _send_blocks(self, blocks: Iterable[bytes]) -> None:
@@ -238,6 +268,8 @@ class UpperLayer(DULServiceProvider):
             return
         try:
             self._read_pdu(self._deadline())
+            while self._has_more():
+                self._read_pdu(self._deadline())
         except TooSlowError:
             self.cut("pdu-deadline", "a PDU was not complete in time", 0)
         except InterruptedReadError:
@@ -245,17 +277,29 @@ class UpperLayer(DULServiceProvider):
         except ConnectionEndedError:
             self.event_queue.put("Evt17")
 
+    def _has_more(self) -> bool:
+        """Whether the message goes on with bytes that are here, and nothing else is to be done first."""
+        return (
+            self.socket is not None
+            and self.socket.ahead > 0
+            and self._assoc.dimse.receiving
+            and not (self._broken or self._kill_thread or self.to_provider_queue.queue)
+            and self.event_queue.empty()
+        )
+
     def _deadline(self) -> float:
-        deadline = time.monotonic() + self._assoc.limits.pdu_deadline
+        now = time.monotonic()
+        deadline = now + self._assoc.limits.pdu_deadline
         if self.artim_timer.running:
-            deadline = min(deadline, time.monotonic() + max(0.0, self.artim_timer.remaining))
+            deadline = min(deadline, now + max(0.0, self.artim_timer.remaining))
         return deadline
 
     def _read_pdu(self, deadline: float) -> None:
-        header = bytearray(6)
-        if not self._fill(memoryview(header), deadline):
+        start = self._next(6, deadline)
+        if start is None:
             return
-        kind, length = struct.unpack(">BxL", header)
+        header = bytes(start)
+        kind, length = _HEADER.unpack(header)
         if kind not in _KNOWN_PDUS:
             self._assoc.incident("unknown-pdu", f"PDU type {kind:02X}")
             self.event_queue.put("Evt19")
@@ -266,20 +310,20 @@ class UpperLayer(DULServiceProvider):
         if kind == P_DATA_TF and self.state_machine.current_state == _ESTABLISHED and not self._tapped():
             self._read_fragments(length, deadline)
             return
-        body = bytearray(length)
-        if self._fill(memoryview(body), deadline):
-            self._decode(header + body)
+        body = self._next(length, deadline)
+        if body is not None:
+            self._decode(bytearray(header) + body)
 
     def _longest(self, kind: int) -> int:
         limits = self._assoc.limits
         return limits.pdu_max + _PDU_SLACK if kind == P_DATA_TF else limits.request_pdu_max
 
-    def _fill(self, view: memoryview, deadline: float) -> bool:
+    def _next(self, count: int, deadline: float) -> memoryview | None:
         sock = self.socket
-        if sock is None or sock.read_into(view, deadline) < len(view):
+        data = sock.read(count, deadline) if sock is not None else None
+        if data is None:
             self.event_queue.put("Evt17")
-            return False
-        return True
+        return data
 
     def _decode(self, pdu: bytearray) -> None:
         try:
@@ -296,10 +340,8 @@ class UpperLayer(DULServiceProvider):
         return any(self._assoc.get_handlers(event) for event in _TAPS)
 
     def _read_fragments(self, length: int, deadline: float) -> None:
-        if len(self._buffer) < length:
-            self._buffer = bytearray(length)
-        view = memoryview(self._buffer)[:length]
-        if not self._fill(view, deadline):
+        view = self._next(length, deadline)
+        if view is None:
             return
         try:
             fragments = list(split_fragments(view))

@@ -78,9 +78,11 @@ class MessageQueue(queue.Queue[Any]):
         self._nudged = False
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        super().put(item, block, timeout)
-        with self.not_empty:  # both who waits for an item and who only watches: one notification is not enough
-            self.not_empty.notify_all()
+        """Never waits: the queue has no maximum."""
+        with self.not_empty:
+            self._put(item)
+            self.unfinished_tasks += 1
+            self.not_empty.notify_all()  # both who waits for an item and who only watches
 
     def nudge(self) -> None:
         """Wake a thread in :meth:`wait`."""
