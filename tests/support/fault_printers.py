@@ -118,6 +118,7 @@ class SocketPrinter(FaultPrinter):
             threading.Thread(target=self._flood, args=(connection,), daemon=True).start()
         if self.fault == "half-closed":
             connection.shutdown(socket.SHUT_WR)
+            time.sleep(0.3)  # it is seen while bytes still wait to be taken
         data = self.read(connection, None)
         if data:
             self.printed.append(data)
