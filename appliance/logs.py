@@ -8,6 +8,8 @@ import logging
 import sys
 import traceback
 
+from appliance.calm import keep_calm
+
 CONTEXT = ("job", "printer", "peer", "association", "study", "disc", "burner", "part", "number")
 """Extra keys that `logger.info(..., extra={...})` may carry."""
 
@@ -50,5 +52,6 @@ def start_logging(level: str, kind: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    keep_calm(handler)
     for noisy in ("pynetdicom", "pydicom", "PIL", "alembic", "waitress.queue", "pycdlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -264,11 +264,14 @@ class PrintScp:
         return here.tree.delete_lut(request.instance)
 
     def _sweep(self, here: PrintAssociation) -> None:
-        """Remove files no image box refers to any more. Jobs have names of their own for what they print."""
+        """Remove files no image box refers to any more. Jobs have names of their own for what they print.
+
+        A part is an image that still arrives, sent before its forerunner was answered: the network's own.
+        """
         if here.folder.exists():
             wanted = files_of(here.tree)
             for path in here.folder.iterdir():
-                if path.name not in wanted:
+                if path.name not in wanted and path.suffix != files.PART_SUFFIX:
                     files.remove(path)
 
     # --- printing ---

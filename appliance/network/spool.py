@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from appliance.errors import ApplianceError, RefusedError, ResourceError
@@ -180,12 +181,13 @@ def _disk_error(error: OSError) -> ApplianceError:
 def spooled_dataset(event: Event) -> SpooledDataset:
     """The data set of a C-STORE or N-SET request, as a file.
 
-    Raises ResourceError when it was too large or the disk would not take it, RefusedError when it must not be kept, and
-    LookupError when this request was not spooled.
+    Raises ResourceError when it was too large or the disk would not take it, RefusedError when it must not be kept or
+    none came.
     """
     body = getattr(event.request, "body", None)
     if not isinstance(body, SpoolBody):
-        raise LookupError("this request has no spooled data set")
+        status = 0xC000 if isinstance(event.request, C_STORE) else 0x0110
+        raise RefusedError(status, "no data set came with the request")
     return body.dataset()
 
 

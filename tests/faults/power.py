@@ -1,8 +1,8 @@
 """What a disk may hold after the power went, worked out from a record of file operations.
 
-The pessimistic model of fsync(2): a name in a folder (made, moved, removed) is volatile until the folder is synced, each
-on its own, and bytes are volatile until the file is synced. A crash may come after any operation; then every choice of
-what was kept of the volatile is one legal state.
+The pessimistic model of fsync(2): a name in a folder (made, moved, removed) is volatile until the folder is synced,
+each on its own, and bytes are volatile until the file is synced. A crash may come after any operation; then every
+choice of what was kept of the volatile is one legal state.
 """
 
 from __future__ import annotations

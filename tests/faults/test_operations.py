@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.instances import missing, send_instances, strays, wait_for_sweep
+from tests.faults.instances import missing, send_instances
 from tests.faults.plant import DEVICES, Plant, Zygote, plant
 from tests.faults.test_kill import assert_balanced
 
 ALL = "FAULT_REPEATS" in os.environ
 WHATS = ("ENOSPC", "EIO", "EROFS", "kill")
-FEW = {"submit": (5, 11, 14, 18, 19, 22), "store": (3, 7, 8, 10)} | {device: (10, 13, 20, 22, 24) for device in DEVICES}
+FEW = {"submit": (5, 11, 14, 18, 19, 22), "store": (3, 7, 8, 10)} | dict.fromkeys(DEVICES, (10, 13, 20, 22, 24))
 """Numbers of the short run: they fall on receiving, syncing, renaming and committing."""
 MOST = 400
 Case = Callable[[Plant, str], None]

@@ -1,7 +1,7 @@
-"""The power goes at any moment: what was acknowledged is on the disk in every legal state (10,000 of them and more).
+"""The power goes at any moment: what was acknowledged is on the disk in every legal state, 10,000 and more.
 
-Real films and instances are sent to the real DICOM process, its file operations are recorded, and every state a disk may
-be in after each operation is worked out (tests.faults.power).
+Real films and instances are sent to the real DICOM process, its file operations are recorded, and every state a disk
+may be in after each of them is worked out (tests.faults.power).
 """
 
 from __future__ import annotations

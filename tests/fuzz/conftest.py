@@ -1,0 +1,7 @@
+"""The fuzzed process comes from the fault harness."""
+
+from __future__ import annotations
+
+from tests.faults.conftest import template, works, zygote
+
+__all__ = ["template", "works", "zygote"]

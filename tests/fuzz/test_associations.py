@@ -1,0 +1,49 @@
+"""Spoilt associations against the real DICOM process: it neither falls, nor hangs, nor leaks, nor babbles."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tests.faults.instances import strays
+from tests.faults.plant import Plant
+from tests.fuzz.driver import Health, echo, run_cases, settled
+from tests.fuzz.recording import record_all
+
+CASES = int(os.environ.get("FUZZ_CASES", "1600"))
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
+WARM_UP = 400
+GROWTH = 32 << 20
+
+
+@pytest.mark.timeout(24 * 3600)
+def test_the_dicom_process_survives_spoilt_associations(works: Plant) -> None:
+    door = works.start("dicom")
+    recorded = record_all(works.port, works.root)
+    began = time.monotonic()
+    run_cases(works.port, recorded, SEED, range(WARM_UP))
+    echo(works.port)
+    base = settled(door.pid, Health.of(door.pid), 2)
+    findings = run_cases(works.port, recorded, SEED, range(WARM_UP, CASES))
+    seconds = time.monotonic() - began
+    assert not door.ended(), f"it ended with {door.code}: {works.logged()[-3:]}"
+    took = echo(works.port)
+    now = settled(door.pid, base)
+    lines = len(works.logged())
+    print(
+        f"{CASES} cases in {seconds:.0f} s, {findings.answered} accepted, {lines} lines, echo {took:.3f} s",
+        base,
+        now,
+    )
+    assert findings.hangs == []
+    assert works.tracebacks() == []
+    assert (now.threads, now.files) <= (base.threads, base.files)
+    assert now.resident - base.resident < GROWTH
+    assert findings.answered > CASES // 4, "hardly a case came past the request: the fuzzer is blunt"
+    assert lines < 250 + 2 * seconds, "one peer floods the log"
+    assert works.send_film("folder") == "acknowledged"
+    works.stop()
+    assert list((works.data / "spool").iterdir()) == []
+    assert strays(works) == []

@@ -1,0 +1,66 @@
+"""A peer can't flood the log, and what it did is still told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.calm import ABOUT_ONE, SAME_WORDS, Calm
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What passes, of a logger of the network's."""
+    logger, found = logging.getLogger("appliance.network"), []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    keep = Keep()
+    keep.addFilter(Calm())
+    logger.addHandler(keep)
+    yield found
+    logger.removeHandler(keep)
+
+
+def say(count: int, words: str, *about: object) -> None:
+    for _ in range(count):
+        logging.getLogger("appliance.network").warning(words, *about)
+
+
+def test_ten_thousand_faults_of_one_peer_make_a_burst_of_lines(lines: list[str]) -> None:
+    for words in ("%s sent A", "%s sent B", "%s sent C"):
+        say(3000, words, "CT@10.0.0.1")
+    assert len(lines) <= ABOUT_ONE[0] + 5
+
+
+def test_a_loud_peer_leaves_the_lines_of_another_alone(lines: list[str]) -> None:
+    for number in range(200):
+        say(1, f"%s sent {number}", "CT@10.0.0.1")
+    say(1, "%s was refused", "MR@10.0.0.2")
+    assert lines[-1] == "MR@10.0.0.2 was refused"
+
+
+def test_a_peer_with_ever_new_names_is_kept_down_too(lines: list[str]) -> None:
+    for number in range(3000):
+        say(1, "%s is rejected", f"AE{number}@10.0.{number % 250}.{number // 250}")
+    assert len(lines) <= SAME_WORDS[0] + 20
+
+
+def test_the_next_line_says_how_many_were_left_out(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    say(300, "%s sent A", "CT@10.0.0.1")
+    passed = len(lines)
+    later = time.monotonic() + 60
+    monkeypatch.setattr("appliance.calm.time.monotonic", lambda: later)
+    say(1, "%s sent A", "CT@10.0.0.1")
+    assert lines[-1] == f"CT@10.0.0.1 sent A ({300 - passed} lines before it not logged)"
+
+
+def test_lines_of_other_rooms_pass(lines: list[str]) -> None:
+    record = logging.LogRecord("appliance.printing", logging.INFO, "", 0, "composed", (), None)
+    calm = Calm()
+    assert all(calm.filter(record) for _ in range(1000))
