@@ -19,6 +19,9 @@ Job = Row[Any]
 ORDER = (print_job.c.priority.desc(), print_job.c.job_id)
 """HIGH before MED before LOW, then as they came."""
 
+LONGEST_WAIT = dt.timedelta(minutes=10)
+"""More than any back-off (jobs.retry)."""
+
 WAITING = (states.PENDING, states.PROCESSING, states.STOPPED, states.HELD)
 
 
@@ -175,12 +178,18 @@ def to_compose(connection: Connection, ahead: int) -> int | None:
     return connection.scalar(query)
 
 
+def _is_due(not_before: Any) -> Any:
+    """A wait longer than any back-off is a clock that was put back: it is over."""
+    moment = now()
+    return or_(not_before.is_(None), not_before <= moment, not_before > moment + LONGEST_WAIT)
+
+
 def _uncomposed() -> Any:
     return and_(
         print_job.c.job_state == states.PENDING,
         print_job.c.composed.is_(False),
         print_job.c.composing_by.is_(None),
-        or_(print_job.c.not_before.is_(None), print_job.c.not_before <= now()),
+        _is_due(print_job.c.not_before),
     )
 
 
@@ -205,7 +214,7 @@ def to_send(connection: Connection) -> list[int]:
         )
         .subquery()
     )
-    due = or_(heads.c.not_before.is_(None), heads.c.not_before <= now())
+    due = _is_due(heads.c.not_before)
     return list(connection.scalars(select(heads.c.job_id).where(heads.c.place == 1, heads.c.composed, due)))
 
 

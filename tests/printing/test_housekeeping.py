@@ -107,3 +107,15 @@ def test_jobs_are_listed_newest_first_by_keyset(store: Store) -> None:
     assert list_jobs(store, printer_name="other") == []
     assert [job["job_id"] for job in list_jobs(store, text=str(numbers[2]))] == [numbers[2]]
     assert len(list_jobs(store, originator="CT1", job_states=["pending"])) == 5
+
+
+def test_a_job_that_waits_does_not_wait_longer_because_the_clock_was_put_back(store: Store) -> None:
+    job_id = submit_films(store, add_folder_printer(store))
+    with store.database.write("print") as connection:
+        print_jobs.change(connection, job_id, not_before=now() + dt.timedelta(minutes=4))
+    FilmWorker(store).work_off()
+    assert show_job(store, job_id)["job_state"] == "pending"
+    with store.database.write("print") as connection:
+        print_jobs.change(connection, job_id, not_before=now() + dt.timedelta(hours=1))
+    FilmWorker(store).work_off()
+    assert show_job(store, job_id)["job_state"] == "completed"
