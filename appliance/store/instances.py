@@ -81,6 +81,16 @@ _PARENTS = (
     .join(study)
     .where(series.c.series_instance_uid == bindparam("of_series"), study.c.study_instance_uid == bindparam("of_study"))
 )
+_ABOVE = (
+    select(series.c.study_id, series.c.series_id, header.c.header_id)
+    .join(study, study.c.study_id == series.c.study_id)
+    .join(header, header.c.series_id == series.c.series_id)
+    .where(
+        series.c.series_instance_uid == bindparam("of_series"),
+        study.c.study_instance_uid == bindparam("of_study"),
+        header.c.digest == bindparam("of"),
+    )
+)
 _HEADER = select(header.c.header_id).where(
     header.c.series_id == bindparam("of_series"), header.c.digest == bindparam("of")
 )
@@ -93,8 +103,7 @@ def of_uid(connection: Connection, sop_instance_uid: str) -> list[Row[Any]]:
 
 def insert(connection: Connection, new: NewInstance, *, kept_aside: bool) -> None:
     """Insert an instance, and what is missing above it; counters follow."""
-    study_id, series_id = _parents(connection, new)
-    header_id = _header(connection, new, study_id, series_id)
+    study_id, series_id, header_id = _above(connection, new)
     below = {"series_id": series_id, "header_id": header_id, "kept_aside": kept_aside}
     connection.execute(_INSERT, {**new.instance, **below})
     size = new.instance["size"]
@@ -110,6 +119,16 @@ def insert(connection: Connection, new: NewInstance, *, kept_aside: bool) -> Non
         "has_rule": new.has_rule,
     }
     connection.execute(_COUNT_IN_STUDY, counted)
+
+
+def _above(connection: Connection, new: NewInstance) -> tuple[int, int, int]:
+    """Study, series and header it belongs to, made where they are missing."""
+    uids = {"of_series": new.series["series_instance_uid"], "of_study": new.study["study_instance_uid"]}
+    found = connection.execute(_ABOVE, {**uids, "of": new.digest}).first()
+    if found is not None:
+        return found.study_id, found.series_id, found.header_id
+    study_id, series_id = _parents(connection, new)
+    return study_id, series_id, _header(connection, new, study_id, series_id)
 
 
 def _parents(connection: Connection, new: NewInstance) -> tuple[int, int]:

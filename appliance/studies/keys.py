@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from sys import intern
 from typing import Any
@@ -108,6 +109,12 @@ def instance_keys(dataset: Dataset, TransferSyntaxUID: str, assumed_charset: str
         charset_source=charset.source,
         **{"SOPClassUID": "", "SOPInstanceUID": "", **found},
     )
+
+
+def some_keys(dataset: Dataset, names: Iterable[str], charset: CharacterSet) -> dict[str, Any]:
+    """Some of the keys, by name: those the data set has. `charset` is what the texts are in."""
+    wanted = ((name, *_TAGS[name]) for name in names)
+    return {name: _read(dataset, tag, vr, charset) for name, tag, vr in wanted if dataset.get_item(tag) is not None}
 
 
 def _read(dataset: Dataset, tag: int, vr: str, charset: CharacterSet) -> str | int:

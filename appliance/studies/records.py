@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pydicom.dataset import Dataset
@@ -105,6 +105,13 @@ def describe(dataset: Dataset, assumed_charset: str = "") -> DirectoryRecords:
         missing=tuple(maker.missing),
         related_class=elements.value_bytes(dataset, 0x0008001A, "UI").decode("ascii", "replace").split("\\")[0],
     )
+
+
+def describe_below(dataset: Dataset, above: DirectoryRecords, charset: CharacterSet) -> DirectoryRecords:
+    """The records of an instance whose patient, study and series are those of `above`: only its own is made."""
+    maker = _Maker(dataset, charset)
+    instance = maker.part(INSTANCE_KEYS.get(above.record_type, ()), supply=True)
+    return replace(above, instance=instance, supplied=tuple(maker.supplied), missing=tuple(maker.missing))
 
 
 def instance_charset(dataset: Dataset, assumed_charset: str = "") -> CharacterSet:

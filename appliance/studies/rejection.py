@@ -8,7 +8,6 @@ from pydicom.dataset import Dataset
 
 from appliance.studies import elements
 from appliance.studies.header import CONCEPT_NAME, REFERENCED_EVIDENCE
-from appliance.studies.keys import InstanceKeys
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
@@ -29,9 +28,9 @@ class Rejected:
     instances: tuple[tuple[str, str], ...]  # (Study Instance UID, SOP Instance UID)
 
 
-def named_by(keys: InstanceKeys, header: Dataset) -> Rejected | None:
+def named_by(sop_class_uid: str, header: Dataset) -> Rejected | None:
     """What an instance rejects; None when it is no rejection note."""
-    if keys.SOPClassUID != KEY_OBJECT_SELECTION:
+    if sop_class_uid != KEY_OBJECT_SELECTION:
         return None
     code = next(iter(_texts(elements.items(header, CONCEPT_NAME), 0x00080100)), "")
     scheme = next(iter(_texts(elements.items(header, CONCEPT_NAME), 0x00080102)), "")

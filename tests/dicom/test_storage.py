@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,9 +111,14 @@ def test_sent_twice_is_acknowledged_twice_and_kept_once(store: Store, door: Dico
     assert len(files_of(store)) == 2
     [study] = search.find_studies(store, search.Query(text="doe"))
     assert (study["instances"], study["source"]) == (2, "STORESCU")
-    with store.database.read() as connection:
-        audit = connection.exec_driver_sql("SELECT detail FROM audit WHERE event = 'instances-received'").scalars()
-        assert list(audit) == ['{"stored": 2}', '{"known": 2}']
+    for _ in range(200):  # written when the association has ended
+        with store.database.read() as connection:
+            rows = connection.exec_driver_sql("SELECT detail FROM audit WHERE event = 'instances-received'")
+            audit = list(rows.scalars())
+        if len(audit) == 2:
+            break
+        time.sleep(0.05)
+    assert audit == ['{"stored": 2}', '{"known": 2}']
 
 
 def test_when_the_disk_is_short_the_sender_is_told_a700_and_nothing_is_kept(tmp_path: Path) -> None:
@@ -194,6 +200,6 @@ def test_a_sender_killed_in_the_middle_leaves_nothing(store: Store, door: DicomS
     for _ in range(100):
         if not list(store.folder.spool.iterdir()):
             break
-        __import__("time").sleep(0.05)
+        time.sleep(0.05)
     assert list(store.folder.spool.iterdir()) == []
     assert len(files_of(store)) <= 1
