@@ -12,7 +12,7 @@ from appliance.store import files, print_jobs
 from appliance.store import job_states as states
 from appliance.store.store import Store
 
-IN_USE = ("reprint-", "page-", "import-", "retrieve-", "paper-")
+IN_USE = ("backup-", "reprint-", "page-", "import-", "retrieve-", "paper-")
 """Spool folders that verbs make, in whichever process; all others are the associations'."""
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,60 @@
+"""``appliance backup``: the data folder in one file, while the service runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from appliance.commands.common import actor, json_option, show, with_store
+from appliance.errors import UsageError
+from appliance.store.store import Store
+from appliance.upkeep.backup import make_backup
+
+
+def passphrase_from(file: Path | None, ask: bool, *, confirm: bool = False) -> str:
+    """A passphrase from a file's first line, or asked for."""
+    if file is not None:
+        lines = file.read_text("utf-8").splitlines()
+        if not lines or not lines[0].strip():
+            raise UsageError(f"{file} holds no passphrase in its first line.")
+        return lines[0].strip()
+    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm)) if ask else ""
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--encrypt", is_flag=True, help="Encrypt it (GnuPG, AES-256) with a passphrase that is asked for.")
+@click.option("--passphrase-file", type=click.Path(path_type=Path, exists=True), help="Encrypt it; its first line.")
+@click.option("--settings-only", is_flag=True, help="Without jobs, studies and discs.")
+@click.option("--keep", type=click.IntRange(min=1), help="Of the files beside it with its suffix keep only the newest.")
+@json_option
+@with_store
+def command(
+    store: Store,
+    file: Path,
+    encrypt: bool,
+    passphrase_file: Path | None,
+    settings_only: bool,
+    keep: int | None,
+    as_json: bool,
+) -> None:
+    """Back the appliance up into FILE, while it runs. {date} in its name becomes today's."""
+    from appliance.store.tables.base import now
+
+    file = Path(str(file).replace("{date}", f"{now():%Y%m%d-%H%M%S}"))
+    if file.exists():
+        raise UsageError(f"{file} is there already.")
+    passphrase = passphrase_from(passphrase_file, encrypt, confirm=True)
+    made = make_backup(store, file, actor(), passphrase=passphrase, settings_only=settings_only)
+    if keep:
+        _remove_older(file, keep)
+    show({"file": str(file), "bytes": made.bytes, "files": made.files, "vanished": made.vanished}, as_json=as_json)
+
+
+def _remove_older(file: Path, keep: int) -> None:
+    """Backups of ours in the same folder, oldest first."""
+    beside = sorted(file.parent.glob(f"{file.name.partition('-')[0]}-*{file.suffix}"), key=os.path.getmtime)
+    for old in beside[:-keep]:
+        old.unlink()

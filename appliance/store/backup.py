@@ -1,0 +1,87 @@
+"""The database as a file of its own, while others write to it; and what a restored one must not do by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, select, update
+
+from appliance.errors import DamagedError, UsageError
+from appliance.store import discs, job_states, print_jobs
+from appliance.store.database import Database
+from appliance.store.tables import metadata
+from appliance.store.tables.ground import number
+from appliance.store.tables.media import disc
+from appliance.store.tables.printing import print_job
+
+SETTINGS = (
+    "change",
+    "number",
+    "printer",
+    "print_profile",
+    "burner",
+    "copy_type",
+    "peer",
+    "user",
+    "token",
+    "audit",
+    "secret",
+)
+"""Tables of a backup without jobs, studies and discs."""
+NUMBER_STEP = 100_000
+"""Restored numbers go on from the next such step: names of files already printed or burned never come again."""
+
+
+def snapshot(database: Database, path: Path, *, settings_only: bool = False) -> None:
+    """Copy the database as it is in one moment into the file `path`. Raises UsageError on PostgreSQL."""
+    if not database.is_sqlite:
+        raise UsageError("The database is on PostgreSQL: back it up there with pg_dump.")
+    source = sqlite3.connect(database.engine.url.database or "")
+    target = sqlite3.connect(path)
+    with contextlib.closing(source), contextlib.closing(target):
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, no log beside it
+        if settings_only:
+            _empty(target)
+
+
+def _empty(target: sqlite3.Connection) -> None:
+    for name in metadata.tables:
+        if name not in SETTINGS:
+            target.execute(f'DELETE FROM "{name}"')  # names are our own
+    target.commit()
+    target.execute("VACUUM")
+
+
+def check(path: Path) -> None:
+    """Raise DamagedError unless the file is a whole database."""
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise DamagedError(f"The database in the backup is damaged: {found}.")
+
+
+def hold_restored(connection: Connection, made: dt.datetime, actor: str) -> tuple[int, int]:
+    """Hold what waited when the backup was made: it may have been done since. How many print jobs and discs."""
+    said = f"Restored from the backup of {made:%Y-%m-%d %H:%M} UTC: it may have been done since. Release or cancel it."
+    waiting = [state for state in job_states.JOB_STATES if state not in job_states.FINAL]
+    jobs = list(connection.scalars(select(print_job.c.job_id).where(print_job.c.job_state.in_(waiting))))
+    fresh = {"composing_by": None, "sending_by": None, "send_started": False, "composed": False, "not_before": None}
+    for job_id in jobs:
+        print_jobs.settle(
+            connection, job_id, waiting, job_states.HELD, actor=actor, reasons=["restored"], message=said, **fresh
+        )
+    query = update(disc).where(disc.c.execution_status.not_in(discs.FINAL))
+    values = {"held": True, "reasons": ["restored"], "message": said, "building_by": None, "burning_by": None}
+    return len(jobs), connection.execute(query.values(**values)).rowcount
+
+
+def raise_numbers(connection: Connection) -> None:
+    """Go on with numbers that the machine of the backup can't have given out since."""
+    connection.execute(update(number).values(last=(number.c.last // NUMBER_STEP + 1) * NUMBER_STEP))

@@ -1,0 +1,217 @@
+"""A backup made while the appliance works is whole elsewhere, and prints nothing twice by itself."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from appliance.config import Settings
+from appliance.errors import ConflictError, DamagedError, UsageError
+from appliance.events import Actor
+from appliance.printing import jobs, printer_verbs
+from appliance.printing.worker import FilmWorker
+from appliance.security.audit import first_broken
+from appliance.store import files, print_jobs
+from appliance.store.store import Store, open_store
+from appliance.store.tables.ground import number
+from appliance.upkeep import kept
+from appliance.upkeep.backup import make_backup
+from appliance.upkeep.restore import restore
+from tests.printing.films import add_folder_printer, printed, submit_films
+from tests.support.dcmtk_print import secondary_capture
+from tests.support.service import command, free_port, running
+
+PASSPHRASE = "correct horse battery staple"
+
+
+@pytest.fixture
+def at_work(store: Store, clerk: Actor) -> Store:
+    """One job printed, one composed, one claimed by a sender, one just accepted."""
+    printer = add_folder_printer(store)
+    submit_films(store, printer)
+    FilmWorker(store).work_off()
+    printer_verbs.pause(store, "film", clerk)
+    submit_films(store, printer, films=2)
+    FilmWorker(store).work_off()
+    submit_films(store, printer)
+    FilmWorker(store).work_off()
+    with store.database.write() as connection:
+        assert print_jobs.claim_send(connection, 3, "films-of-another-machine")
+    submit_films(store, printer, level=7)
+    return store
+
+
+@pytest.mark.parametrize("passphrase", ["", PASSPHRASE])
+def test_jobs_in_flight_come_back_held_and_then_print(
+    at_work: Store, tmp_path: Path, clerk: Actor, passphrase: str
+) -> None:
+    file = tmp_path / "backup.tar"
+    made = make_backup(at_work, file, clerk, passphrase=passphrase)
+    assert (made.vanished, made.bytes) == (0, file.stat().st_size)
+    assert kept.recall_moment(at_work, kept.LAST_BACKUP) is not None
+    elsewhere = tmp_path / "elsewhere"
+    done = restore(file, elsewhere, clerk, passphrase=passphrase)
+    assert (done.jobs_held, done.discs_held) == (3, 0)
+    values = at_work.settings.model_dump()
+    values["storage"]["folder_roots"] = [at_work.folder.root]  # the printer's folder is a share of the network
+    there = open_store(elsewhere, settings=Settings.model_validate(values))
+    printer_verbs.resume(there, "film", clerk)
+    FilmWorker(there).work_off()
+    states = {number: jobs.get_job(there, number).job_state for number in (1, 2, 3, 4)}
+    assert states == {1: "completed", 2: "pending-held", 3: "pending-held", 4: "pending-held"}
+    for held in (2, 4):
+        jobs.release(there, held, clerk)
+    FilmWorker(there).work_off()
+    assert printed(at_work) == ["1-01.pdf", "2-01.pdf", "2-02.pdf", "4-01.pdf"]
+    with there.database.read() as connection:
+        assert first_broken(connection) is None
+    there.close()
+
+
+def test_new_numbers_are_far_above_those_the_lost_machine_may_have_given_out(
+    at_work: Store, tmp_path: Path, clerk: Actor
+) -> None:
+    make_backup(at_work, tmp_path / "b.tar", clerk)
+    restore(tmp_path / "b.tar", tmp_path / "there", clerk)
+    there = open_store(tmp_path / "there", settings=at_work.settings)
+    with there.database.read() as connection:
+        assert connection.scalar(select(number.c.last).where(number.c.name == "print-job")) == 100_000
+    assert submit_films(there, printer_verbs.get_printer(there, "film")) == 100_001
+    there.close()
+
+
+def test_a_backup_of_settings_alone_has_no_patient_in_it(at_work: Store, tmp_path: Path, clerk: Actor) -> None:
+    make_backup(at_work, tmp_path / "s.tar", clerk, settings_only=True)
+    with tarfile.open(tmp_path / "s.tar") as tar:
+        assert sorted(tar.getnames()) == ["SHA256SUMS", "appliance.db", "backup.json"]
+        content = tar.extractfile("appliance.db")
+        assert content is not None
+        assert b"film.json" not in content.read()
+    restore(tmp_path / "s.tar", tmp_path / "there", clerk)
+    there = open_store(tmp_path / "there", settings=at_work.settings)
+    assert [printer.name for printer in printer_verbs.all_printers(there)] == ["film"]
+    with there.database.read() as connection:
+        assert print_jobs.page(connection) == []
+    there.close()
+
+
+def test_it_is_no_backup_without_the_passphrase(at_work: Store, tmp_path: Path, clerk: Actor) -> None:
+    file = tmp_path / "b.tar.gpg"
+    make_backup(at_work, file, clerk, passphrase=PASSPHRASE)
+    assert b"appliance.db" not in file.read_bytes()
+    with pytest.raises(UsageError, match="passphrase"):
+        restore(file, tmp_path / "there", clerk)
+    with pytest.raises(DamagedError, match="decrypt"):
+        restore(file, tmp_path / "there", clerk, passphrase="wrong")
+    assert not list((tmp_path / "there").glob("*"))
+
+
+@pytest.mark.parametrize("passphrase", ["", PASSPHRASE])
+@pytest.mark.parametrize("damage", ["cut short", "a bit turned"])
+def test_a_damaged_backup_leaves_the_data_there_is_alone(
+    at_work: Store, tmp_path: Path, clerk: Actor, passphrase: str, damage: str
+) -> None:
+    file = tmp_path / "b.tar"
+    make_backup(at_work, file, clerk, passphrase=passphrase)
+    data = bytearray(file.read_bytes())
+    if damage == "cut short":
+        del data[len(data) // 2 :]
+    else:
+        data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(DamagedError):
+        restore(file, at_work.folder.root, clerk, passphrase=passphrase, replace=True)
+    assert jobs.get_job(at_work, 1).job_state == "completed"
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/escape", "spool/x", "jobs/../../escape", "jobs"])
+def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path, clerk: Actor, name: str) -> None:
+    with tarfile.open(tmp_path / "b.tar", "w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = 3
+        tar.addfile(member, io.BytesIO(b"bad"))
+    with pytest.raises(DamagedError, match="nothing of ours"):
+        restore(tmp_path / "b.tar", tmp_path / "there", clerk)
+    assert not (tmp_path / "escape").exists()
+
+
+def test_data_that_is_there_is_moved_aside_and_kept(at_work: Store, tmp_path: Path, clerk: Actor) -> None:
+    make_backup(at_work, tmp_path / "b.tar", clerk)
+    root = at_work.folder.root
+    with pytest.raises(ConflictError, match="--replace"):
+        restore(tmp_path / "b.tar", root, clerk)
+    at_work.close()
+    done = restore(tmp_path / "b.tar", root, clerk, replace=True)
+    assert done.moved_to is not None
+    assert (done.moved_to / "appliance.db").is_file()
+    assert (done.moved_to / "jobs" / "1" / "film.json").is_file()
+
+
+def test_nothing_is_restored_under_a_running_service(at_work: Store, tmp_path: Path, clerk: Actor) -> None:
+    make_backup(at_work, tmp_path / "b.tar", clerk)
+    worker = FilmWorker(at_work)
+    with pytest.raises(ConflictError, match="stop it first"):
+        restore(tmp_path / "b.tar", at_work.folder.root, clerk, replace=True)
+    worker.lock.release()
+
+
+@pytest.mark.parametrize("point", ["restore.unpacked", "restore.aside", "restore.moved", "restore.moved:kill:1"])
+def test_a_restore_that_is_killed_can_be_done_again(at_work: Store, tmp_path: Path, clerk: Actor, point: str) -> None:
+    make_backup(at_work, tmp_path / "b.tar", clerk)
+    root = at_work.folder.root
+    at_work.close()
+    line = [sys.executable, "-m", "appliance", "restore", str(tmp_path / "b.tar"), "--data", str(root), "--replace"]
+    fault = point if ":" in point else f"{point}:kill"
+    killed = subprocess.run(line, env={"APPLIANCE_FAULT": fault, "PATH": "/usr/bin"}, capture_output=True, check=False)
+    assert killed.returncode == -9
+    restore(tmp_path / "b.tar", root, clerk, replace=True)
+    store = open_store(root, settings=at_work.settings)
+    assert jobs.get_job(store, 2).job_state == "pending-held"
+    assert (store.folder.job(2) / "film.json").is_file()
+    store.close()
+
+
+@pytest.mark.parametrize("point", ["backup.snapshot", "backup.file"])
+def test_a_backup_that_breaks_off_leaves_no_file_under_its_name(
+    at_work: Store, tmp_path: Path, clerk: Actor, point: str
+) -> None:
+    files.set_fault(f"{point}:ENOSPC")
+    try:
+        with pytest.raises(Exception, match="can't be written"):
+            make_backup(at_work, tmp_path / "b.tar", clerk)
+    finally:
+        files.set_fault("")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert not list(at_work.folder.spool.glob("backup-*"))
+
+
+@pytest.mark.slow
+def test_a_running_service_is_backed_up_and_goes_on(tmp_path: Path) -> None:
+    data, port = tmp_path / "data", free_port()
+    image = secondary_capture(tmp_path / "image.dcm", np.arange(64 * 64, dtype="<u2").reshape(64, 64), 12)
+    send = [
+        sys.executable,
+        "-m",
+        "appliance",
+        "send-film",
+        str(image),
+        "--to",
+        f"127.0.0.1:{port}",
+        "--ae",
+        "APPLIANCE",
+    ]
+    with running(data, port, ["dicom", "films"]):
+        subprocess.run(send, check=True, capture_output=True)
+        made = command(data, "backup", str(tmp_path / "b.tar"))
+        assert made["vanished"] == 0
+        subprocess.run(send, check=True, capture_output=True)
+    restored = command(tmp_path / "there", "restore", str(tmp_path / "b.tar"))
+    assert restored["files"] >= 4
+    assert len(command(tmp_path / "there", "job", "list")) == 1

@@ -1,0 +1,170 @@
+"""People are told once and on recovery, by real mail and web servers, and never of patients."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email
+import email.policy
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from sqlalchemy import update
+
+from appliance.config import Settings
+from appliance.events import Actor
+from appliance.printing.first_run import add_first_printer
+from appliance.printing.printer_verbs import get_printer
+from appliance.security import certificates
+from appliance.store import print_jobs
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.store.tables.printing import print_job, printer
+from appliance.upkeep import kept
+from appliance.upkeep.notices import Notice, Notifier, changes
+from tests.printing.films import submit_films
+from tests.support.service import free_port
+
+
+class Mailbox:
+    """What an SMTP server has taken."""
+
+    def __init__(self) -> None:
+        self.mails: list[Any] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.mails.append((envelope.rcpt_tos, email.message_from_bytes(envelope.content, policy=email.policy.default)))
+        return "250 OK"
+
+    @property
+    def texts(self) -> list[str]:
+        return [mail.get_content() for _, mail in self.mails]
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, int]]:
+    box, port = Mailbox(), free_port()
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield box, port
+    controller.stop()
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[list[Any], int, list[int]]]:
+    """A web server: what was posted to it, its port, the statuses it answers with (the last one for ever)."""
+    posted: list[Any] = []
+    answers = [200]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status = answers.pop(0) if len(answers) > 1 else answers[0]
+            if status == 200:
+                posted.append(json.loads(body))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield posted, server.server_port, answers
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def with_settings(store: Store, **sections: Any) -> Store:
+    settings = Settings.model_validate({**store.settings.model_dump(), **sections})
+    return Store(settings, store.folder, store.database)
+
+
+def set_printer_state(store: Store, state: str) -> None:
+    with store.database.write("printer") as connection:
+        connection.execute(update(printer).values(printer_state=state, printer_state_reasons=["media-jam"]))
+
+
+def test_a_stopped_printer_is_told_once_and_on_recovery(store: Store, mailbox: tuple[Mailbox, int]) -> None:
+    box, port = mailbox
+    add_first_printer(store)
+    mail = {"host": "127.0.0.1", "port": port, "recipients": ["it@example.org", "ray@example.org"]}
+    told = with_settings(store, smtp=mail)
+    set_printer_state(store, "stopped")
+    assert Notifier(told).tell() == 1
+    assert Notifier(told).tell() == 0, "told once, also after a restart"
+    set_printer_state(store, "idle")
+    assert Notifier(told).tell() == 1
+    assert box.mails[0][0] == ["it@example.org", "ray@example.org"]
+    assert box.texts[0].startswith("Printer film is stopped (media-jam).")
+    assert box.texts[1].startswith("Well again: Printer film")
+
+
+def test_a_webhook_that_fails_is_asked_again_and_the_other_way_is_not_told_twice(
+    store: Store, mailbox: tuple[Mailbox, int], hook: tuple[list[Any], int, list[int]]
+) -> None:
+    (box, port), (posted, web, answers) = mailbox, hook
+    answers[:] = [503, 200]
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    mail = {"host": "127.0.0.1", "port": port, "recipients": ["it@example.org"]}
+    notifier = Notifier(with_settings(store, smtp=mail, notices={"webhook": f"http://127.0.0.1:{web}/hook"}))
+    assert notifier.tell() == 1
+    assert notifier.tell() == 1
+    assert len(box.mails) == 1
+    assert [notice["key"] for notice in posted[0]["notices"]] == ["printer:film"]
+
+
+def test_nobody_there_is_no_error(store: Store) -> None:
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    smtp = {"host": "127.0.0.1", "port": free_port(), "recipients": ["a@example.org"]}
+    assert Notifier(with_settings(store, smtp=smtp)).tell() == 0
+
+
+def test_a_film_that_waits_is_told_without_its_patient(
+    store: Store, clerk: Actor, hook: tuple[list[Any], int, list[int]]
+) -> None:
+    posted, web, _ = hook
+    add_first_printer(store)
+    job_id = submit_films(store, get_printer(store, "film"))
+    with store.database.write() as connection:
+        print_jobs.change(connection, job_id, label="SECRET^PATIENT")
+        connection.execute(update(print_job).values(created=now() - dt.timedelta(minutes=11)))
+    told = with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/"})
+    assert Notifier(told).tell() == 1
+    assert posted[0]["notices"][0]["text"] == "Films wait longer than 10 minutes for printer film."
+    assert "SECRET" not in json.dumps(posted)
+
+
+def test_a_certificate_that_ends_a_missed_backup_and_a_short_disk_are_told(
+    store: Store, clerk: Actor, hook: tuple[list[Any], int, list[int]]
+) -> None:
+    posted, web, _ = hook
+    certificates.make_certificate(store, clerk, days=10)
+    kept.keep(store, kept.LAST_BACKUP, (now() - dt.timedelta(days=3)).isoformat())
+    short = {"reserve_mib": 1 << 40}
+    told = with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/"}, storage=short)
+    assert Notifier(told).tell() == 3
+    assert {notice["key"] for notice in posted[0]["notices"]} == {"certificate", "backup", "disk"}
+
+
+@pytest.mark.parametrize(
+    ("before", "present", "told"),
+    [
+        ({}, {}, []),
+        ({}, {"a": "A"}, [("a", False)]),
+        ({"a": "A"}, {"a": "A, still"}, []),
+        ({"a": "A"}, {}, [("a", True)]),
+        ({"a": "A"}, {"b": "B"}, [("b", False), ("a", True)]),
+    ],
+)
+def test_only_changes_are_told(before: dict[str, str], present: dict[str, str], told: list[tuple[str, bool]]) -> None:
+    notices: list[Notice] = changes(before, present)
+    assert [(notice.key, notice.recovered) for notice in notices] == told
