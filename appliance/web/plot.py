@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 560, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 40
-TICKS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +31,8 @@ class Axes:
     y: tuple[float, float]
     x_format: str = ".0f"
     y_format: str = ".1f"
+    x_ticks: int = 5
+    y_ticks: int = 4
 
 
 def draw(axes: Axes, lines: Iterable[Line], title: str) -> Markup:
@@ -45,19 +46,22 @@ def draw(axes: Axes, lines: Iterable[Line], title: str) -> Markup:
 
 def _grid(axes: Axes) -> list[Markup]:
     parts = []
-    for step in range(TICKS + 1):
-        share = step / TICKS
-        x, y = axes.x[0] + share * (axes.x[1] - axes.x[0]), axes.y[0] + share * (axes.y[1] - axes.y[0])
-        px, py = _place(axes, x, y)
-        parts.append(Markup('<path class="grid" d="M{:.1f} {}V{}M{} {:.1f}H{}"/>').format(
-            px, TOP, HEIGHT - BOTTOM, LEFT, py, WIDTH - RIGHT
-        ))  # fmt: skip
+    for x in _steps(axes.x, axes.x_ticks):
+        px, _ = _place(axes, x, axes.y[0])
+        parts.append(Markup('<path class="grid" d="M{:.1f} {}V{}"/>').format(px, TOP, HEIGHT - BOTTOM))
         parts.append(_text(px, HEIGHT - BOTTOM + 15, format(x, axes.x_format), "middle"))
+    for y in _steps(axes.y, axes.y_ticks):
+        _, py = _place(axes, axes.x[0], y)
+        parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(LEFT, py, WIDTH - RIGHT))
         parts.append(_text(LEFT - 6, py + 4, format(y, axes.y_format), "end"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, axes.x_title, "middle"))
     middle = (TOP + HEIGHT - BOTTOM) / 2
     turned = Markup('<text transform="translate(13 {:.0f}) rotate(-90)" text-anchor="middle">{}</text>')
     return [*parts, turned.format(middle, axes.y_title)]
+
+
+def _steps(ends: tuple[float, float], ticks: int) -> list[float]:
+    return [ends[0] + (ends[1] - ends[0]) * step / ticks for step in range(ticks + 1)]
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> Markup:

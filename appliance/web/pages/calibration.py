@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -102,11 +103,13 @@ def _characteristic(kept: Measurement) -> Characteristic:
 
 def _pictures(curves: calibration.Curves, used: Characteristic) -> list[tuple[str, Markup]]:
     """(title, SVG): the printer's own curve, then target and film, then the error."""
-    top = float(max(curves.target.max(), curves.reached.max(), *used.densities, 1.0)) * 1.05
+    top = float(max(curves.target.max(), curves.reached.max(), *used.densities, 1.0))
+    steps = math.ceil(top / 0.5)
     percent = curves.p_values * 100
-    error = max(0.1, curves.worst, float(np.abs(curves.uncorrected - curves.target).max())) * 1.1
-    level = plot.Axes(x_title=gettext("Driving level (%)"), y_title="OD", x=(0, 100), y=(0, top))
-    values = plot.Axes(x_title=gettext("P-value (%)"), y_title="OD", x=(0, 100), y=(0, top))
+    error = max(0.1, curves.worst, float(np.abs(curves.uncorrected - curves.target).max()))
+    error = math.ceil(error / 0.1) * 0.1
+    level = plot.Axes(x_title=gettext("Driving level (%)"), y_title="OD", x=(0, 100), y=(0, steps * 0.5), y_ticks=steps)
+    values = plot.Axes(x_title=gettext("P-value (%)"), y_title="OD", x=(0, 100), y=(0, steps * 0.5), y_ticks=steps)
     errors = plot.Axes(x_title=gettext("P-value (%)"), y_title="OD", x=(0, 100), y=(-error, error), y_format="+.2f")
     drawn = []
     if used.densities:
