@@ -91,15 +91,6 @@ def _meet(where: str) -> None:
     raise OSError(number, f"{os.strerror(number)} (fault at {where})")
 
 
-def begin_sync(path: Path) -> None:
-    """Let the disk begin to write a file; returns at once and promises nothing. :func:`sync_file` then waits less."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # Linux starts writing what is dirty
-    finally:
-        os.close(descriptor)
-
-
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
     operation("sync-folder", folder)

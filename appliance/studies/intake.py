@@ -9,6 +9,7 @@ same UID are kept aside for a person, never in place of what is there.
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ __all__ = ["Arrival", "Intake", "Taken"]
 
 OUT_OF_RESOURCES = 0xA700
 STORED, KNOWN, KEPT_ASIDE = "stored", "known", "kept-aside"
+SYNCING = 16
+"""Files and folders synced at once."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class Intake:
         self.store = store
         self._batch = Batch(store.database, "study")
         self._reader = Reader()
+        self._syncing = ThreadPoolExecutor(SYNCING, thread_name_prefix="sync")
 
     def take(self, arrival: Arrival, actor: Actor) -> Taken:
         """Keep an instance for good. When this returns, it survives power loss.
@@ -73,10 +77,13 @@ class Intake:
         files.move(arrival.path, target)
         try:
             files.failpoint("store.renamed")
-            files.begin_sync(target)  # the disk begins while the header is read
-            understood = self._reader.understand(arrival, target)
-            files.sync_file(target)  # with its new name: one turn of the journal for both (ext4)
-            files.sync_folder(target.parent)
+            synced = self._begin_sync(target)  # while the header is read
+            try:
+                understood = self._reader.understand(arrival, target)
+            finally:
+                wait(synced)
+            for each in synced:
+                each.result()
             files.failpoint("store.synced")
             outcome = self._index(new_instance(arrival, understood, place), understood.rejects, actor)
         except BaseException:
@@ -91,6 +98,11 @@ class Intake:
             sop_instance_uid=understood.sop_instance_uid,
             study_instance_uid=understood.shared.study["study_instance_uid"],
         )
+
+    def _begin_sync(self, target: Path) -> list[Future[None]]:
+        """Make a file and its name durable, both at once: the journal takes one turn for them."""
+        todo = ((files.sync_file, target), (files.sync_folder, target.parent))
+        return [self._syncing.submit(sync, path) for sync, path in todo]
 
     def _index(self, new: instances.NewInstance, named: rejection.Rejected | None, actor: Actor) -> str:
         """Commit its rows, with those of others that come in the same moment."""
