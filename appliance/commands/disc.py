@@ -21,18 +21,7 @@ from appliance.media.views import list_discs, show_disc
 from appliance.store import discs
 from appliance.store.store import Store
 
-COLUMNS = (
-    "disc_id",
-    "execution_status",
-    "execution_status_info",
-    "phase",
-    "patient_name",
-    "profile",
-    "burner",
-    "copies",
-    "created",
-    "message",
-)
+COLUMNS = ("disc_id", "execution_status", "phase", "patient_name", "profile", "burner", "message")
 
 
 @click.group("disc")
@@ -106,8 +95,7 @@ def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
     if as_json:
         show(view, as_json=True)
         return
-    size = f"of {plan.medium.capacity:,} bytes" if plan.medium.capacity else ""
-    click.echo(f"{plan.profile.name} on {plan.medium.title} {size}".rstrip())
+    click.echo(f"{plan.profile.name} on {plan.medium.title}")
     for volume in plan.volumes:
         click.echo(
             f"  volume {volume.number}: {volume.file_set_id}, {len(volume.placed)} instances, {volume.size:,} bytes"

@@ -30,7 +30,11 @@ ROOT = Path(__file__).parents[2]
 CLERK = Actor(name="clerk", kind="user", address="127.0.0.1")
 STUDY = f"{made.ROOT}.1"
 SETTINGS = Settings.model_validate(
-    {"storage": {"reserve_percent": 0, "reserve_mib": 1}, "discs": {"institution": "St Elsewhere"}}
+    {
+        "web": {"port": 0},
+        "storage": {"reserve_percent": 0, "reserve_mib": 1},
+        "discs": {"institution": "St Elsewhere"},
+    }
 )
 PLAIN = {"viewer": False, "web_content": False}
 """Choices that keep a test quick."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.errors import UsageError
+from appliance.media.burner.agent import AgentBurner
 from appliance.media.burner.drive import DriveBurner
 from appliance.media.burner.folder import FolderBurner
 from appliance.media.burner.options import BurnerOptions, burner_options
@@ -17,6 +18,7 @@ SCHEMES: dict[str, tuple[Callable[[str, BurnerOptions], Burner], str]] = {
     "drive": (DriveBurner, "drive:/dev/sr0"),
     "primera": (PrimeraBurner, "primera:/job/folder"),
     "epson": (EpsonBurner, "epson:/job/folder"),
+    "agent": (AgentBurner, "agent:NAME"),
     "rimage": (rimage, "rimage: (refused)"),
 }
 

@@ -26,5 +26,4 @@ def harness(tmp_path: Path) -> Iterator[MakeHarness]:
     yield make
     files.set_fault("")
     for each in made:
-        if each.robot is not None:
-            each.robot.stop()
+        each.stop()

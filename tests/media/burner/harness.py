@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from appliance.commands import burner_agent
+from appliance.media.burner import agent
 from appliance.media.burner.options import BurnerOptions
 from appliance.media.burner.outcome import BurnOutcome, BurnRequest, BurnResult
 from appliance.media.burner.registry import open_burner
+from appliance.store import files
+from appliance.web.api.agent import AgentReport
 from tests.support.robots import EpsonRobot, Robot
 
 ROBOTS = {"primera": Robot, "epson": EpsonRobot}
-SCHEMES = ("folder", "drive", *ROBOTS)
+SCHEMES = ("folder", "drive", "agent", *ROBOTS)
+DRIVES = ("drive", "agent")
 AT_WORK = (BurnOutcome.WORKING, BurnOutcome.WAITING)
+
+
+@dataclass
+class DirectServer:
+    """What an agent sees of the appliance, without HTTP."""
+
+    folder: Path
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return agent.jobs_of(self.folder)
+
+    def report(self, job_name: str, said: dict[str, Any]) -> None:
+        agent.report(self.folder, job_name, {**agent_defaults(), **said})
+
+    def fetch(self, job_name: str, what: str, target: Path) -> str:
+        data = agent.file_of(self.folder, job_name, what).read_bytes()
+        files.write_file(target, data)
+        return hashlib.sha256(data).hexdigest()
+
+
+def agent_defaults() -> dict[str, Any]:
+    """What the API fills in."""
+    return AgentReport(state="done").model_dump(mode="json")
 
 
 @dataclass
@@ -27,17 +56,43 @@ class Harness:
     fault: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     robot: Robot | None = None
+    thread: threading.Thread | None = None
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.place = self.folder / "there"
         self.disc = self.folder / "drive.img"
         if self.scheme in ROBOTS:
             self.robot = ROBOTS[self.scheme](self.place, self.fault)
-        if self.scheme == "drive" and self.fault != "empty":
+        if self.scheme in DRIVES and self.fault != "empty":
             self.insert()
-        target = f"stdio:{self.disc}" if self.scheme == "drive" else str(self.place)
+        if self.scheme == "agent":
+            self.place = agent.folder_of(self.folder, "desk")
+            if self.fault != "asleep":
+                self.start_agent()
+        target = {"drive": f"stdio:{self.disc}", "agent": "desk"}.get(self.scheme, str(self.place))
         options = BurnerOptions(folder_roots=(self.folder,), **self.options)
         self.burner = open_burner(f"{self.scheme}:{target}", options=options)
+
+    def start_agent(self) -> None:
+        """The desk's PC, without the network between."""
+        work = files.make_folder(self.folder / "desk-work")
+        drive = open_burner(f"drive:stdio:{self.disc}", options=BurnerOptions(folder_roots=(self.folder,)))
+        desk = burner_agent.Agent(DirectServer(self.place), drive, work)  # type: ignore[arg-type]
+        burner_agent.POLL_SECONDS = 0.02
+        self.stopping.clear()
+        self.thread = threading.Thread(target=desk.run, args=(self.stopping,), daemon=True)
+        self.thread.start()
+        while not (self.place / "seen").exists():
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Stop what runs beside."""
+        self.stopping.set()
+        if self.robot is not None:
+            self.robot.stop()
+        if self.thread is not None:
+            self.thread.join(10)
 
     def insert(self) -> None:
         """A blank disc into the drive."""
@@ -88,7 +143,7 @@ class Harness:
         size = self.request().bytes
         if self.robot is not None:
             return list(self.robot.discs)
-        if self.scheme == "drive":
+        if self.scheme in DRIVES:
             data = self.disc.read_bytes() if self.disc.exists() else b""
             return [hashlib.sha256(data[:size]).hexdigest()] if data else []
         return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(self.place.glob("*.iso"))]

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from appliance.errors import SettingError, UsageError
+from appliance.media.burner.agent import report
 from appliance.media.burner.outcome import BurnOutcome
 from appliance.media.burner.registry import open_burner
 from appliance.store import files
 from tests.media.burner.conftest import MakeHarness
-from tests.media.burner.harness import ROBOTS, SCHEMES
+from tests.media.burner.harness import ROBOTS, SCHEMES, agent_defaults
 
 DONE, RETRY, WAITING, WORKING = BurnOutcome.DONE, BurnOutcome.RETRY, BurnOutcome.WAITING, BurnOutcome.WORKING
 SPOILED, UNCERTAIN, CANCELED = BurnOutcome.SPOILED, BurnOutcome.UNCERTAIN, BurnOutcome.CANCELED
@@ -83,6 +84,7 @@ def test_one_wrong_byte_on_the_disc_is_noticed(harness: MakeHarness, scheme: str
 ANSWERS = {
     "folder": (RETRY, DONE, RETRY),
     "drive": (RETRY, DONE, UNCERTAIN),
+    "agent": (RETRY, DONE, UNCERTAIN),
     "primera": (RETRY, DONE, UNCERTAIN),
     "epson": (RETRY, DONE, UNCERTAIN),
 }
@@ -124,7 +126,7 @@ def test_an_error_at_any_step_makes_no_disc_twice(harness: MakeHarness, scheme: 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_cancelled_burn_leaves_nothing_behind(harness: MakeHarness, scheme: str) -> None:
-    burner = harness(scheme, "asleep" if scheme in ROBOTS else "")
+    burner = harness(scheme, "asleep" if scheme in (*ROBOTS, "agent") else "")
     request = burner.request(is_canceled=lambda: True)
     result = burner.burner.submit(request)
     if result.outcome is not CANCELED:
@@ -161,7 +163,7 @@ def test_a_folder_that_is_gone_waits_for_a_person(harness: MakeHarness, scheme: 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_what_lies_under_no_allowed_folder_is_refused(tmp_path, scheme: str) -> None:  # type: ignore[no-untyped-def]
     target = "stdio:/somewhere/else" if scheme == "drive" else "/somewhere/else"
-    with pytest.raises(UsageError, match="no allowed folder"):
+    with pytest.raises(UsageError, match="no allowed folder|names no agent"):
         open_burner(f"{scheme}:{target}", options={"folder_roots": (tmp_path,)})
 
 
@@ -272,6 +274,21 @@ def test_a_drive_that_is_not_there_waits(harness: MakeHarness) -> None:
     result = burner.submit(harness("drive").request())
     assert (result.outcome, result.reasons) == (WAITING, ("offline",))
     assert [finding.ok for finding in burner.probe()] == [True, False, False]
+
+
+# agent ----------------------------------------------------------------------------------------------------------------
+
+
+def test_an_agent_that_read_something_else_back_is_not_believed(harness: MakeHarness) -> None:
+    desk = harness("agent", "asleep")
+    request = desk.request()
+    desk.burner.submit(request)
+    said = {"state": "done", "verified": True, "verified_by": "read-back", "sha256": "0" * 64}
+    report(desk.place, request.job_name, {**agent_defaults(), **said})
+    assert desk.burner.status(request).outcome is DONE
+    assert desk.burner.verify(request).good is False
+    report(desk.place, request.job_name, {**agent_defaults(), "state": "done"})
+    assert desk.burner.verify(request).good is None
 
 
 # folder ---------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,250 @@
+"""``appliance burner-agent``: on the PC at the desk; fetches images, burns them in its drive, reads back, reports."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import signal
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import click
+
+from appliance.errors import ApplianceError, DeviceError, NotFoundError, UsageError
+from appliance.media.burner.options import BurnerOptions
+from appliance.media.burner.outcome import Burner, BurnOutcome, BurnRequest, BurnResult
+from appliance.media.burner.registry import open_burner
+from appliance.store import files
+
+POLL_SECONDS = 2.0
+TIMEOUT = 60.0
+BLOCK = 1 << 20
+
+
+@click.command("burner-agent")
+@click.option("--server", required=True, metavar="URL", help="The appliance's page: https://appliance.example")
+@click.option("--burner", required=True, help="Name of the burner there (burner add NAME --uri agent:NAME).")
+@click.option("--token-file", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--drive", default="drive:/dev/sr0", show_default=True, help="The burner here, by its URI.")
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder for images on their way.")
+@click.option(
+    "--authority", type=click.Path(path_type=Path, exists=True), help="Certificate the server's is signed by."
+)
+@click.option("--once", is_flag=True, help="Do what there is to do, then end.")
+def command(
+    server: str, burner: str, token_file: Path, drive: str, work: Path, authority: Path | None, once: bool
+) -> None:
+    """Burn what the appliance has for this desk, until it is told to stop."""
+    token = token_file.read_text("ascii").strip()
+    work = files.make_folder(work.absolute())
+    local = open_burner(drive, options=BurnerOptions(folder_roots=(work, work.parent)))
+    agent = Agent(Server(server, burner, token, authority), local, work)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    agent.run(stop, once=once)
+
+
+class Server:
+    """The appliance's API, as far as agents use it."""
+
+    def __init__(self, url: str, burner: str, token: str, authority: Path | None = None) -> None:
+        parts = urlsplit(url)
+        local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if parts.scheme not in ("http", "https") or not parts.hostname or (parts.scheme == "http" and not local):
+            raise UsageError("--server is https://HOST: patients' images don't travel in the clear.")
+        self.parts = parts
+        self.path = f"{parts.path.rstrip('/')}/api/v1/burners/{quote(burner, safe='')}/agent-jobs"
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self.context = ssl.create_default_context(cafile=str(authority) if authority else None)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self.parts.hostname or "", self.parts.port
+        if self.parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=self.context)
+        return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+
+    def _open(self, method: str, path: str, body: Any = None) -> tuple[Any, http.client.HTTPResponse]:
+        """Raises DeviceError when the server can't be reached, NotFoundError, ApplianceError."""
+        connection = self._connection()
+        headers = {**self.headers, **({"Content-Type": "application/json"} if body is not None else {})}
+        try:
+            connection.request(method, self.path + path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise DeviceError(f"The appliance at {self.parts.netloc} can't be reached: {error}.") from None
+        if answer.status == 404:
+            connection.close()
+            raise NotFoundError("The job is gone.")
+        if answer.status >= 300:
+            connection.close()
+            raise ApplianceError(f"The appliance answers {answer.status} {answer.reason}: is the token right?")
+        return connection, answer
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """What there is to burn."""
+        connection, answer = self._open("GET", "")
+        try:
+            return list(json.loads(answer.read())["items"])
+        finally:
+            connection.close()
+
+    def report(self, job_name: str, said: dict[str, Any]) -> None:
+        """Say how a burn stands."""
+        connection, _ = self._open("POST", f"/{quote(job_name, safe='')}/report", said)
+        connection.close()
+
+    def fetch(self, job_name: str, what: str, target: Path) -> str:
+        """Download an image or label; its SHA-256."""
+        digest = hashlib.sha256()
+        connection, answer = self._open("GET", f"/{quote(job_name, safe='')}/{what}")
+        try:
+            with files.PartFile(target) as part:
+                while data := answer.read(BLOCK):
+                    digest.update(data)
+                    part.write(data)
+                part.commit()
+        except (OSError, http.client.HTTPException) as error:
+            raise DeviceError(f"The {what} came only half: {error}.") from None
+        finally:
+            connection.close()
+        return digest.hexdigest()
+
+
+class Agent:
+    """Works off the jobs of one burner, one after the other."""
+
+    def __init__(self, server: Server, burner: Burner, work: Path) -> None:
+        self.server = server
+        self.burner = burner
+        self.work = work
+        self._said: dict[str, Any] = {}
+
+    def run(self, stop: threading.Event, *, once: bool = False) -> None:
+        """Until `stop`, or with `once` until there is nothing to do. Raises ApplianceError with `once` only."""
+        while not stop.is_set():
+            try:
+                jobs = self.server.jobs()
+                self._forget({job["job_name"] for job in jobs})
+                ended = [self._look_after(job) for job in jobs]
+            except ApplianceError as error:
+                if once:
+                    raise
+                click.echo(str(error), err=True)
+                ended = []
+            if once and all(ended):
+                return
+            stop.wait(POLL_SECONDS if not once else 0.1)
+
+    def _look_after(self, job: dict[str, Any]) -> bool:
+        """One look at a job; True when it has ended here."""
+        name = job["job_name"]
+        final = self._kept(name)
+        if final is not None:  # burned, and perhaps not told because the network was gone
+            self._say(name, final)
+            return True
+        if not self._image(name).exists() and not job["canceled"]:
+            self._say(name, {"state": "working", "message": "The image is being fetched."})
+            sha256 = self.server.fetch(name, "image", self._image(name))
+            if sha256 != job["sha256"]:
+                files.remove(self._image(name))
+                raise ApplianceError("The image came damaged; it is fetched again.")
+            if job["has_label"]:
+                self.server.fetch(name, "label", self._image(name).with_suffix(".pdf"))
+        return self._burn(job)
+
+    def _burn(self, job: dict[str, Any]) -> bool:
+        name = job["job_name"]
+        request = self._request(job)
+        if job["canceled"]:
+            result = self.burner.cancel(request)
+        elif request.begun:
+            result = self.burner.status(request)
+        else:
+            result = self.burner.submit(request)
+        if result.outcome is BurnOutcome.RETRY:
+            files.remove(self._begun(name))
+            return False
+        said = self._words(result)
+        if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
+            self._say(name, said)
+            return False
+        if result.outcome is BurnOutcome.DONE:
+            said |= self._verified(request)
+        files.write_file(self._final(name), json.dumps(said).encode())
+        self._say(name, said)
+        self.burner.close(request)
+        return True
+
+    def _words(self, result: BurnResult) -> dict[str, Any]:
+        return {
+            "state": result.outcome.value,
+            "reasons": list(result.reasons),
+            "message": result.message,
+            "evidence": result.evidence,
+            "done": result.done,
+        }
+
+    def _verified(self, request: BurnRequest) -> dict[str, Any]:
+        found = self.burner.verify(request)
+        return {
+            "verified": found.good,
+            "verified_by": found.by,
+            "verification": found.message,
+            "sha256": found.sha256,
+        }
+
+    def _request(self, job: dict[str, Any]) -> BurnRequest:
+        name = job["job_name"]
+        image = self._image(name)
+        label = image.with_suffix(".pdf")
+        taken = ("form", "sha256", "bytes", "medium", "volume_id", "number", "count", "title", "ticket")
+        return BurnRequest(
+            job_name=name,
+            image=image,
+            label=label if label.exists() and self.burner.label_kind == "pdf" else None,
+            serials=tuple(job["serials"]),
+            begun=self._begun(name).exists(),
+            begin=lambda: self._begin(name),
+            **{key: job[key] for key in taken},
+        )
+
+    def _begin(self, name: str) -> None:
+        files.write_file(self._begun(name), b"")
+
+    def _say(self, name: str, said: dict[str, Any]) -> None:
+        """Report what changed."""
+        if self._said.get(name) != said:
+            self.server.report(name, said)
+            self._said[name] = said
+            click.echo(f"{name}: {said['state']} {said.get('message', '')}".rstrip(), err=True)
+
+    def _forget(self, known: set[str]) -> None:
+        """Remove the files of jobs that the appliance has no more."""
+        for path in self.work.iterdir():
+            if path.is_file() and path.suffix in OURS and path.name.split(".")[0] not in known:
+                files.remove(path)
+
+    def _image(self, name: str) -> Path:
+        return self.work / f"{name}.iso"
+
+    def _begun(self, name: str) -> Path:
+        return self.work / f"{name}.begun"
+
+    def _final(self, name: str) -> Path:
+        return self.work / f"{name}.final"
+
+    def _kept(self, name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads(self._final(name).read_text())
+        except FileNotFoundError:
+            return None
+        return found
+
+
+OURS = (".iso", ".pdf", ".begun", ".final", ".burn-log", files.PART_SUFFIX)

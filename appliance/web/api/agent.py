@@ -1,0 +1,90 @@
+"""The desk's side of a burner: its agent fetches jobs and images, and reports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from flask import send_file
+from pydantic import Field
+
+from appliance.errors import NotFoundError
+from appliance.media.burner import agent
+from appliance.media.burners import get_burner
+from appliance.security.audit import record
+from appliance.web.api.describe import Open, Strict, endpoint
+from appliance.web.visitor import actor, store
+
+Words = Annotated[str, Field(max_length=2000)]
+
+
+class AgentJob(Open):
+    """A piece of media to be burned."""
+
+    job_name: str
+    sha256: str
+    bytes: int
+    title: str
+    canceled: bool
+
+
+class AgentJobs(Strict):
+    """What an agent has to do."""
+
+    items: list[AgentJob]
+
+
+class AgentReport(Strict):
+    """How a burn stands, or what came of it."""
+
+    state: Literal["working", "waiting", "done", "spoiled", "refused", "uncertain", "canceled"]
+    reasons: tuple[Annotated[str, Field(max_length=64)], ...] = ()
+    message: Words = ""
+    evidence: Words = ""
+    done: Annotated[int, Field(ge=0)] = 0
+    verified: bool | None = None
+    verified_by: Literal["read-back", "robot", "nobody"] = "nobody"
+    verification: Words = ""
+    sha256: Annotated[str, Field(max_length=64)] = ""
+
+
+def _folder(burner: str) -> Any:
+    uri = get_burner(store(), burner).burner_uri
+    if not uri.startswith("agent:"):
+        raise NotFoundError(f"Burner {burner} has no agent.")
+    return agent.folder_of(store().folder.root, uri.partition(":")[2])
+
+
+@endpoint(
+    "GET",
+    "/burners/<burner>/agent-jobs",
+    "What the agent of a burner has to burn",
+    permission="discs.make",
+    gives=AgentJobs,
+)
+def list_agent_jobs(burner: str) -> Any:
+    return {"items": agent.jobs_of(_folder(burner))}
+
+
+@endpoint(
+    "GET",
+    "/burners/<burner>/agent-jobs/<job>/<any(image, label):what>",
+    "Image or label of a job",
+    permission="discs.make",
+    media_type="application/octet-stream",
+)
+def get_agent_file(burner: str, job: str, what: str) -> Any:
+    path = agent.file_of(_folder(burner), job, what)
+    with store().database.write() as connection:
+        record(connection, f"disc-{what}-fetched", actor(), object_kind="burner", object_id=burner, detail={"job": job})
+    return send_file(path, mimetype="application/octet-stream", conditional=True)
+
+
+@endpoint(
+    "POST",
+    "/burners/<burner>/agent-jobs/<job>/report",
+    "Say how the burn of a job stands",
+    permission="discs.make",
+    body=AgentReport,
+)
+def report_agent_job(burner: str, job: str, body: AgentReport) -> Any:
+    agent.report(_folder(burner), job, body.model_dump(mode="json"))

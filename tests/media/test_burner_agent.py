@@ -1,0 +1,143 @@
+"""A disc for a drive at somebody's desk: the agent fetches it over HTTP, burns it, reads it back, and reports."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.commands.burner_agent import Agent, Server
+from appliance.errors import ApplianceError, DeviceError, NotFoundError, UsageError
+from appliance.media import discs as verbs
+from appliance.media.burner.agent import folder_of, report
+from appliance.media.burner.options import BurnerOptions
+from appliance.media.burner.registry import open_burner
+from appliance.media.views import show_disc
+from appliance.media.worker import DiscWorker
+from appliance.security.tokens import create_token
+from appliance.store.store import Store
+from appliance.web.serve import make_server
+from tests.media.disc_helpers import CLERK, add, eventually, opened, ordered, with_study
+
+
+class Desk:
+    """The PC at the desk, with a drive, and a worker and a page on the other side."""
+
+    def __init__(self, store: Store, folder: Path, port: int) -> None:
+        self.store = store
+        self.port = port
+        self.work = folder / "desk"
+        self.work.mkdir()
+        self.drive = folder / "desk-drive.img"
+        self.drive.write_bytes(b"")
+        self.token = create_token(store, "desk", "clerk", CLERK)
+
+    def agent(self, token: str = "", port: int = 0) -> Agent:
+        server = Server(f"http://127.0.0.1:{port or self.port}", "desk", token or self.token)
+        options = BurnerOptions(folder_roots=(self.work.parent,))
+        return Agent(server, open_burner(f"drive:stdio:{self.drive}", options=options), self.work)
+
+    def on_the_drive(self, size: int) -> str:
+        return hashlib.sha256(self.drive.read_bytes()[:size]).hexdigest()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    store = with_study(opened(tmp_path / "data"))
+    add(store, "desk", "agent:desk-7")
+    server = make_server(store)
+    port = server.effective_port
+    threading.Thread(target=server.run, daemon=True).start()
+    stop = threading.Event()
+    worker = threading.Thread(target=DiscWorker(store).run, args=(stop,), daemon=True)
+    worker.start()
+    yield Desk(store, tmp_path, port)
+    stop.set()
+    worker.join(20)
+    server.close()
+    server.task_dispatcher.shutdown()
+    store.close()
+
+
+def _begun(desk: Desk) -> bool:
+    return any(folder_of(desk.store.folder.root, "desk-7").glob("*.json"))
+
+
+def test_a_disc_is_burned_at_the_desk_and_verified_here(desk: Desk) -> None:
+    disc_id = ordered(desk.store, burner="desk")
+    eventually(lambda: _begun(desk))
+    desk.agent().run(threading.Event(), once=True)
+    eventually(lambda: show_disc(desk.store, disc_id)["execution_status"] == "DONE")
+    volume = show_disc(desk.store, disc_id)["volumes"][0]
+    assert volume["verified"]
+    assert "read back by agent desk-7" in volume["pieces"][0]["message"]
+    assert desk.on_the_drive(volume["bytes"]) == volume["sha256"] == volume["pieces"][0]["sha256"]
+    desk.agent().run(threading.Event(), once=True)
+    assert list(desk.work.iterdir()) == []
+    assert not _begun(desk)
+
+
+def test_a_desk_without_a_blank_disc_asks_for_one_here(desk: Desk) -> None:
+    desk.drive.unlink()
+    disc_id = ordered(desk.store, burner="desk")
+    eventually(lambda: _begun(desk))
+    stop = threading.Event()
+    running = threading.Thread(target=desk.agent().run, args=(stop,), daemon=True)
+    running.start()
+    eventually(lambda: "Insert a blank CD for disc 1 of 1" in show_disc(desk.store, disc_id)["message"])
+    verbs.cancel(desk.store, disc_id, CLERK)
+    eventually(lambda: show_disc(desk.store, disc_id)["execution_status"] == "FAILURE")
+    stop.set()
+    running.join(20)
+    assert not desk.drive.exists()
+
+
+def test_a_report_that_did_not_get_through_is_told_later_and_nothing_burned_twice(desk: Desk) -> None:
+    class Cut(Server):
+        def report(self, job_name: str, said: dict) -> None:
+            if said["state"] == "done":
+                raise DeviceError("the cable is out")
+            super().report(job_name, said)
+
+    disc_id = ordered(desk.store, burner="desk")
+    eventually(lambda: _begun(desk))
+    agent = desk.agent()
+    agent.server = Cut(f"http://127.0.0.1:{desk.port}", "desk", desk.token)
+    with pytest.raises(DeviceError, match="cable"):
+        agent.run(threading.Event(), once=True)
+    before = desk.drive.stat().st_mtime_ns
+    desk.agent().run(threading.Event(), once=True)
+    eventually(lambda: show_disc(desk.store, disc_id)["execution_status"] == "DONE")
+    assert desk.drive.stat().st_mtime_ns == before
+
+
+def test_an_absent_agent_is_said_to_be(desk: Desk) -> None:
+    disc_id = ordered(desk.store, burner="desk")
+    eventually(lambda: "Agent desk-7 is not there" in show_disc(desk.store, disc_id)["message"])
+    assert show_disc(desk.store, disc_id)["reasons"] == ["offline"]
+    verbs.cancel(desk.store, disc_id, CLERK)
+    eventually(lambda: show_disc(desk.store, disc_id)["execution_status"] == "FAILURE")
+
+
+def test_an_agent_without_a_good_token_gets_nothing(desk: Desk) -> None:
+    with pytest.raises(ApplianceError, match="is the token right"):
+        desk.agent(token="appl_wrong").run(threading.Event(), once=True)
+    viewer = create_token(desk.store, "looker", "viewer", CLERK)
+    with pytest.raises(ApplianceError, match="403"):
+        desk.agent(token=viewer).run(threading.Event(), once=True)
+
+
+def test_images_do_not_travel_in_the_clear() -> None:
+    with pytest.raises(UsageError, match="don't travel in the clear"):
+        Server("http://appliance.example", "desk", "token")
+
+
+def test_no_path_leads_out_of_the_agents_folder(tmp_path: Path) -> None:
+    for name in ("../x", "a/b", "", "a" * 65):
+        with pytest.raises(NotFoundError):
+            folder_of(tmp_path, name)
+    with pytest.raises(NotFoundError):
+        report(tmp_path, "../../etc/passwd", {})
