@@ -79,7 +79,8 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     beside(Committer(store, commitment).run, stop)
     try:
         while not stop.wait(1.0):
-            beat()
+            if server.is_accepting():
+                beat()
     finally:
         server.stop()
         incidents.stop()
@@ -204,7 +205,9 @@ def prepare(store: Store) -> None:
     """Before associations are taken: what a fresh folder needs, and what a crash left."""
     from appliance.media.burners import add_first_burner
     from appliance.printing import first_run, recovery
+    from appliance.store import soundness
 
+    soundness.refuse_damaged(store.database, store.folder.database)
     recovery.sweep(store)
     first_run.add_first_printer(store)
     add_first_burner(store)

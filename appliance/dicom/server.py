@@ -117,6 +117,10 @@ class DicomServer:
         assert self.group is not None
         return self.group.port
 
+    def is_accepting(self) -> bool:
+        """Whether every port looks for connections: what the watchdog is fed by."""
+        return self.group is not None and self.group.is_accepting()
+
     def stop(self, grace: float | None = None) -> None:
         """Accept nothing more, let running messages end, abort the rest."""
         self.notifier.stop()

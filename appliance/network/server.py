@@ -74,6 +74,11 @@ class ServerGroup:
         """Port of the first listener."""
         return self.addresses[0][1]
 
+    def is_accepting(self, within: float = 10.0) -> bool:
+        """Whether every listener came round lately to look for connections: what a watchdog may be fed by."""
+        moment = time.monotonic()
+        return all(moment - server.looked < within for server in self._servers)
+
     @property
     def associations(self) -> list[BoundedAssociation]:
         """Connections as they are now, established or not."""
@@ -239,6 +244,7 @@ class _Server(ThreadedAssociationServer):
         self.request_queue_size = group.limits.backlog
         self.connections: dict[Any, Connection] = {}
         self._collected = 0.0
+        self.looked = time.monotonic()  # when it last came round to look for connections
         super().__init__(
             group.ae,
             (listen.address, listen.port),
@@ -282,7 +288,7 @@ class _Server(ThreadedAssociationServer):
 
     def service_actions(self) -> None:
         """pynetdicom's associations are cycles: collect them now and then, as long as there is any traffic."""
-        now = time.monotonic()
+        now = self.looked = time.monotonic()
         if now - self._collected > 30 and self.group.associations:
             self._collected = now
             gc.collect()

@@ -1,0 +1,117 @@
+"""The units: how much they expose, and that the appliance lives under their rules."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.dcmtk_print import secondary_capture
+from tests.support.service import ROOT, command, free_port, wait_for_port
+from tests.trust.collector import eventually
+from tests.trust.sandbox import UNITS, allowed
+
+EXPOSURE = {
+    "appliance-dicom.service": 1.5,
+    "appliance-web.service": 1.2,
+    "appliance-films@.service": 1.2,
+    "appliance-discs.service": 1.0,
+    "appliance-purge.service": 1.0,
+    "appliance-backup.service": 1.0,
+}
+
+
+@pytest.mark.parametrize(("unit", "most"), EXPOSURE.items())
+def test_a_unit_exposes_no_more_than_its_figure(unit: str, most: float, tmp_path: Path) -> None:
+    copy = shutil.copy(UNITS / unit, tmp_path / unit.replace("@", "@1"))
+    result = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", copy], capture_output=True, text=True, check=False
+    )
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
+    assert found, result.stderr
+    assert float(found[1]) <= most
+
+
+def test_the_units_are_those_the_script_writes(tmp_path: Path) -> None:
+    copy = tmp_path / "scripts" / "systemd-units"
+    copy.parent.mkdir()
+    (tmp_path / "systemd").mkdir()
+    shutil.copy(ROOT / "scripts" / "systemd-units", copy)
+    subprocess.run([sys.executable, copy], check=True)
+    for made in (tmp_path / "systemd").iterdir():
+        assert made.read_text() == (UNITS / made.name).read_text(), "run scripts/systemd-units"
+
+
+def test_the_filters_leave_out_what_no_service_needs() -> None:
+    for unit in UNITS.glob("*.service"):
+        calls = allowed(unit)
+        assert "read" in calls
+        assert not calls & {"mount", "ptrace", "init_module", "kexec_load", "setuid", "bpf", "clock_settime", "reboot"}
+
+
+@contextlib.contextmanager
+def sandboxed(data: Path, part: str, unit: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One part under its unit's filter, told to systemd's socket as it would be."""
+    line = [sys.executable, "-m", "tests.trust.sandbox", unit, "--", sys.executable, "-m", "appliance"]
+    settings = {**os.environ, "APPLIANCE_STORAGE_RESERVE_PERCENT": "0", **environment}
+    process = subprocess.Popen([*line, "serve", "--data", str(data), "--only", part], env=settings, cwd=ROOT)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+@pytest.mark.slow
+def test_a_film_and_a_disc_come_out_under_the_filters_with_no_writable_code(tmp_path: Path) -> None:
+    data, port, page = tmp_path / "data", free_port(), free_port()
+    ports = {"APPLIANCE_DICOM_PORT": str(port), "APPLIANCE_WEB_PORT": str(page)}
+    image = secondary_capture(tmp_path / "image.dcm", np.arange(128 * 128, dtype="<u2").reshape(128, 128) % 4096, 12)
+    send = [
+        sys.executable,
+        "-m",
+        "appliance",
+        "send-film",
+        str(image),
+        "--to",
+        f"127.0.0.1:{port}",
+        "--ae",
+        "APPLIANCE",
+    ]
+    with (
+        sandboxed(data, "dicom", "appliance-dicom.service", **ports),
+        sandboxed(data, "films", "appliance-films@.service", **ports),
+        sandboxed(data, "discs", "appliance-discs.service", **ports),
+        sandboxed(data, "web", "appliance-web.service", **ports),
+    ):
+        wait_for_port(port)
+        wait_for_port(page)
+        subprocess.run(send, check=True, capture_output=True)
+        eventually(lambda: [job["job_state"] for job in command(data, "job", "list")] == ["completed"], 60)
+        study = command(data, "study", "import", str(image))["studies"][0]
+        disc = command(data, "disc", "create", "--study", study, "--wait")
+        assert disc["execution_status"] == "DONE", disc
+    assert [path.suffix for path in (data / "printed").iterdir()] == [".pdf"]
+
+
+@pytest.mark.slow
+def test_a_part_tells_systemd_that_it_is_ready_and_alive(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        address = str(tmp_path / "notify")
+        listener.bind(address)
+        listener.settimeout(30)
+        ports = {"APPLIANCE_DICOM_PORT": str(free_port()), "NOTIFY_SOCKET": address}
+        with sandboxed(tmp_path / "data", "dicom", "appliance-dicom.service", **ports) as process:
+            assert listener.recv(100) == b"READY=1\nWATCHDOG=1"
+            assert listener.recv(100) == b"WATCHDOG=1"
+            assert "Seccomp:\t2" in Path(f"/proc/{process.pid}/status").read_text(), "the filter holds"
