@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from appliance.commands.common import actor, json_option, show, with_store
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, UsageError
 from appliance.security import peer_verbs as verbs
 from appliance.security.peers import PERMISSIONS, Peer
 from appliance.store.store import Store
+from appliance.studies.rules import RULE_KEYS, rule_of
 
 COLUMNS = ("name", "ae_title", "address", "host", "port", "allows", "answering")
 
@@ -37,6 +38,13 @@ def peer_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--printer-status", type=click.Choice(["queue", "device"])),
         click.option("--events/--no-events", default=None, help="Send N-EVENT-REPORT."),
         click.option("--done-when", type=click.Choice(["printed", "queued"])),
+        click.option(
+            "--rule",
+            "rule",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Its studies become discs: burner=NAME seconds=120 profile=… copy_type=… copies=1; none to stop.",
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -110,4 +118,17 @@ def remove(store: Store, name: str) -> None:
 
 def _with_options(peer: Peer, options: dict[str, Any]) -> Peer:
     given = {key: value for key, value in options.items() if value not in (None, ())}
-    return replace(peer, **given)
+    if "rule" in given:
+        given["rule"] = _rule(given["rule"])
+    changed = replace(peer, **given)
+    rule_of(changed)  # raises in words when it makes no sense
+    return changed
+
+
+def _rule(pairs: tuple[str, ...]) -> dict[str, object]:
+    if pairs == ("none",):
+        return {}
+    for pair in pairs:
+        if pair.partition("=")[0] not in RULE_KEYS:
+            raise UsageError(f"A rule has {', '.join(RULE_KEYS)}, not {pair}.", field="rule")
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}

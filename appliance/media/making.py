@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ from appliance.media.signing import signer_of
 from appliance.media.source import SourceInstance
 from appliance.pixels import Decoder
 from appliance.security.audit import record
-from appliance.store import discs, files
+from appliance.store import discs, files, retrievals
 from appliance.store.files import failpoint
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.studies.retrieving import ask_again
+from appliance.studies.retrieving import ask_again
 
 # of what was refused in a plan -> Execution Status Info (PS3.4 S), Failure Reason; the first that fits
 REFUSALS = (
@@ -41,6 +44,11 @@ REFUSALS = (
     ("the directory needs", "DIR_PROC_ERR", 0x0120),
 )
 
+IDENTITY = "identity:"
+"""Decision ``identity:Study-Instance-UID``: the archive's other name for the patient is the same person's."""
+OTHER_IDENTITY = "has another"
+LATER = dt.timedelta(seconds=2)
+
 log = logging.getLogger(__name__)
 
 
@@ -51,6 +59,10 @@ class RefusedPlanError(ApplianceError):
         super().__init__(message)
         self.info = info
         self.plan = plan
+
+
+class LaterError(ApplianceError):
+    """A disc whose turn has not come."""
 
 
 class HeldError(ApplianceError):
@@ -78,6 +90,10 @@ def build_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], bo
         _failed(store, disc_id, worker, "NO_INSTANCE", str(error))
     except DamagedError as error:
         _failed(store, disc_id, worker, "PROC_FAILURE", str(error))
+    except LaterError as later:
+        wait = now() + LATER
+        values = {"info": "QUEUED", "reasons": ["retrieving"], "not_before": wait}
+        _settle(store, disc_id, worker, discs.PENDING, message=str(later), **values)
     except (ResourceError, OSError) as error:
         _again(store, disc_id, worker, str(error))
     except ApplianceError as error:
@@ -91,7 +107,7 @@ def _build(store: Store, disc: discs.Disc, watch: Watch, worker: str) -> None:
     folder = store.folder.disc(disc.disc_id)
     files.remove_tree(folder)  # what an earlier attempt left
     watch.phase("retrieve")
-    gathered = _gathered(store, disc)
+    gathered, said = _gathered(store, disc)
     watch.phase("plan")
     failpoint("plan.start")
     choices = CopyType.model_validate(disc.choices)
@@ -99,16 +115,32 @@ def _build(store: Store, disc: discs.Disc, watch: Watch, worker: str) -> None:
     failpoint("plan.done")
     made = [_make(store, disc, plan, volume, choices, watch) for volume in plan.volumes]
     failpoint("build.done")
-    _built(store, disc, worker, replace(plan, left_out=plan.left_out + hidden), gathered, made)
+    note = _note(plan.left_out + hidden, [*said, *(text for _, text in made)])
+    _built(
+        store, disc, worker, {**(_summary(plan, hidden) or {}), "note": note}, gathered, [built for built, _ in made]
+    )
     failpoint("build.committed")
 
 
-def _gathered(store: Store, disc: discs.Disc) -> Gathered:
-    gathered = gather(store, Selection.from_json(disc.selection))
+def _gathered(store: Store, disc: discs.Disc) -> tuple[Gathered, list[str]]:
+    """What goes on the disc, and what its archives said when they were asked again."""
+    selection = Selection.from_json(disc.selection)
+    with store.database.read() as connection:
+        coming = retrievals.studies_underway(connection)
+    gathered = gather(store, selection)
+    if coming & set(gathered.studies):
+        raise LaterError("Its study is still being retrieved.")
+    said = [text for uid in gathered.studies for text in ask_again(store, uid)]
+    differing = [uid for uid in gathered.studies if any(uid in text and OTHER_IDENTITY in text for text in said)]
+    open_ones = [uid for uid in differing if f"{IDENTITY}{uid}" not in disc.decisions]
+    if open_ones:
+        how = ", ".join(f"{IDENTITY}{uid}" for uid in open_ones)
+        raise HeldError("decision-needed", f"{'; '.join(said)}. If it is the same patient, decide {how}.")
+    gathered = gather(store, selection)  # asking again may have shown that something is missing
     if gathered.incomplete and not disc.incomplete_reason:
         lines = "; ".join(gathered.incomplete)
         raise HeldError("study-incomplete", f"{lines}. Retrieve the rest, or give a reason to make it so.")
-    return gathered
+    return gathered, said
 
 
 def _plan(
@@ -204,43 +236,39 @@ def serial_of(disc_id: int, volume: int, copy: int = 1, attempt: int = 1) -> str
 
 
 def _built(
-    store: Store, disc: discs.Disc, worker: str, plan: Plan, gathered: Gathered, made: list[tuple[Built, str]]
+    store: Store, disc: discs.Disc, worker: str, plan: dict[str, Any], gathered: Gathered, made: list[Built]
 ) -> None:
     files.remove_tree(store.folder.disc(disc.disc_id) / "anonymous")
-    rows = [
-        {
-            "volume": built.volume,
-            "image": built.path.name,
-            "file_set_id": built.file_set_id,
-            "file_set_uid": built.file_set_uid,
-            "sha256": built.sha256,
-            "bytes": built.bytes,
-            "instances": built.instances,
-            "findings": [finding.to_json() for finding in built.findings],
-        }
-        for built, _ in made
-    ]
-    note = _note(plan, [text for _, text in made])
+    values: dict[str, Any] = {"building_by": None, "built": True, "plan": plan, "phase": "burn", "failed": []}
+    if not CopyType.model_validate(disc.choices).anonymous:
+        values["patient_name"], values["patient_id"] = gathered.patient
+    values |= {"info": "QUEUED", "message": plan["note"], "attempts": 0, "not_before": None}
     with store.database.write("disc") as connection:
-        discs.put_volumes(connection, disc.disc_id, rows)
+        discs.put_volumes(connection, disc.disc_id, [_volume_row(built) for built in made])
         discs.put_studies(connection, disc.disc_id, gathered.studies)
-        add_pieces(connection, disc, [built.volume for built, _ in made])
-        summary = {**(_summary(plan) or {}), "note": note}
-        values: dict[str, Any] = {"building_by": None, "built": True, "plan": summary, "phase": "burn"}
-        if not CopyType.model_validate(disc.choices).anonymous:
-            values["patient_name"], values["patient_id"] = gathered.patient
+        add_pieces(connection, disc, [built.volume for built in made])
         seen, actor = (discs.CREATING,), str(process_actor(worker))
-        discs.settle(
-            connection, disc.disc_id, seen, discs.PENDING, actor=actor, info="QUEUED", message=note,
-            attempts=0, not_before=None, failed=[], **values,
-        )  # fmt: skip
+        discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, **values)
 
 
-def _note(plan: Plan, left_out: list[str]) -> str:
+def _volume_row(built: Built) -> dict[str, Any]:
+    return {
+        "volume": built.volume,
+        "image": built.path.name,
+        "file_set_id": built.file_set_id,
+        "file_set_uid": built.file_set_uid,
+        "sha256": built.sha256,
+        "bytes": built.bytes,
+        "instances": built.instances,
+        "findings": [finding.to_json() for finding in built.findings],
+    }
+
+
+def _note(left_out: Sequence[Note], said: Sequence[str]) -> str:
     """What the clerk should know of a disc that is made."""
-    count = len(plan.left_out)
-    said = [f"{count} instance{'s are' if count > 1 else ' is'} left out: see its plan."] if count else []
-    return " ".join(dict.fromkeys([*said, *(text for text in left_out if text)]))
+    count = len(left_out)
+    about = [f"{count} instance{'s are' if count > 1 else ' is'} left out: see its plan."] if count else []
+    return " ".join(dict.fromkeys([*about, *(text for text in said if text)]))
 
 
 def add_pieces(connection: Any, disc: discs.Disc, volumes: list[int]) -> None:
@@ -256,11 +284,11 @@ def add_pieces(connection: Any, disc: discs.Disc, volumes: list[int]) -> None:
             discs.add_piece(connection, disc_id=disc.disc_id, state="waiting", **values)
 
 
-def _summary(plan: Plan | None) -> dict[str, Any] | None:
-    """A plan without the names of its files, which are many."""
+def _summary(plan: Plan | None, hidden: tuple[Note, ...] = ()) -> dict[str, Any] | None:
+    """A plan without the names of its files, which are many; with what was left out of an anonymous disc."""
     if plan is None:
         return None
-    values = plan.to_json()
+    values = replace(plan, left_out=plan.left_out + hidden).to_json()
     for volume in values["volumes"]:
         volume["instances"] = len(volume.pop("files"))
     for name in ("decompress", "supplied", "left_out", "refused"):

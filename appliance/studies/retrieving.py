@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom.events import Event
@@ -112,24 +113,35 @@ def view(row: Retrieval) -> dict[str, Any]:
 # --- asked again ---
 
 
-def ask_again(store: Store, study_instance_uid: str) -> list[str]:
-    """A study that came from an archive is asked about again: what is new there, in words; nothing when all is as here.
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What an archive says of a study that came from it."""
 
-    Called when a disc of it is planned. What is missing stands with the study afterwards.
+    differs: tuple[str, ...] = ()  # another name, ID or birth date there now; or it does not know the study any more
+    missing: str = ""  # what it has and we have not; stands with the study, too
+    unasked: str = ""  # why it could not be asked
+
+
+def ask_again(store: Store, study_instance_uid: str) -> News:
+    """A study that came from an archive is asked about again; nothing is new when all is there as here.
+
+    Called when a disc of it is made. What is missing stands with the study afterwards.
     """
     with store.database.read() as connection:
         row = studies.get(connection, study_instance_uid)
     if row is None or not row.retrieved_from:
-        return []
+        return News()
     try:
         peer = get_peer(store, row.retrieved_from)
         found = pacs.held(store, peer, study_instance_uid)
     except ApplianceError as error:
-        return [f"{row.retrieved_from} could not be asked about study {study_instance_uid} again: {error}"]
+        why = f"{row.retrieved_from} could not be asked about study {study_instance_uid} again: {error}"
+        log.warning("%s", why)
+        return News(unasked=why)
     if not found.study:
-        return [f"{peer.name} does not know study {study_instance_uid} any more"]
+        return News(differs=(f"{peer.name} does not know study {study_instance_uid} any more",))
     missing = keep_what_is_known(store, study_instance_uid, peer.name, found)
-    return [*_identity_differs(row, found.study, peer), *([missing] if missing else [])]
+    return News(differs=tuple(_identity_differs(row, found.study, peer)), missing=missing)
 
 
 def _identity_differs(row: studies.Study, told: dict[str, str], peer: Peer) -> list[str]:

@@ -50,6 +50,8 @@ def rule_of(peer: Peer) -> Rule | None:
 
 
 _KINDS = {"profile": str, "copy_type": str, "burner": str, "copies": int, "seconds": float}
+RULE_KEYS = tuple(_KINDS)
+"""What a rule may say."""
 
 
 def due_studies(store: Store, at: dt.datetime | None = None) -> list[Due]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from appliance.errors import ApplianceError, DeviceError, NotFoundError, UsageEr
 from appliance.events import Actor
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
-from appliance.store import retrievals
+from appliance.store import retrievals, studies
 from appliance.store.store import Store
 from appliance.studies import pacs, removal, retrieving, search
 from tests.media import made
@@ -51,7 +51,7 @@ class Archive:
 
 
 @pytest.fixture
-def pacs_at(tmp_path: Path, store: Store, door: DicomServer, clerk: Actor):
+def pacs_at(tmp_path: Path, store: Store, door: DicomServer, clerk: Actor) -> Iterator[Archive]:
     with archive(tmp_path / "pacs", door.port) as port:
         add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port), clerk)
         yield Archive(port, store, clerk)
@@ -86,10 +86,19 @@ def test_what_is_missing_is_said_and_fetched_again(pacs_at: Archive, saved: Save
 def test_a_study_is_asked_about_again_and_what_is_new_is_said(pacs_at: Archive, saved: SaveFiles) -> None:
     pacs_at.keep(saved(*study_of(2)))
     pacs_at.fetch()
-    assert retrieving.ask_again(pacs_at.store, STUDY) == []
+    assert retrieving.ask_again(pacs_at.store, STUDY) == retrieving.News()
     pacs_at.keep(saved(made.image(3), folder="later"))
-    assert retrieving.ask_again(pacs_at.store, STUDY) == ["1 of 3 instances are missing"]
+    assert retrieving.ask_again(pacs_at.store, STUDY).missing == "1 of 3 instances are missing"
     assert search.show_study(pacs_at.store, STUDY)["complete"] is False
+
+
+def test_another_identity_there_is_said_when_asked_again(pacs_at: Archive, saved: SaveFiles, store: Store) -> None:
+    pacs_at.keep(saved(*study_of(1)))
+    pacs_at.fetch()
+    with store.database.write("study") as connection:
+        studies.change(connection, STUDY, patient_name="ROE^RICHARD")
+    [said] = retrieving.ask_again(store, STUDY).differs
+    assert said == f"pacs has another patient's name for study {STUDY} now: DOE^JANE, here ROE^RICHARD"
 
 
 def test_an_archive_that_is_gone_is_said_when_asked_again(pacs_at: Archive, saved: SaveFiles, store: Store) -> None:
@@ -97,7 +106,7 @@ def test_an_archive_that_is_gone_is_said_when_asked_again(pacs_at: Archive, save
     pacs_at.fetch()
     with store.database.write("peer") as connection:
         connection.exec_driver_sql("UPDATE peer SET settings = json_set(settings, '$.port', 9)")
-    [said] = retrieving.ask_again(store, STUDY)
+    said = retrieving.ask_again(store, STUDY).unasked
     assert "could not be asked" in said and "nothing listens on that port" in said
 
 
