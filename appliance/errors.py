@@ -89,3 +89,5 @@ class DeviceError(ApplianceError):
 
 class DamagedError(ApplianceError):
     """Kept data is not as it was written."""
+
+    exit_code = 3

@@ -21,8 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.config import Settings
+from appliance.errors import DamagedError
 from appliance.logs import start_logging
 from appliance.security.audit_verbs import note_part
+from appliance.store.soundness import refuse_damaged
 from appliance.store.store import Store, open_store
 
 PARTS = ("dicom", "web", "films", "discs")
@@ -52,6 +54,7 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("starts", extra={"part": part})
+    refuse_damaged(store.database, store.folder.database)
     note_part(store, part, "application-started")
     try:
         RUNNERS[part](store, stop, _beat_to(ready_fd))
@@ -205,9 +208,7 @@ def prepare(store: Store) -> None:
     """Before associations are taken: what a fresh folder needs, and what a crash left."""
     from appliance.media.burners import add_first_burner
     from appliance.printing import first_run, recovery
-    from appliance.store import soundness
 
-    soundness.refuse_damaged(store.database, store.folder.database)
     recovery.sweep(store)
     first_run.add_first_printer(store)
     add_first_burner(store)
@@ -223,6 +224,7 @@ class Supervisor:
         base += ["--config", str(config)] if config else []
         self.children = [Child(part, [*base, "--only", part]) for part in PARTS for _ in range(counts.get(part, 1))]
         self.stopping = False
+        self.code = 0
         self.told_ready = False
 
     def run(self) -> int:
@@ -255,6 +257,8 @@ class Supervisor:
             assert child.process is not None
             code = child.process.returncode
             child.forget()
+            if code == DamagedError.exit_code:  # it has said why: starting it again mends nothing
+                self.code, self.stopping = code, True
             wait = RESTART_SECONDS[min(child.failures, len(RESTART_SECONDS) - 1)]
             child.failures += 1
             child.start_at = time.monotonic() + wait
@@ -282,7 +286,7 @@ class Supervisor:
         for child in self.children:
             if child.process is not None:
                 _wait_or_kill(child.process, end)
-        return 0
+        return self.code
 
 
 def _wait_or_kill(process: subprocess.Popen[bytes], end: float) -> None:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from pathlib import Path
 
+from sqlalchemy import select
+from sqlalchemy.exc import DatabaseError
+
+from appliance.errors import DamagedError
 from appliance.store.database import Database
 from appliance.store.tables.ground import change
 
 
+def refuse_damaged(database: Database, path: Path) -> None:
+    """Raise DamagedError, with what to do next, when the database at `path` is not as it was written."""
+    found = damage(database)
+    if found:
+        raise damaged(path, found[0])
+
+
+def damaged(path: Path, words: str) -> DamagedError:
+    """What a person is told of a damaged database."""
+    return DamagedError(
+        f"The database {path} is damaged ({words.splitlines()[0]}): no work is taken. Set it aside and restore a "
+        "backup (appliance restore FILE). What was received lies safe in the data folder, under jobs/ and instances/."
+    )
+
+
 def damage(database: Database) -> list[str]:
     """What SQLite finds wrong in its whole file, in its words; on PostgreSQL only whether it answers."""
-    with database.read() as connection:
-        if not database.is_sqlite:
-            connection.execute(select(change).limit(1)).all()
-            return []
-        found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(10)")]
+    try:
+        with database.read() as connection:
+            if not database.is_sqlite:
+                connection.execute(select(change).limit(1)).all()
+                return []
+            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(10)")]
+    except DatabaseError as error:
+        return [str(error.orig)]
     return [] if found == ["ok"] else found

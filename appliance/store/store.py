@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.exc import DatabaseError
+
 from appliance.config import Settings, load_settings
 from appliance.store.database import Database, sqlite_url
 from appliance.store.folder import DataFolder
 from appliance.store.migrate import migrate
+from appliance.store.soundness import damaged
 
 
 @dataclass(frozen=True)
@@ -35,5 +38,8 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
     folder = DataFolder(data.absolute())
     folder.make()
     database = Database(settings.database.url or sqlite_url(folder.database))
-    migrate(database, folder)
+    try:
+        migrate(database, folder)
+    except DatabaseError as error:
+        raise damaged(folder.database, str(error.orig)) from error
     return Store(settings, folder, database)

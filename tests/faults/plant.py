@@ -94,14 +94,18 @@ class Running:
 class Plant:
     """A data folder with one printer of each kind of device, and what drives it."""
 
-    def __init__(self, folder: Path, zygote: Zygote, template: Path, **faults: str) -> None:
+    def __init__(
+        self, folder: Path, zygote: Zygote, template: Path, outside: Path | None = None, **faults: str
+    ) -> None:
+        outside = outside or folder
         self.root = folder
         folder.mkdir(exist_ok=True)
         self.data = folder / "data"
         shutil.copytree(template, self.data)
         self.zygote = zygote
-        self.ledger = Ledger(folder / "ledger.jsonl")
-        self.log = folder / "log.jsonl"
+        outside.mkdir(exist_ok=True)
+        self.ledger = Ledger(outside / "ledger.jsonl")
+        self.log = outside / "log.jsonl"
         self.port = free_port()
         self.environment: dict[str, str] = {}
         self.limits: dict[str, int] = {}
@@ -276,8 +280,9 @@ def make_template(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def plant(folder: Path, zygote: Zygote, template: Path, **faults: str) -> Iterator[Plant]:
-    made = Plant(folder, zygote, template, **faults)
+def plant(folder: Path, zygote: Zygote, template: Path, outside: Path | None = None, **faults: str) -> Iterator[Plant]:
+    """An appliance in `folder`, its ledger and log in `outside`; its processes are killed in the end."""
+    made = Plant(folder, zygote, template, outside, **faults)
     try:
         yield made
     finally:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from appliance.errors import ApplianceError
+
 IMPORTS = (
     "appliance.dicom.server",
     "appliance.dicom.storage_scp",
@@ -46,9 +48,9 @@ def start(order: dict[str, Any]) -> int:
         return pid
     try:
         become(order)
-    except SystemExit as end:
-        sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else 1)
+    except ApplianceError as error:  # as the command line does
+        print(json.dumps({"from": "the command", "says": f"appliance: {error}"}), file=sys.stderr, flush=True)
+        os._exit(error.exit_code)
     except BaseException:
         import traceback
 
