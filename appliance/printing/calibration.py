@@ -65,7 +65,9 @@ def read_densities(text: str) -> tuple[float, ...]:
     Raises UsageError that says which line is none.
     """
     lines = [line.strip() for line in text.replace("\ufeff", "").splitlines()]
-    lines = [line for line in lines if line and not re.fullmatch(r"[^\d]*", line)]
+    lines = [line for line in lines if line]
+    while lines and not re.search(r"\d", lines[0]):  # a heading
+        del lines[0]
     if len(lines) == 1:
         lines = re.split(r"[;\t ]+" if "," in lines[0] and "." not in lines[0] else r"[,;\t ]+", lines[0])
     return tuple(_density(line, number) for number, line in enumerate(lines, 1))

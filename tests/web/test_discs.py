@@ -1,0 +1,165 @@
+"""Patients, images, import and discs on the page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from appliance.media import burners, copy_types, discs, views
+from appliance.media.worker import DiscWorker
+from appliance.security import audit_verbs
+from appliance.security.audit_verbs import Wanted
+from appliance.store.store import Store
+from appliance.studies import search
+from tests.web import made
+from tests.web.conftest import TESTER, PageClient
+
+
+@pytest.fixture(autouse=True)
+def _devices(store: Store) -> None:
+    made.devices(store)
+
+
+def upload(client: PageClient, path: str, *names: str, **more: str) -> object:
+    files = [(io.BytesIO(Path(str(get_testdata_file(name))).read_bytes()), name) for name in names]
+    data = {"csrf_token": client.form_token("/account"), "files": files, **more}
+    return client.post(path, data=data, headers={"Origin": "http://localhost"}, content_type="multipart/form-data")
+
+
+@pytest.mark.parametrize("text", ["ivan", "ИВАН", "иванова ольг", "P-1", "A-1"])
+def test_studies_are_found_in_any_script(store: Store, admin: PageClient, tmp_path: Path, text: str) -> None:
+    uid = made.study(store, tmp_path)
+    made.study(store, tmp_path, name="DOE^JANE", number=7)
+    page = admin.get("/studies/search", query_string={"text": text}).text
+    assert f"/studies/{uid}" in page and "DOE JANE" not in page
+    assert "ИВАНОВА ОЛЬГА" in page
+
+
+def test_images_are_shown_in_order_and_in_a_window(store: Store, admin: PageClient, tmp_path: Path) -> None:
+    uid = made.study(store, tmp_path)
+    page = admin.get(f"/studies/{uid}/series/{uid}.1?image=2").text
+    assert f"/studies/instances/{uid}.1.2/frames/1.jpg" in page and "Image 2 of 3" in page
+    whole = admin.get(f"/studies/instances/{uid}.1.2/frames/1.jpg")
+    narrow = admin.get(f"/studies/instances/{uid}.1.2/frames/1.jpg?center=40&width=1")
+    small = admin.get(f"/studies/instances/{uid}.1.2/frames/1.jpg?edge=32")
+    assert whole.data[:2] == narrow.data[:2] == b"\xff\xd8" and whole.data != narrow.data
+    assert len(small.data) < len(whole.data)
+    assert admin.get(f"/studies/instances/{uid}.1.2/frames/99.jpg").mimetype == "image/svg+xml"
+    seen = audit_verbs.read_entries(store, Wanted(event="study-viewed"), TESTER)
+    assert [entry.object_id for entry in seen] == [uid]
+
+
+def test_files_are_imported_and_the_rest_is_told(store: Store, visitor_as: Callable[[str], PageClient]) -> None:
+    clerk = visitor_as("clerk")
+    got = upload(clerk, "/studies/import", "CT_small.dcm", "README.txt")
+    assert got.status_code == 200 and "1 images stored" in got.text and "1 files are no DICOM" in got.text  # type: ignore[attr-defined]
+    assert len(search.find_studies(store, search.Query())) == 1
+    assert not list(store.folder.spool.iterdir())
+
+
+def test_paper_is_added_only_to_the_patient_confirmed(store: Store, admin: PageClient, tmp_path: Path) -> None:
+    from PIL import Image
+
+    uid = made.study(store, tmp_path)
+    for patient, wanted in (("P-2", 409), ("P-1", 303)):
+        picture = io.BytesIO()
+        Image.new("L", (40, 40), 128).save(picture, "JPEG")
+        picture.seek(0)
+        data = {"csrf_token": admin.form_token("/account"), "files": (picture, "scan.jpg"), "patient_id": patient}
+        got = admin.post(f"/studies/{uid}/attach", data=data, headers={"Origin": "http://localhost"})
+        assert got.status_code == wanted
+    assert search.get_study(store, uid).instances == 4
+
+
+def test_a_disc_is_planned_ordered_made_and_handed_out(
+    store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path
+) -> None:
+    clerk = visitor_as("clerk")
+    uid = made.study(store, tmp_path)
+    assert "Ready to be made" in clerk.get(f"/discs/new?study={uid}").text
+    order = {
+        "study": uid,
+        "series": f"{uid}.1",
+        "copy_type": "patient",
+        "medium": "",
+        "burner": "folder",
+        "copies": "1",
+    }
+    assert "Ready to be made" in clerk.get("/discs/new/plan", query_string=order).text
+    got = clerk.submit("/discs/new", **order)
+    assert got.headers["Location"] == "/discs/1"
+    DiscWorker(store).work_off()
+    page = clerk.get("/discs/1").text
+    assert "burned and read back" in page
+    image = clerk.get("/discs/1/volumes/1/image")
+    assert image.data[32769:32774] == b"CD001" and len(image.data) == views.show_disc(store, 1)["volumes"][0]["bytes"]
+    assert clerk.get("/discs/1/volumes/1/label.pdf").data[:5] == b"%PDF-"
+    assert clerk.submit("/discs/1/remake", burner="folder", copies="1").headers["Location"] == "/discs/2"
+    assert clerk.submit("/discs/2/cancel").status_code == 303
+    assert views.show_disc(store, 2)["execution_status"] == "FAILURE"
+
+
+def test_two_patients_on_one_disc_wait_for_a_person(store: Store, admin: PageClient, tmp_path: Path) -> None:
+    one, other = made.study(store, tmp_path), made.study(store, tmp_path, name="DOE^JANE", number=2)
+    query = {"study": [one, other], "copies": "1", "copy_type": "patient", "burner": "folder", "medium": ""}
+    plan = admin.get("/discs/new/plan", query_string=query).text
+    assert "Ready to be made" not in plan and "it is right so" in plan
+    decision = plan.split('name="decision" value="')[1].split('"')[0]
+    assert "Ready to be made" in admin.get("/discs/new/plan", query_string=query | {"decision": decision}).text
+
+
+def test_a_viewer_orders_nothing(store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path) -> None:
+    uid = made.study(store, tmp_path)
+    viewer = visitor_as("viewer")
+    assert viewer.get(f"/studies/{uid}").status_code == 200
+    assert viewer.get(f"/discs/new?study={uid}").status_code == 403
+    assert viewer.submit(f"/studies/{uid}/delete").status_code == 403
+
+
+def test_a_study_is_deleted_by_right(store: Store, admin: PageClient, tmp_path: Path) -> None:
+    uid = made.study(store, tmp_path)
+    assert admin.submit(f"/studies/{uid}/delete").status_code == 303
+    assert search.find_studies(store, search.Query()) == []
+    assert admin.get(f"/studies/{uid}").status_code == 404
+
+
+def test_hostile_names_come_out_as_text(store: Store, admin: PageClient, tmp_path: Path) -> None:
+    uid = made.study(store, tmp_path, name="<script>alert(1)</script>^\"'><img src=x>")
+    discs.create_disc(store, discs.DiscOrder(selection=discs.Selection(studies=(uid,))), TESTER)
+    for path in (
+        "/",
+        "/studies",
+        f"/studies/{uid}",
+        f"/studies/{uid}/series/{uid}.1",
+        f"/discs/new?study={uid}",
+        "/discs",
+        "/discs/1",
+    ):
+        page = admin.get(path).text
+        assert "<script>alert" not in page and "<img src=x" not in page, path
+        assert "&lt;script&gt;alert" in page, path
+
+
+def test_a_burner_is_added_checked_and_paused(store: Store, admin: PageClient) -> None:
+    folder = store.folder.burned / "second"
+    got = admin.submit("/burners/new", name="second", burner_uri=f"folder:{folder}", media="dvd")
+    assert got.headers["Location"] == "/burners/second/check" and "works" in admin.get("/burners/second/check").text
+    assert admin.submit("/burners/second/pause").status_code == 303
+    assert burners.get_burner(store, "second").paused
+    assert "Burner second burns nothing now." in admin.get("/").text
+    assert admin.submit("/burners/second/remove").status_code == 303
+
+
+def test_a_disc_profile_of_the_site_is_made(store: Store, admin: PageClient) -> None:
+    page = admin.get("/profiles/disc/new").text
+    assert "Long file names" in page
+    data = {"name": "ward", "medium": "dvd", "profile": "", "language": "en", "readme": "utf-8", "dates": "remove",
+            "descriptors": "remove", "attempts": "2", "viewer": "y", "description": "Ward 7"}  # fmt: skip
+    assert admin.submit("/profiles/disc/new", **data).status_code == 303
+    made_type = copy_types.get_copy_type(store, "ward")
+    assert (made_type.medium, made_type.viewer, made_type.web_content) == ("dvd", True, False)
+    assert admin.submit("/profiles/disc/ward/remove").status_code == 303
