@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def show_(store: Store, study_instance_uid: str, as_json: bool) -> None:
 @with_store
 def import_(store: Store, path: Path, assumed_charset: str, as_json: bool) -> None:
     """Take the instances of a file, a folder, a disc, a zip archive. Exit code 1 when some were refused."""
-    with Bar(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+    with Bar(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task("Import", total=None)
         report = importing.import_path(
             store,
@@ -153,7 +154,7 @@ def _follow(store: Store, number: int, as_json: bool) -> None:
         with contextlib.suppress(ApplianceError):  # what it is stands in the row
             retrieving.retrieve_now(store, number)
         return
-    with Bar(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+    with Bar(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task("Retrieve", total=None)
         while (row := retrieving.get_retrieval(store, number))["state"] in ("pending", "processing"):
             bar.update(task, completed=row["done"], total=row["total"])
