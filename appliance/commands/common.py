@@ -19,6 +19,8 @@ from appliance.events import Actor
 from appliance.store.folder import find_data_folder
 from appliance.store.store import Store, open_store
 
+_WIDE = 10_000
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -82,7 +84,10 @@ def _show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*[escape(as_text(row.get(column))) for column in columns])
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a pipe has no width: a UID broken in two can't be copied or searched for
+        console.width = _WIDE
+    console.print(table)
 
 
 def as_text(value: Any) -> str:
