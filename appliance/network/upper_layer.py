@@ -19,6 +19,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 
 from appliance.network.bounded_socket import BoundedSocket, ConnectionEndedError, InterruptedReadError, TooSlowError
+from appliance.network.proposals import LONG, shortened
 from appliance.network.waiting import MonotonicTimer, Wake, WakingQueue
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appliance.network")
 
-P_DATA_TF = 0x04
+A_ASSOCIATE_RQ, P_DATA_TF = 0x01, 0x04
 _HEADER = struct.Struct(">BxL")
 _KNOWN_PDUS = range(0x01, 0x08)
 _PDU_SLACK = 1024
@@ -327,6 +328,8 @@ class UpperLayer(DULServiceProvider):
 
     def _decode(self, pdu: bytearray) -> None:
         try:
+            if pdu[0] == A_ASSOCIATE_RQ and len(pdu) > LONG:
+                pdu = bytearray(shortened(bytes(pdu), self._offered()))
             decoded, event = self._decode_pdu(pdu)
         except Exception as error:
             self._assoc.incident("malformed-pdu", f"PDU type {pdu[0]:02X}: {type(error).__name__}")
@@ -334,6 +337,11 @@ class UpperLayer(DULServiceProvider):
             return
         self._recv_pdu.put(decoded)
         self.event_queue.put(event)
+
+    def _offered(self) -> set[bytes]:
+        """Every transfer syntax that one of our contexts knows."""
+        contexts = self._assoc.acceptor.supported_contexts
+        return {str(syntax).encode("ascii") for context in contexts for syntax in context.transfer_syntax}
 
     def _tapped(self) -> bool:
         """Whether someone wants to see each PDU; then they go the long way."""
