@@ -26,8 +26,8 @@ from appliance.media.copy_types import CopyType
 from appliance.media.discs import end_canceled
 from appliance.media.label import label, layouts
 from appliance.media.label_output import label_file
-from appliance.media.making import serial_of
 from appliance.media.progress import CanceledError, Watch
+from appliance.media.settling import serial_of
 from appliance.security.audit import record
 from appliance.store import burners, discs, files
 from appliance.store.files import failpoint
@@ -410,6 +410,9 @@ def _settle(store: Store, disc_id: int, worker: str, status: str, **values: Any)
         if disc is None or disc.burning_by != worker:
             return
         actor = str(process_actor(worker))
+        if disc.cancel and status not in discs.FINAL:
+            end_canceled(connection, disc, actor)
+            return
         discs.settle(connection, disc_id, (disc.execution_status,), status, actor=actor, burning_by=None, **values)
 
 

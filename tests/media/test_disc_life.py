@@ -23,6 +23,7 @@ from appliance.media.copy_types import BUILT_IN, copy_type, get_copy_type, set_c
 from appliance.media.housekeeping import flag_late, follow_rules, purge
 from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
+from appliance.media.settling import settle
 from appliance.media.views import list_discs, show_disc
 from appliance.media.worker import DiscWorker
 from appliance.security import audit
@@ -402,6 +403,16 @@ def test_a_disc_is_cancelled_in_any_phase_and_leaves_nothing(store: Store, failp
     assert burned(store) == []
     with pytest.raises(ConflictError, match="cancel is for discs that are"):
         verbs.cancel(store, disc_id, CLERK)
+
+
+def test_a_cancel_is_heard_also_by_a_disc_that_comes_to_wait_for_a_person(store: Store) -> None:
+    keep(store, [made.image(1, study=2, PatientName="ROE^RICHARD")])
+    disc_id = ordered(store, selection=Selection(studies=(STUDY, f"{made.ROOT}.2")))
+    with store.database.write("disc") as connection:
+        assert discs.claim_build(connection, disc_id, "worker")
+    verbs.cancel(store, disc_id, CLERK)
+    settle(store, disc_id, "worker", discs.PENDING, held=True, reasons=["decision-needed"])
+    assert show_disc(store, disc_id)["reasons"] == ["canceled"]
 
 
 def test_a_waiting_disc_is_cancelled_at_once(store: Store) -> None:

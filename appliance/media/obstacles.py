@@ -1,0 +1,50 @@
+"""Why a disc is not made, or not yet: what can't be, what waits for a person, what waits for its turn."""
+
+from __future__ import annotations
+
+from appliance.errors import ApplianceError
+from appliance.media.plan import Plan
+
+# of what was refused in a plan -> Execution Status Info (PS3.4 S), Failure Reason; the first that fits
+REFUSALS = (
+    ("does not fit on one", "INST_OVERSIZED", 0x0205),
+    ("less than 4 GiB", "INST_OVERSIZED", 0x0205),
+    ("splitting is not allowed", "SET_OVERSIZED", 0x0110),
+    ("SOP class", "INST_AP_CONFLICT", 0x0202),
+    ("can't be decompressed", "INST_AP_CONFLICT", 0x0203),
+    ("the directory needs", "DIR_PROC_ERR", 0x0120),
+)
+
+
+class RefusedPlanError(ApplianceError):
+    """A disc that can't be made as it was ordered."""
+
+    def __init__(self, info: str, message: str, plan: Plan | None = None) -> None:
+        super().__init__(message)
+        self.info = info
+        self.plan = plan
+
+
+class LaterError(ApplianceError):
+    """A disc whose turn has not come."""
+
+
+class HeldError(ApplianceError):
+    """A disc that waits for a person."""
+
+    def __init__(self, reason: str, message: str, plan: Plan | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.plan = plan
+
+
+def refusals_of(plan: Plan) -> str:
+    first = plan.refused[0]
+    more = f" (and {len(plan.refused) - 1} more)" if len(plan.refused) > 1 else ""
+    hint = f"; {first.proposal} would do" if first.proposal else ""
+    which = f"Instance {first.SOPInstanceUID}: " if first.SOPInstanceUID else ""
+    return f"{which}{first.reason}{hint}{more}"
+
+
+def reason_of(reason: str) -> tuple[str, int]:
+    return next(((info, code) for text, info, code in REFUSALS if text in reason), ("PROC_FAILURE", 0x0110))

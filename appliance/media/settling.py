@@ -1,0 +1,135 @@
+"""What becomes of a disc when its images are made, or can't be: one transaction that frees the worker's claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from appliance.events import process_actor
+from appliance.jobs.retry import wait_after
+from appliance.media.build import Built
+from appliance.media.copy_types import CopyType
+from appliance.media.discs import end_canceled, get_disc
+from appliance.media.obstacles import reason_of
+from appliance.media.plan import Note, Plan
+from appliance.media.selection import Gathered
+from appliance.security.audit import record
+from appliance.store import discs, files
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+
+
+def serial_of(disc_id: int, volume: int, copy: int = 1, attempt: int = 1) -> str:
+    """What identifies one piece of media: disc, volume, further copies and attempts."""
+    more = f"-c{copy}" if copy > 1 else ""
+    return f"{disc_id:06d}-{volume}{more}" + (f"-r{attempt}" if attempt > 1 else "")
+
+
+def settle_built(
+    store: Store, disc: discs.Disc, worker: str, plan: dict[str, Any], gathered: Gathered, made: list[Built]
+) -> None:
+    """The images are whole and checked: the disc waits for its burner."""
+    files.remove_tree(store.folder.disc(disc.disc_id) / "anonymous")
+    values: dict[str, Any] = {"building_by": None, "built": True, "plan": plan, "phase": "burn", "failed": []}
+    if not CopyType.model_validate(disc.choices).anonymous:
+        values["patient_name"], values["patient_id"] = gathered.patient
+    values |= {"info": "QUEUED", "message": plan["note"], "attempts": 0, "not_before": None}
+    with store.database.write("disc") as connection:
+        discs.put_volumes(connection, disc.disc_id, [_volume_row(built) for built in made])
+        discs.put_studies(connection, disc.disc_id, gathered.studies)
+        add_pieces(connection, disc, [built.volume for built in made])
+        seen, actor = (discs.CREATING,), str(process_actor(worker))
+        discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, **values)
+
+
+def _volume_row(built: Built) -> dict[str, Any]:
+    return {
+        "volume": built.volume,
+        "image": built.path.name,
+        "file_set_id": built.file_set_id,
+        "file_set_uid": built.file_set_uid,
+        "sha256": built.sha256,
+        "bytes": built.bytes,
+        "instances": built.instances,
+        "findings": [finding.to_json() for finding in built.findings],
+    }
+
+
+def note_of(left_out: Sequence[Note], said: Sequence[str]) -> str:
+    """What the clerk should know of a disc that is made."""
+    count = len(left_out)
+    about = [f"{count} instance{'s are' if count > 1 else ' is'} left out: see its plan."] if count else []
+    return " ".join(dict.fromkeys([*about, *(text for text in said if text)]))
+
+
+def add_pieces(connection: Any, disc: discs.Disc, volumes: list[int]) -> None:
+    """The pieces of media a disc will have: all volumes of the first copy, then of the second."""
+    known = {piece.serial for piece in discs.pieces(connection, [disc.disc_id])}
+    for copy in range(1, disc.copies + 1):
+        for volume in volumes:
+            attempt = 1
+            while serial_of(disc.disc_id, volume, copy, attempt) in known:
+                attempt += 1
+            serial = serial_of(disc.disc_id, volume, copy, attempt)
+            values = {"volume": volume, "copy": copy, "serial": serial, "burner": disc.burner}
+            discs.add_piece(connection, disc_id=disc.disc_id, state="waiting", **values)
+
+
+def summary_of(plan: Plan | None, hidden: tuple[Note, ...] = ()) -> dict[str, Any] | None:
+    """A plan without the names of its files, which are many; with what was left out of an anonymous disc."""
+    if plan is None:
+        return None
+    values = replace(plan, left_out=plan.left_out + hidden).to_json()
+    for volume in values["volumes"]:
+        volume["instances"] = len(volume.pop("files"))
+    for name in ("decompress", "supplied", "left_out", "refused"):
+        values[f"{name}_count"] = len(values[name])
+        values[name] = values[name][:100]
+    return values
+
+
+def settle(store: Store, disc_id: int, worker: str, status: str, **values: Any) -> None:
+    """Free the claim; what was cancelled meanwhile ends here."""
+    actor = str(process_actor(worker))
+    if values.get("plan") is None:
+        values.pop("plan", None)
+    with store.database.write("disc") as connection:
+        disc = discs.get(connection, disc_id)
+        if disc is not None and disc.cancel:
+            end_canceled(connection, disc, actor)
+        else:
+            discs.settle(connection, disc_id, (discs.CREATING,), status, actor=actor, building_by=None, **values)
+
+
+def settle_failed(store: Store, disc_id: int, worker: str, info: str, message: str, plan: Plan | None = None) -> None:
+    """It can't be made: nothing of it is kept but the reasons, by instance."""
+    files.remove_tree(store.folder.disc(disc_id))
+    refused = [note for note in plan.refused if note.SOPInstanceUID] if plan else []
+    failed = [[note.SOPInstanceUID, reason_of(note.reason)[1]] for note in refused]
+    values: dict[str, Any] = {"info": info, "message": message, "building_by": None, "failed": failed, "purged": True}
+    if plan is not None:
+        values["plan"] = summary_of(plan)
+    actor = process_actor(worker)
+    with store.database.write("disc") as connection:
+        discs.settle(connection, disc_id, (discs.CREATING,), discs.FAILURE, actor=str(actor), **values)
+        detail = {"message": message, "info": info}
+        record(
+            connection, "disc-failed", actor, outcome="failure", object_kind="disc", object_id=str(disc_id),
+            detail=detail,
+        )  # fmt: skip
+
+
+def settle_later(store: Store, disc_id: int, worker: str, message: str) -> None:
+    """The disk is short, or the database busy: later."""
+    disc = get_disc(store, disc_id)
+    files.remove_tree(store.folder.disc(disc_id))
+    values = {"info": "INSUFFIC_MEMORY", "reasons": ["resources"], "attempts": disc.attempts + 1}
+    not_before = now() + wait_after(disc.attempts + 1)
+    settle(store, disc_id, worker, discs.PENDING, message=message, not_before=not_before, **values)
+
+
+def settle_canceled(store: Store, disc_id: int, worker: str) -> None:
+    """Stopped on the way: by a person, or because this worker ends and another one will build it."""
+    files.remove_tree(store.folder.disc(disc_id))
+    settle(store, disc_id, worker, discs.PENDING, info="QUEUED")
