@@ -16,6 +16,8 @@ import pyzipper
 from sqlalchemy.exc import IntegrityError
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
+from appliance.events import process_actor
+from appliance.media import asking
 from appliance.media import discs as verbs
 from appliance.media.burners import get_burner, pause_burner, remove_burner, resume_burner
 from appliance.media.check import examine
@@ -33,6 +35,7 @@ from appliance.store import audit as audit_rows
 from appliance.store import discs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.studies import retrieving
 from tests.media import made
 from tests.media.disc_helpers import (
     CLERK,
@@ -234,6 +237,32 @@ def test_an_incomplete_study_is_burned_only_with_a_reason(store: Store) -> None:
     view = work_off(store, disc_id)
     assert (view["execution_status"], view["incomplete_reason"]) == ("DONE", "the scanner failed")
     assert b"the scanner failed" in Path(view["volumes"][0]["image"]).read_bytes()
+
+
+def test_a_disc_waits_until_its_study_has_come(store: Store) -> None:
+    actor = process_actor("tests")
+    add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=1), CLERK)
+    number = retrieving.request_retrieve(store, "pacs", STUDY, actor)
+    disc_id = ordered(store)
+    worker = DiscWorker(store)
+    worker.work_off(until=lambda: bool(show_disc(store, disc_id)["reasons"]))
+    assert (show_disc(store, disc_id)["execution_status"], show_disc(store, disc_id)["reasons"]) == (
+        "PENDING",
+        ["retrieving"],
+    )
+    retrieving.cancel_retrieve(store, number, actor)
+    eventually(lambda: work_off(store, disc_id)["execution_status"] == "DONE")
+
+
+def test_what_an_archive_says_otherwise_now_waits_for_a_person(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    news = retrieving.News(differs=(f"PACS has another patient's name for study {STUDY} now",))
+    monkeypatch.setattr(asking, "ask_again", lambda store, uid: news)  # an archive is tried in tests/studies
+    disc_id = ordered(store)
+    view = work_off(store, disc_id)
+    assert (view["held"], view["reasons"]) == (True, ["decision-needed"])
+    assert f"decide identity:{STUDY}" in view["message"]
+    verbs.decide(store, disc_id, CLERK, decisions=[f"identity:{STUDY}"])
+    assert work_off(store, disc_id)["execution_status"] == "DONE"
 
 
 def test_what_a_profile_does_not_take_fails_with_the_words_of_the_standard(store: Store) -> None:
