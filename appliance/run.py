@@ -103,7 +103,7 @@ def _run_films(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.printing.worker import FilmWorker
 
     os.nice(10)
-    resource.setrlimit(resource.RLIMIT_AS, (FILM_MEMORY, FILM_MEMORY))
+    limit_memory(FILM_MEMORY)
     cv2.setNumThreads(1)  # one worker a core: threads of its own would only get in the other's way
     FilmWorker(store).run(stop, beat)
 
@@ -115,6 +115,13 @@ def _run_discs(store: Store, stop: threading.Event, beat: Beat) -> None:
     os.nice(10)
     beside(Keeper(store).run, stop)
     DiscWorker(store).run(stop, beat)
+
+
+def limit_memory(wanted: int) -> None:
+    """Bound this process's address space; a smaller bound it was started with stays."""
+    _, given = resource.getrlimit(resource.RLIMIT_AS)
+    limit = wanted if given == resource.RLIM_INFINITY else min(wanted, given)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def beside(work: Callable[[threading.Event], None], stop: threading.Event) -> None:

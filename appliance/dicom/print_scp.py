@@ -156,6 +156,8 @@ class PrintScp:
         here = self._open.get(id(caller.association))
         if here is None:
             return Answer(status=NOT_AUTHORISED, comment="no printing here")
+        if service == "C-STORE":
+            return Answer(status=UNRECOGNISED_OPERATION, comment="nothing is stored under a print class")
         request = read_request(event, service)
         name = CLASS_NAMES.get(request.sop_class, request.sop_class)
         what = f"{service} {name} of {caller} for {here.desk.printer.name}"

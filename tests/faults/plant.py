@@ -59,6 +59,11 @@ class Zygote:
         found: dict[str, Any] = json.loads(self.process.stdout.readline())
         return found
 
+    def address_space(self) -> int:
+        """Bytes a part has before it has done anything."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text("ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize"))
+
     def stop(self) -> None:
         self.process.communicate()
 

@@ -130,7 +130,7 @@ def settled(pid: int, base: Health, seconds: float = 40) -> Health:
     end = time.monotonic() + seconds
     while True:
         now = Health.of(pid)
-        if (now.threads <= base.threads and now.files <= base.files) or time.monotonic() > end:
+        if (now.threads <= base.threads + 1 and now.files <= base.files + 2) or time.monotonic() > end:
             return now
         time.sleep(0.2)
 

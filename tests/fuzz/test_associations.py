@@ -16,6 +16,8 @@ CASES = int(os.environ.get("FUZZ_CASES", "1600"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 WARM_UP = 400
 GROWTH = 32 << 20
+POOLS = 8
+"""Threads of the syncing pool and connections of the database that the warm-up may not have called for."""
 
 
 @pytest.mark.timeout(24 * 3600)
@@ -39,7 +41,8 @@ def test_the_dicom_process_survives_spoilt_associations(works: Plant) -> None:
     )
     assert findings.hangs == []
     assert works.tracebacks() == []
-    assert (now.threads, now.files) <= (base.threads, base.files)
+    assert now.threads <= base.threads + POOLS
+    assert now.files <= base.files + POOLS
     assert now.resident - base.resident < GROWTH
     assert findings.answered > CASES // 4, "hardly a case came past the request: the fuzzer is blunt"
     assert lines < 250 + 2 * seconds, "one peer floods the log"

@@ -1,0 +1,81 @@
+"""What the fuzzer found, each as a case of its own."""
+
+from __future__ import annotations
+
+import random
+import struct
+
+from appliance.network.commands import decode_command
+from tests.dicom.clients import GRAY_BOX, print_client
+from tests.faults.plant import Plant
+from tests.fuzz.driver import GIVEN
+from tests.fuzz.mutations import Names, encoded
+from tests.fuzz.recording import Message, record_all
+from tests.network.raw import IMPLICIT, RawPeer, presentation_context
+
+META = b"1.2.840.10008.5.1.1.9"
+N_CREATE = 0x0140
+N_SET = {"CommandField": 0x0120, "MessageID": 7, "CommandDataSetType": 0x0101}
+
+
+def status_of(peer: RawPeer) -> int:
+    """The status of the next response that has one."""
+    answer = peer.pdu()
+    while answer and not answer[11] & 1:  # a data set
+        answer = peer.pdu()
+    length = struct.unpack(">L", answer[6:10])[0]
+    return int(decode_command(answer[12 : 10 + length])["Status"])
+
+
+def ask(works: Plant, **command: object) -> int:
+    """The status a raw request under the print class is answered with."""
+    with RawPeer(works.port) as peer:
+        assert peer.associate(presentation_context(1, META, IMPLICIT))[:1] == b"\x02"
+        peer.send(encoded(random.Random(1), Message(1, dict(command), b""), {}))
+        return status_of(peer)
+
+
+def test_a_c_store_under_a_print_class_is_refused_without_a_traceback(works: Plant) -> None:
+    works.start("dicom")
+    store = {"CommandField": 0x0001, "MessageID": 1, "Priority": 0, "CommandDataSetType": 0x0101}
+    uid = META.decode()
+    status = ask(works, AffectedSOPClassUID=uid, AffectedSOPInstanceUID="1.2.3", **store)
+    assert status == 0x0211
+    assert works.tracebacks() == []
+
+
+def test_an_image_box_set_without_a_data_set_is_refused_without_a_traceback(works: Plant) -> None:
+    works.start("dicom")
+    status = ask(works, RequestedSOPClassUID=GRAY_BOX, RequestedSOPInstanceUID="1.2.3", **N_SET)
+    assert status in (0x0110, 0x0112)
+    assert works.tracebacks() == []
+
+
+def test_images_sent_before_their_forerunner_is_answered_all_arrive(works: Plant) -> None:
+    """The first one's tidying up removed the second one's file while it came."""
+    works.start("dicom")
+    film = next(one for one in record_all(works.port, works.root) if one.name == "film")
+    chance = random.Random(1)
+    with RawPeer(works.port) as peer:
+        peer.send(film.request)
+        assert peer.pdu()[:1] == b"\x02"
+        names: Names = {}
+        for message in film.messages[:3]:
+            peer.send(encoded(chance, message, {}))
+            while len(names) < len(film.given) and message.command["CommandField"] == N_CREATE:
+                found = dict.fromkeys(GIVEN.findall(peer.pdu()))
+                names = dict(zip([uid.encode() for uid in film.given], found, strict=False))
+                if message is not film.messages[2]:
+                    break
+        image = [message for message in film.messages if message.command.get("RequestedSOPClassUID") == GRAY_BOX][0]
+        peer.send(b"".join(encoded(chance, image, names) for _ in range(40)))
+        statuses = [status_of(peer) for _ in range(40)]
+    assert set(statuses) == {0}, statuses
+
+
+def test_nothing_a_peer_sends_is_quoted_by_a_warning_of_a_library(works: Plant) -> None:
+    works.start("dicom")
+    with print_client(works.port, called="FOLDER", calling="FUZZ") as client:
+        client.session(FilmSessionLabel="X" * 900)
+    works.stop()
+    assert works.tracebacks() == []
