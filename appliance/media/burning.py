@@ -108,7 +108,10 @@ class _Burn:
         """Every piece in turn; then the disc is done."""
         while (group := self._next()) is not None:
             with suppress(_AnotherError):
-                self._piece(group)
+                try:
+                    self._piece(group)
+                except CanceledError:  # a phase heard it first
+                    self._pause(self._request(group))
         self._done()
 
     def _next(self) -> _Group | None:
@@ -213,7 +216,7 @@ class _Burn:
             self._cancel(request)
 
     def _cancel(self, request: BurnRequest | None) -> None:
-        """Stop the burner and end the disc; raises always."""
+        """Stop the burner and end the disc; returns only when the burner can't be stopped now."""
         if request is not None:
             result = self.burner.cancel(request)
             if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
