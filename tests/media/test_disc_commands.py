@@ -1,0 +1,77 @@
+"""``appliance disc`` and ``appliance burner`` as an admin types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from appliance.cli import cli
+from appliance.errors import ApplianceError, UsageError
+from tests.media.disc_helpers import STUDY, opened, with_study
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with one study, found by the environment."""
+    with_study(opened(tmp_path / "data")).close()
+    monkeypatch.setenv("APPLIANCE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_MIB", "1")
+    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_PERCENT", "0")
+    return tmp_path / "data"
+
+
+def run(*arguments: str) -> str:
+    """What a command prints; raises what makes it fail."""
+    result = CliRunner().invoke(cli, list(arguments), catch_exceptions=False, standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.stdout
+
+
+def asked(*arguments: str) -> Any:
+    return json.loads(run(*arguments, "--json"))
+
+
+def test_a_disc_is_planned_made_listed_and_verified(data: Path) -> None:
+    plan = asked("disc", "create", "--study", STUDY, "--plan")
+    assert (plan["ready"], plan["volumes"][0]["volume"], plan["conflicts"]) == (True, 1, [])
+    assert "Ready to be made." in run("disc", "create", "--study", STUDY, "--plan")
+    quick = ("--set", "viewer=false", "--set", "web_content=false")
+    made = asked("disc", "create", "--study", STUDY, "--profile", "physician", "--wait", *quick)
+    assert (made["execution_status"], made["copy_type"], made["profile"]) == ("DONE", "physician", "STD-GEN-CD")
+    assert [disc["disc_id"] for disc in asked("disc", "list", "--study", STUDY)] == [made["disc_id"]]
+    assert asked("disc", "list", "--status", "FAILURE") == []
+    assert asked("disc", "show", "1")["volumes"][0]["verified"]
+    image = Path(made["volumes"][0]["image"])
+    assert asked("disc", "verify", str(image))["good"]
+    image.write_bytes(image.read_bytes()[:-4096])
+    with pytest.raises(ApplianceError, match="findings"):
+        run("disc", "verify", str(image))
+
+
+def test_what_fails_says_so_in_one_line(data: Path) -> None:
+    with pytest.raises(ApplianceError, match="no study 1.2.3 here"):
+        run("disc", "create", "--study", "1.2.3")
+    with pytest.raises(ApplianceError, match="does not fit on one CD"):
+        run("disc", "create", "--study", STUDY, "--medium", "cd:90000", "--wait")
+    with pytest.raises(UsageError, match="KEY=VALUE"):
+        run("disc", "create", "--study", STUDY, "--set", "viewer")
+
+
+def test_burners_are_added_changed_checked_and_removed(data: Path) -> None:
+    assert [burner["name"] for burner in asked("burner", "list")] == ["folder"]
+    added = asked("burner", "add", "robot", "--uri", f"primera:{data}/robot", "--medium", "cd-700", "--set", "speed=8")
+    assert (added["settings"]["media"], added["settings"]["options"]) == (["cd-700"], {"speed": 8})
+    assert asked("burner", "set", "robot", "--set", 'robot="Bravo"')["settings"]["options"]["robot"] == "Bravo"
+    assert all(line["ok"] for line in asked("burner", "check", "robot"))
+    assert asked("burner", "pause", "robot")["burner_state"] == "stopped"
+    with pytest.raises(UsageError, match="has cd-700, not cd-650"):
+        run("disc", "create", "--study", STUDY, "--burner", "robot", "--medium", "cd-650")
+    run("burner", "remove", "robot")
+    run("burner", "add", "drive", "--uri", "drive:/dev/no-such-drive")
+    with pytest.raises(ApplianceError, match="would not burn"):
+        run("burner", "check", "drive")
