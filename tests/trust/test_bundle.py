@@ -1,0 +1,39 @@
+"""The support bundle holds what helps, and nothing of patients or passwords."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from appliance.config import Settings
+from appliance.events import Actor
+from appliance.printing.printer_verbs import add_printer, printer_settings
+from appliance.printing.printers import Printer
+from appliance.store import print_jobs
+from appliance.store.store import Store
+from appliance.upkeep import health
+from appliance.upkeep.bundle import NAMES, write_bundle
+from tests.printing.films import add_folder_printer, submit_films
+
+
+def test_a_bundle_names_no_patient_and_no_password(store: Store, tmp_path: Path, clerk: Actor) -> None:
+    job_id = submit_films(store, add_folder_printer(store))
+    with store.database.write() as connection:
+        print_jobs.change(connection, job_id, label="NIGHTINGALE^FLORENCE")
+    uri = "ipp://admin:hunter2@192.0.2.7/ipp/print"
+    add_printer(store, Printer(name="room1", device_uri=uri, ae_titles=(), settings=printer_settings({})), clerk)
+    values = store.settings.model_dump() | {"notices": {"webhook": "https://chat.example/T0KEN"}}
+    told = Store(Settings.model_validate(values), store.folder, store.database)
+    path = write_bundle(told, tmp_path / "bundle.zip", health.look(told))
+    with zipfile.ZipFile(path) as archive:
+        text = {name: archive.read(name).decode() for name in archive.namelist()}
+    everything = "".join(text.values())
+    assert not [secret for secret in ("NIGHTINGALE", "hunter2", "T0KEN") if secret in everything]
+    assert json.loads(text["jobs.json"]) == {"film pending": 1}
+    assert "192.0.2.7" in text["printers.json"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_name_that_got_into_the_log_is_blotted_out() -> None:
+    assert NAMES.sub("(name)", 'odd value "DOE^JOHN" in 1.2.3') == 'odd value "(name)" in 1.2.3'
