@@ -15,7 +15,6 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_role
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.events import Event
-from sqlalchemy import Row
 
 from appliance.dicom.answering import (
     INVALID_VALUE,
@@ -132,7 +131,7 @@ class Committer:
                 log.error("storage commitment failed: %s", type(error).__name__)
                 stop.wait(2.0)
 
-    def _answer(self, row: Row[Any]) -> None:
+    def _answer(self, row: commitments.Commitment) -> None:
         actor = Actor(name=row.ae_title, kind="peer", address=row.address)
         failed = row.failed
         if failed is None:
@@ -146,7 +145,7 @@ class Committer:
         with self._store.database.write("commitment") as connection:
             commitments.change(connection, row.commitment_id, attempts=row.attempts + 1, **values)
 
-    def _tell(self, row: Row[Any], report: Dataset, kind: int) -> str:
+    def _tell(self, row: commitments.Commitment, report: Dataset, kind: int) -> str:
         """Send the event; how it went out. Raises ApplianceError when nobody could be told."""
         peer = get_peer(self._store, row.peer)
         caller = self._scp.open.pop(row.commitment_id, None)
@@ -175,18 +174,18 @@ class Committer:
             raise ApplianceError(f"{called} answers the report with status {status:04X}")
 
 
-def _us(row: Row[Any]) -> str:
+def _us(row: commitments.Commitment) -> str:
     return str(row.called_ae_title)
 
 
-def _later(row: Row[Any], message: str) -> dict[str, Any]:
+def _later(row: commitments.Commitment, message: str) -> dict[str, Any]:
     if now() - row.created > GIVE_UP:
         return {"state": commitments.GIVEN_UP, "message": message}
     seconds = AGAIN_SECONDS[min(row.attempts, len(AGAIN_SECONDS) - 1)]
     return {"not_before": now() + dt.timedelta(seconds=seconds), "message": message}
 
 
-def _report(row: Row[Any], failed: list[list[Any]]) -> Dataset:
+def _report(row: commitments.Commitment, failed: list[list[Any]]) -> Dataset:
     """Event Information (PS3.4 Table J.3-2)."""
     reasons = {uid: reason for _, uid, reason in failed}
     report = Dataset()

@@ -11,6 +11,9 @@ from appliance.store.instances import parts
 from appliance.store.tables.base import now
 from appliance.store.tables.studies import commitment, instance
 
+Commitment = Row[Any]
+"""A row of commitment."""
+
 PENDING, ANSWERED, GIVEN_UP = "pending", "answered", "given-up"
 
 
@@ -31,7 +34,7 @@ def pending_of(connection: Connection, transaction_uid: str, ae_title: str) -> i
     return connection.scalar(query)
 
 
-def due(connection: Connection, limit: int = 20) -> list[Row[Any]]:
+def due(connection: Connection, limit: int = 20) -> list[Commitment]:
     """Requests to be answered now."""
     query = select(commitment).where(commitment.c.state == PENDING, commitment.c.not_before <= now())
     return list(connection.execute(query.order_by(commitment.c.not_before).limit(limit)))
@@ -41,7 +44,7 @@ def change(connection: Connection, commitment_id: int, **values: Any) -> None:
     connection.execute(update(commitment).where(commitment.c.commitment_id == commitment_id).values(**values))
 
 
-def get(connection: Connection, commitment_id: int) -> Row[Any] | None:
+def get(connection: Connection, commitment_id: int) -> Commitment | None:
     return connection.execute(select(commitment).where(commitment.c.commitment_id == commitment_id)).first()
 
 
