@@ -124,6 +124,8 @@ class BoundedSocket(AssociationSocket):
     def has_bytes(self) -> bool:
         """Whether bytes are known to be here, without asking the kernel."""
         sock = self.socket
+        if sock is None:
+            return False
         return len(self._ahead) > 0 or self._readable or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
 
     def wait(self, timeout: float) -> None:
