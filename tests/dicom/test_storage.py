@@ -203,3 +203,12 @@ def test_a_sender_killed_in_the_middle_leaves_nothing(store: Store, door: DicomS
         time.sleep(0.05)
     assert list(store.folder.spool.iterdir()) == []
     assert len(files_of(store)) <= 1
+
+
+def test_the_statement_names_every_class_and_syntax_that_is_taken(store: Store) -> None:
+    from appliance.dicom.storage_conformance import storage_statement
+    from appliance.studies.storage_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
+
+    text = storage_statement(store)
+    assert all(f"| {uid} |" in text for uid in (*STORAGE_CLASSES, *TRANSFER_SYNTAXES))
+    assert all(status in text for status in ("| A700 |", "| A900 |", "| C000 |", "| C001 |"))
