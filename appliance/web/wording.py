@@ -132,6 +132,15 @@ PERMISSIONS = {  # of peers, security.peers.PERMISSIONS
 }
 
 EVENTS = {
+    "application-started": _("Service started"),
+    "application-stopped": _("Service stopped"),
+    "association-refused": _("Association refused"),
+    "peer-misbehaved": _("Peer misbehaved"),
+    "certificate-made": _("Certificate made"),
+    "certificate-trusted": _("Certificate trusted"),
+    "audit-purged": _("Old audit entries purged"),
+    "backup-made": _("Backup made"),
+    "backup-restored": _("Restored from a backup"),
     "login": _("Log-in"),
     "logout": _("Log-out"),
     "access-denied": _("Access denied"),
@@ -206,6 +215,10 @@ EVENTS = {
 }
 
 OBJECTS = {
+    "backup": _("backup"),
+    "part": _("part of the service"),
+    "certificate": _("certificate"),
+    "association": _("association"),
     "user": _("user"),
     "token": _("token"),
     "peer": _("peer"),
