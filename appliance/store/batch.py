@@ -72,7 +72,7 @@ class Batch:
             with self._database.write(*self._topics) as connection:
                 for each in taken:
                     each.run(connection)
-        except Exception:  # one of them failed: each is tried alone, and only the culprits are told
+        except BaseException:  # one of them failed: each is tried alone, and only the culprits are told
             return False
         for each in taken:
             each.done.set()
