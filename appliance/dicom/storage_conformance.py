@@ -47,7 +47,7 @@ def _commitment() -> str:
     return (
         "## Storage Commitment Push Model SCP\n\nFor peers with the permission `commit`. Every instance is read and "
         "its SHA-256 compared before it is promised; what was promised is never purged. The N-EVENT-REPORT is sent "
-        "on a new association (we propose the SCP role) when the peer has a host and port, else on the association of the "
+        "on a new association (we propose the SCP role) when the peer has a host and port, else on that of the "
         "request; it is tried again for 24 hours. Failure Reasons: 0112 not here, 0119 another SOP class, 0110 damaged "
         "or kept with two contents.\n"
     )
