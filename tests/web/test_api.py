@@ -1,0 +1,232 @@
+"""The API: what it says of itself, versions, roles, errors, and a fuzzer driven by /openapi.json."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+from werkzeug.test import TestResponse
+
+from appliance.media.worker import DiscWorker
+from appliance.security import tokens
+from appliance.store.store import Store
+from appliance.web.api.describe import ENDPOINTS
+from tests.web import made
+from tests.web.conftest import TESTER
+
+Ask = Callable[..., TestResponse]
+
+
+@pytest.fixture(autouse=True)
+def _devices(store: Store) -> None:
+    made.devices(store)
+
+
+@pytest.fixture
+def ask_as(store: Store, app: Flask) -> Callable[[str], Ask]:
+    """Ask the API with a token of a role."""
+
+    def make(role: str) -> Ask:
+        secret = tokens.create_token(store, role, role, TESTER)
+        client: FlaskClient = app.test_client()
+
+        def ask(method: str, path: str, **more: Any) -> TestResponse:
+            headers = {"Authorization": f"Bearer {secret}", **more.pop("headers", {})}
+            return client.open(f"/api/v1{path}", method=method, headers=headers, **more)
+
+        return ask
+
+    return make
+
+
+@pytest.fixture
+def ask(ask_as: Callable[[str], Ask]) -> Ask:
+    return ask_as("admin")
+
+
+def test_the_description_names_every_operation_and_refers_to_nothing_missing(app: Flask) -> None:
+    document = app.test_client().get("/openapi.json").json
+    assert document is not None and document["openapi"] == "3.1.0"
+    operations = [op["operationId"] for path in document["paths"].values() for op in path.values()]
+    assert sorted(operations) == sorted(each.name for each in ENDPOINTS) and len(set(operations)) == len(operations)
+    text = json.dumps(document)
+    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert named <= set(document["components"]["schemas"])
+    rules = {rule.endpoint for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/")}
+    assert {f"api.{name}" for name in operations} == rules
+
+
+def test_a_film_from_order_to_document(ask: Ask) -> None:
+    got = ask("POST", "/printers/film/test-page", json={"pattern": "smpte"})
+    assert got.status_code == 202 and got.headers["Location"].endswith("/print-jobs/1") and got.json == {"job_id": 1}
+    job = ask("GET", "/print-jobs/1").json
+    assert job and job["job_state"] == "pending" and job["films"][0]["film_size_id"] == "8INX10IN"
+    assert ask("POST", "/print-jobs/1/hold").json["job_state"] == "pending-held"  # type: ignore[index]
+    again = ask("POST", "/print-jobs/1/hold")
+    assert again.status_code == 409 and again.mimetype == "application/problem+json"
+    assert [job["job_id"] for job in ask("GET", "/print-jobs?job_state=pending-held").json["items"]] == [1]  # type: ignore[index]
+
+
+def test_a_disc_from_upload_to_image(store: Store, ask: Ask) -> None:
+    files = {"files": (io.BytesIO(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()), "a.dcm")}
+    report = ask("POST", "/studies", data=files, content_type="multipart/form-data").json
+    assert report and report["stored"] == 1
+    uid = report["studies"][0]
+    plan = ask("POST", "/discs/plan", json={"studies": [uid]}).json
+    assert plan and plan["ready"] and plan["volumes"][0]["volume"] == 1
+    got = ask("POST", "/discs", json={"studies": [uid]})
+    assert got.status_code == 202
+    DiscWorker(store).work_off()
+    disc = ask("GET", "/discs/1").json
+    assert disc and disc["execution_status"] == "DONE" and disc["volumes"][0]["verified"]
+    assert ask("GET", "/discs/1/volumes/1/image").data[32769:32774] == b"CD001"
+
+
+def test_pages_follow_one_another(ask: Ask) -> None:
+    for _ in range(3):
+        ask("POST", "/printers/film/test-page", json={})
+    first = ask("GET", "/print-jobs?limit=2").json
+    assert first and [job["job_id"] for job in first["items"]] == [3, 2]
+    last = ask("GET", f"/print-jobs?limit=2&before={first['next']}").json
+    assert last and [job["job_id"] for job in last["items"]] == [1] and last["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "new"),
+    [
+        ("/printers", {"name": "two", "device_uri": "socket://192.0.2.9"}),
+        ("/print-profiles", {"name": "two", "printer": "film"}),
+        ("/peers", {"name": "two", "ae_title": "TWO"}),
+        ("/burners", {"name": "two", "burner_uri": "drive:/dev/sr0"}),
+    ],
+)
+def test_two_who_change_one_thing_do_not_overwrite_one_another(ask: Ask, path: str, new: dict[str, Any]) -> None:
+    made_one = ask("POST", path, json=new)
+    assert made_one.status_code == 201, made_one.text
+    body = {key: value for key, value in new.items() if key != "name"}
+    tag = ask("GET", f"{path}/two").headers["ETag"]
+    assert ask("PUT", f"{path}/two", json=body).status_code == 428
+    assert ask("PUT", f"{path}/two", json=body, headers={"If-Match": tag}).status_code == 200
+    late = ask("PUT", f"{path}/two", json=body, headers={"If-Match": tag})
+    assert late.status_code == 412 and late.json and late.json["status"] == 412
+    assert ask("DELETE", f"{path}/two").status_code == 204
+    assert ask("GET", f"{path}/two").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/printers", {"name": "x", "device_uri": "file:///etc/passwd"}, "device_uri"),
+        ("POST", "/printers", {"name": "x", "device_uri": "ipp://127.0.0.1/"}, "device_uri"),
+        (
+            "POST",
+            "/printers",
+            {"name": "x", "device_uri": "ipp://192.0.2.1/", "settings": {"bits": 7}},
+            "settings.bits",
+        ),
+        ("POST", "/printers", {"name": "x", "device_uri": "ipp://192.0.2.1/", "wrong": 1}, "wrong"),
+        ("POST", "/peers", {"name": "x", "ae_title": "A\\B"}, "ae_title"),
+        ("POST", "/discs", {"studies": []}, "study"),
+        ("GET", "/print-jobs?limit=0", None, "limit"),
+        ("GET", "/studies?since=yesterday", None, "since"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field(ask: Ask, method: str, path: str, body: Any, field: str) -> None:
+    got = ask(method, path, json=body) if body is not None else ask(method, path)
+    assert got.status_code == 400 and got.json and got.json["field"] == field
+
+
+def test_a_token_does_what_its_role_may(ask_as: Callable[[str], Ask]) -> None:
+    viewer, clerk = ask_as("viewer"), ask_as("clerk")
+    assert viewer("GET", "/print-jobs").status_code == 200
+    assert viewer("POST", "/discs", json={}).status_code == 403
+    assert clerk("POST", "/printers", json={}).status_code == 403
+    assert clerk("GET", "/users").status_code == 403
+
+
+def test_health_and_figures(app: Flask, ask: Ask) -> None:
+    health = ask("GET", "/health").json
+    assert health and health["status"] in ("fine", "warning", "error") and health["findings"]
+    here = app.test_client().get("/metrics")
+    assert 'appliance_printer_ready{printer="film"} 1.0' in here.text and "appliance_disk_bytes" in here.text
+    assert app.test_client().get("/metrics", environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code == 401
+    proxied = app.test_client().get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert proxied.status_code == 401
+
+
+# anything a program may send ------------------------------------------------------------------------------------------
+
+TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        ["film", "folder", "1", "-1", "../../etc", "a\x00b", "%s%n", "=1+1", "1.2.3", "9" * 40, "2026-01-01"]
+    ),
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXTS, inner, max_size=3)),
+    max_leaves=4,
+)
+
+
+def fitting(schema: dict[str, Any], document: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that may fit a schema, or nearly."""
+    if "$ref" in schema:
+        return fitting(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document)
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if "anyOf" in schema:
+        return st.one_of([fitting(each, document) for each in schema["anyOf"]])
+    kind = schema.get("type")
+    if kind == "object" and "properties" in schema:
+        wanted = schema.get("required", [])
+        parts = {key: st.one_of(fitting(value, document), VALUES) for key, value in schema["properties"].items()}
+        optional = {key: value for key, value in parts.items() if key not in wanted}
+        return st.fixed_dictionaries({key: parts[key] for key in wanted}, optional=optional)
+    simple = {"integer": st.integers(-5, 10**6), "boolean": st.booleans(), "null": st.none(), "string": TEXTS}
+    if kind == "array":
+        return st.lists(fitting(schema.get("items", {}), document), max_size=3)
+    return simple.get(str(kind), VALUES)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(data=st.data())
+def test_whatever_is_sent_is_answered_as_described(app: Flask, ask: Ask, data: st.DataObject) -> None:
+    document = app.test_client().get("/openapi.json").json
+    assert document is not None
+    operations = [(path, verb) for path, ops in document["paths"].items() for verb in ops]
+    path, verb = data.draw(st.sampled_from(operations))
+    operation = document["paths"][path][verb]
+    if operation["operationId"] in ("query_archive", "retrieve_study", "echo_peer", "check_printer"):
+        return  # they call other machines
+    address = path.removeprefix("/api/v1")
+    query: dict[str, Any] = {}
+    headers = {}
+    for parameter in operation["parameters"]:
+        value = data.draw(fitting(parameter["schema"], document))
+        if parameter["in"] == "path":
+            address = address.replace(f"{{{parameter['name']}}}", quote(str(value) or "x", safe=""))
+        elif parameter["in"] == "header":
+            headers[parameter["name"]] = "*"
+        elif value is not None:
+            query[parameter["name"]] = value
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    more = {"json": data.draw(fitting(body["schema"], document))} if body else {}
+    got = ask(verb.upper(), f"{address}?{urlencode(query, errors='replace')}", headers=headers, **more)
+    assert got.status_code < 500 or got.status_code == 502, (got.status_code, got.text)
+    if got.status_code >= 400:
+        assert got.mimetype == "application/problem+json" and got.json and got.json["status"] == got.status_code
+    elif got.status_code != 308:
+        assert str(got.status_code) in operation["responses"], (got.status_code, path)

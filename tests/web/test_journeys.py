@@ -1,0 +1,186 @@
+"""People at work in Chromium: a new administrator to a printed test page, a clerk with the keyboard to a disc."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, expect
+from pydicom.data import get_testdata_file
+
+from appliance.media.views import show_disc
+from appliance.media.worker import DiscWorker
+from appliance.printing import jobs
+from appliance.printing.worker import FilmWorker
+from appliance.security import first_admin
+from appliance.store.store import Store
+from tests.web import made
+from tests.web.conftest import PASSWORD, TESTER
+from tests.web.test_browser import AXE, faults_in_every_look, log_in
+
+Windows = Callable[..., BrowserContext]
+SOON = 30_000
+
+
+@contextmanager
+def working(worker: Any) -> Iterator[None]:
+    """A worker at work in a thread."""
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(20)
+
+
+def tab_to(page: Page, name: str = "", text: str = "", key: str = "Tab") -> None:
+    """Press a key until the focus is on the field of that name, or on what has that text."""
+    for _ in range(80):
+        page.keyboard.press(key)
+        here = page.evaluate("[document.activeElement.name ?? '', document.activeElement.innerText ?? '']")
+        if (name and here[0] == name) or (text and text in here[1]):
+            return
+    raise AssertionError(f"the keyboard does not reach {name or text}")
+
+
+def test_a_new_admin_adds_a_printer_and_prints_its_test_page(
+    empty_store: Store, empty_url: str, window: Windows
+) -> None:
+    page = window().new_page()
+    page.goto(f"{empty_url}/first-run/{first_admin.new_key(empty_store)}")
+    page.get_by_label("User name").fill("olena")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password once more").fill(PASSWORD)
+    page.get_by_role("button", name="Make the account").click()
+    page.get_by_role("link", name="Printers").first.click()
+    page.get_by_role("link", name="Add a printer").click()
+    page.get_by_label("Name", exact=True).fill("ward")
+    page.get_by_label("Folder on this machine").check()
+    page.get_by_label("Queue, path or folder").fill("/etc")
+    page.get_by_role("button", name="Add the printer").click()
+    expect(page.locator(".notice, .complaint").first).to_contain_text("/etc")  # what was typed is refused and kept
+    expect(page.get_by_label("Name", exact=True)).to_have_value("ward")
+    page.get_by_label("Queue, path or folder").fill(str(empty_store.folder.printed / "ward"))
+    page.get_by_role("button", name="Add the printer").click()
+    expect(page.locator("h1")).to_have_text("Check ward")
+    with working(FilmWorker(empty_store)):
+        page.get_by_role("button", name="Print the test page").click()
+        expect(page.locator("#status article p .state").first).to_have_text("printed", timeout=SOON)
+    expect(page.locator("#status img")).to_be_visible()
+    assert list((empty_store.folder.printed / "ward").glob("1-01.pdf"))
+
+
+def test_a_clerk_makes_a_disc_with_the_keyboard_alone(
+    store: Store, live_url: str, window: Windows, tmp_path: Path
+) -> None:
+    made.devices(store)
+    made.study(store, tmp_path)
+    made.study(store, tmp_path, name="DOE^JANE", number=7)
+    page = window().new_page()
+    log_in(page, live_url, "clerk")
+    page.goto(f"{live_url}/studies")
+    page.keyboard.type("иван")
+    expect(page.locator("#found tbody tr")).to_have_count(1)
+    tab_to(page, name="study")
+    page.keyboard.press("Space")
+    tab_to(page, text="Make a disc of", key="Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("New disc")
+    expect(page.locator("#plan")).to_contain_text("Ready to be made")
+    tab_to(page, name="copies")
+    page.keyboard.press("ArrowUp")
+    tab_to(page, text="Make the disc")
+    with working(DiscWorker(store)):
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text("Disc 1")
+        expect(page.locator("#status article .state").first).to_have_text("done", timeout=SOON)
+    assert show_disc(store, 1)["copies"] == 2
+
+
+def test_files_are_dropped_with_progress(store: Store, live_url: str, window: Windows) -> None:
+    page = window().new_page()
+    log_in(page, live_url, "clerk")
+    page.goto(f"{live_url}/studies/import")
+    paths = [str(get_testdata_file(name)) for name in ("CT_small.dcm", "MR_small.dcm")]
+    page.set_input_files("#files", paths)
+    page.get_by_role("button", name="Import").click()
+    expect(page.locator("#told")).to_contain_text("2 images stored")
+    expect(page.get_by_role("link", name="Look at the study")).to_have_count(2)
+
+
+def test_images_scroll_by_key_and_the_window_by_dragging(
+    store: Store, live_url: str, window: Windows, tmp_path: Path
+) -> None:
+    uid = made.study(store, tmp_path)
+    page = window().new_page()
+    log_in(page, live_url, "viewer")
+    page.goto(f"{live_url}/studies/{uid}/series/{uid}.1")
+    page.locator("#viewer").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#image-now")).to_have_text("2")
+    expect(page.locator("#picture[src*='.1.2/frames/1.jpg']")).to_be_visible()
+    box = page.locator("#viewer").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 250)
+    page.mouse.up()
+    expect(page.locator("#picture[src*='width=']")).to_be_visible()
+
+
+def test_ticks_stay_when_the_list_is_made_anew(store: Store, live_url: str, window: Windows) -> None:
+    made.devices(store)
+    numbers = [made.film(store, printed=False) for _ in range(2)]
+    page = window().new_page()
+    log_in(page, live_url)
+    page.goto(f"{live_url}/print-jobs")
+    page.check(f"#job-{numbers[0]}")
+    jobs.hold(store, numbers[1], TESTER)
+    expect(page.locator("#rows")).to_contain_text("Held by a person", timeout=SOON)
+    expect(page.locator(f"#job-{numbers[0]}")).to_be_checked()
+    expect(page.locator(f"#job-{numbers[1]}")).not_to_be_checked()
+
+
+def test_axe_finds_nothing_serious_on_films_patients_and_discs(
+    store: Store, live_url: str, window: Windows, tmp_path: Path
+) -> None:
+    made.devices(store)
+    uid = made.study(store, tmp_path)
+    job = made.film(store)
+    context = window(reduced_motion="reduce")
+    context.add_init_script(AXE)
+    page = context.new_page()
+    log_in(page, live_url)
+    found: list[str] = []
+    for path in (
+        "/", "/print-jobs", f"/print-jobs/{job}", "/printers", "/printers/new", "/printers/film", "/printers/film/edit",
+        "/printers/film/check", "/calibration", "/calibration/film", "/profiles", "/profiles/new",
+        "/profiles/disc/patient", "/studies", f"/studies/{uid}", f"/studies/{uid}/series/{uid}.1", "/studies/import",
+        "/studies/archives", f"/discs/new?study={uid}", "/discs", "/burners", "/burners/new", "/burners/folder/check",
+        "/health",
+    ):  # fmt: skip
+        page.goto(live_url + path)
+        found += faults_in_every_look(page)
+    assert found == []
+
+
+def test_films_patients_and_discs_keep_the_pages_policy(
+    store: Store, live_url: str, window: Windows, tmp_path: Path
+) -> None:
+    made.devices(store)
+    uid = made.study(store, tmp_path)
+    page = window().new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    log_in(page, live_url)
+    for path in ("/print-jobs", "/printers/film", "/calibration/film", "/studies", f"/studies/{uid}",
+                 f"/studies/{uid}/series/{uid}.1", "/studies/import", f"/discs/new?study={uid}", "/discs"):  # fmt: skip
+        page.goto(live_url + path)
+        page.wait_for_load_state("networkidle")
+    assert said == []
