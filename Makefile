@@ -8,6 +8,9 @@ help:
 	@echo "make test    all tests"
 	@echo "make bench   the benchmarks, as ratios"
 	@echo "make check   format, types, layers"
+	@echo "make faults  kill, starve and cut the power at every step, 25 times (hours)"
+	@echo "make fuzz    100,000 spoilt associations"
+	@echo "make soak    10,000 films and 100,000 instances, with kills in between"
 
 install: .venv/installed
 
@@ -37,6 +40,16 @@ check: install
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+
+# Long runs of what `make test` does shortly: every point of every device 25 times, every operation, every state.
+faults: install .venv/test-packages
+	@FAULT_REPEATS=25 $(PYTHON) -m pytest tests/faults --timeout 0
+
+fuzz: install .venv/test-packages
+	@FUZZ_CASES=100000 $(PYTHON) -m pytest tests/fuzz -s
+
+soak: install .venv/test-packages
+	@$(PYTHON) -m tests.faults.soak
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -57,6 +57,15 @@ def send_instances(plant: Plant, numbers: list[int]) -> dict[int, str]:
     return told
 
 
+def send_until_kept(plant: Plant, numbers: list[int], tries: int = 3) -> dict[int, str]:
+    """Send again what was not acknowledged, as modalities do: this client loses an answer on a busy machine."""
+    told = send_instances(plant, numbers)
+    for _ in range(tries - 1):
+        left = [number for number, answer in told.items() if answer != "acknowledged"]
+        told |= send_instances(plant, left) if left else {}
+    return told
+
+
 def _quick(event: Any) -> None:
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

@@ -23,6 +23,7 @@ from appliance.events import process_actor
 from appliance.printing.printer_verbs import add_printer
 from appliance.printing.printers import Printer, PrinterSettings
 from appliance.store.store import open_store
+from appliance.studies import retention
 from tests.dicom.clients import boxes, gray_image, print_client
 from tests.faults.ledger import Ledger, Verdict, picture
 from tests.support.fault_printers import FaultPrinter, IppPrinter, LpdPrinter, SocketPrinter
@@ -226,6 +227,14 @@ class Plant:
         while "open" in self.jobs().values() and time.monotonic() < end and not (worker and worker.ended()):
             self.query("update print_job set not_before = null where not_before is not null")
             time.sleep(0.1)
+
+    def sweep_studies(self) -> int:
+        """The housekeeping among studies, which comes in its own time: files without a row it removed."""
+        store = open_store(self.data, settings=SETTINGS)
+        try:
+            return retention.sweep(store, settled_seconds=0)
+        finally:
+            store.close()
 
     def query(self, sql: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(self.data / "appliance.db", timeout=10)) as connection, connection:

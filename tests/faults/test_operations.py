@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.instances import missing, send_instances
+from tests.faults.instances import missing, send_instances, send_until_kept
 from tests.faults.plant import DEVICES, Plant, Zygote, plant
 from tests.faults.test_kill import assert_balanced
 
@@ -55,14 +55,13 @@ def store(works: Plant, fault: str) -> None:
     door = works.start("dicom", fault)
     told = send_instances(works, [1, 2, 3])
     if not door.ended():
-        left = [number for number, answer in told.items() if answer != "acknowledged"]
-        told |= send_instances(works, left) if left else {}
+        told |= send_until_kept(works, [number for number, answer in told.items() if answer != "acknowledged"])
         assert set(told.values()) == {"acknowledged"}, (told, works.logged())
     works.stop()
     assert missing(works, told) == []
     works.age()
     works.start("dicom")
-    again = send_instances(works, [1, 2, 3])
+    again = send_until_kept(works, [1, 2, 3])
     assert set(again.values()) == {"acknowledged"}
     assert missing(works, again) == []
     works.stop()

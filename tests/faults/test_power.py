@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.instances import send_instances
+from tests.faults.instances import send_until_kept
 from tests.faults.plant import Plant, Zygote, plant
 from tests.faults.power import Disk, after, is_whole
 
@@ -60,7 +60,7 @@ def recorded(works: Plant, rounds: int) -> Trace:
     works.start("dicom", recorded=True)
     for number in range(rounds):
         assert works.send_film("folder") == "acknowledged"
-        told = send_instances(works, [10 * number + 1, 10 * number + 2])
+        told = send_until_kept(works, [10 * number + 1, 10 * number + 2])
         assert set(told.values()) == {"acknowledged"}
     works.stop()
     return works.trace()
