@@ -1,22 +1,25 @@
 # Each target does its own set-up; a newcomer needs python3 and make, nothing else.
 PYTHON := .venv/bin/python
 
-.PHONY: help install run demo test bench check faults fuzz soak debian-run debian-test clean
+.PHONY: help install run demo test bench check deb sbom faults fuzz soak debian-run debian-test clean
 help:
 	@echo "make run     start the appliance under ./var"
 	@echo "make demo    start it and print a real film"
 	@echo "make test    all tests"
 	@echo "make bench   the benchmarks, as ratios"
-	@echo "make check   format, types, layers"
+	@echo "make check   format, types, layers, known weaknesses of packages"
+	@echo "make deb     a Debian package in dist/"
 	@echo "make faults  kill, starve and cut the power at every step, 25 times (hours)"
 	@echo "make fuzz    100,000 spoilt associations"
 	@echo "make soak    10,000 films and 100,000 instances, with kills in between"
 
 install: .venv/installed
 
-.venv/installed: pyproject.toml packages-run.txt scripts/debian-packages
+# the locks first: what they name comes by its hash; a dependency that is new and not locked yet comes behind
+.venv/installed: pyproject.toml requirements-dev.lock packages-run.txt scripts/debian-packages
 	@scripts/debian-packages packages-run.txt
 	@test -x $(PYTHON) || python3 -m venv .venv
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
@@ -40,6 +43,13 @@ check: install
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@scripts/audit-packages
+
+deb: install
+	@scripts/build-deb
+
+sbom: install
+	@$(PYTHON) scripts/sbom
 
 # Long runs of what `make test` does shortly: every point of every device 25 times, every operation, every state.
 faults: install .venv/test-packages
