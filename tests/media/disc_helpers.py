@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +75,24 @@ def with_study(store: Store, count: int = 3, **values: Any) -> Store:
     keep(store, [made.image(number, **values) for number in range(1, count + 1)])
     add_first_burner(store)
     return store
+
+
+def fresh(folder: Path) -> Store:
+    """A data folder with a study and the first burner, copied from one made once."""
+    shutil.copytree(_made_once(), folder)
+    store = opened(folder)
+    add_first_burner(store)
+    return store
+
+
+@cache
+def _made_once() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="appliance-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    store = opened(folder / "data")
+    keep(store, [made.image(number) for number in range(1, 4)])
+    store.close()
+    return folder / "data"
 
 
 def ordered(store: Store, **values: Any) -> int:

@@ -20,7 +20,7 @@ from appliance.media.worker import DiscWorker
 from appliance.security.tokens import create_token
 from appliance.store.store import Store
 from appliance.web.serve import make_server
-from tests.media.disc_helpers import CLERK, add, eventually, opened, ordered, with_study
+from tests.media.disc_helpers import CLERK, add, eventually, fresh, ordered
 
 
 class Desk:
@@ -46,7 +46,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    store = with_study(opened(tmp_path / "data"))
+    store = fresh(tmp_path / "data")
     add(store, "desk", "agent:desk-7")
     server = make_server(store)
     port = server.effective_port

@@ -14,7 +14,7 @@ import pytest
 from appliance.media.check import examine
 from appliance.media.views import list_discs, show_disc
 from appliance.store.store import Store
-from tests.media.disc_helpers import ROOT, STUDY, add, burned, killed_at, opened, ordered, with_study, work_off
+from tests.media.disc_helpers import ROOT, STUDY, add, burned, fresh, killed_at, ordered, work_off
 from tests.support.robots import Robot
 
 PLAN = ["plan.start", "plan.done"]
@@ -24,7 +24,7 @@ BURN = ["burn.start", "burn.begun", "burn.half", "burn.done", "burn.recorded", "
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    found = with_study(opened(tmp_path / "data"))
+    found = fresh(tmp_path / "data")
     yield found
     found.close()
 

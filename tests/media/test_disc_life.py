@@ -29,7 +29,7 @@ from appliance.media.settling import settle
 from appliance.media.views import list_discs, show_disc
 from appliance.media.worker import DiscWorker
 from appliance.security import audit
-from appliance.security.peer_verbs import add_peer
+from appliance.security.peer_verbs import add_peer, set_peer
 from appliance.security.peers import Peer
 from appliance.store import audit as audit_rows
 from appliance.store import discs
@@ -43,10 +43,9 @@ from tests.media.disc_helpers import (
     add,
     burned,
     eventually,
+    fresh,
     keep,
-    opened,
     ordered,
-    with_study,
     work_off,
 )
 from tests.support.robots import Robot
@@ -54,7 +53,7 @@ from tests.support.robots import Robot
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    found = with_study(opened(tmp_path / "data"))
+    found = fresh(tmp_path / "data")
     yield found
     found.close()
 
@@ -287,9 +286,10 @@ def test_images_that_come_later_flag_the_disc(store: Store) -> None:
 
 
 def test_a_peers_rule_makes_a_disc_of_every_study_it_sends(store: Store) -> None:
-    add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1, "copies": 2}), CLERK)
+    add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 3600, "copies": 2}), CLERK)
     keep(store, [made.image(1, study=3)], peer="CT 1")
     assert follow_rules(store, {}) == 0  # more may come
+    set_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1, "copies": 2}), CLERK)
     eventually(lambda: follow_rules(store, {}) == 1)
     assert follow_rules(store, {}) == 0
     view = list_discs(store)[0]
