@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from appliance.commands.common import actor, json_option, show, with_store
-from appliance.errors import DamagedError
+from appliance.errors import ApplianceError
 from appliance.security import audit_verbs as verbs
 from appliance.security.audit_verbs import Entry, Wanted
 from appliance.store.store import Store
@@ -79,7 +79,7 @@ def verify(store: Store, as_json: bool) -> None:
     if as_json:
         show({"whole": broken is None, "first_broken": broken}, as_json=True)
     if broken is not None:
-        raise DamagedError(f"The audit trail was changed: entry {broken} does not follow from the one before.")
+        raise ApplianceError(f"The audit trail was changed: entry {broken} does not follow from the one before.")
     if not as_json:
         click.echo("The audit trail is whole.")
 
