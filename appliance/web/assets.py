@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from flask import Flask, url_for
@@ -16,6 +17,7 @@ def install(app: Flask) -> None:
         if path.is_file()
     }
 
+    @lru_cache(maxsize=256)
     def asset(name: str) -> str:
         return url_for("static", filename=name, v=hashes[name])
 
