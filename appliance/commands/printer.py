@@ -57,6 +57,7 @@ def add(store: Store, name: str, device_uri: str, as_json: bool, ae_titles: tupl
     """Add a printer."""
     settings = _with_options(PrinterSettings(), options)
     printer = Printer(name=name, device_uri=device_uri, ae_titles=ae_titles, settings=settings)
+    _check_device(store, printer)
     verbs.add_printer(store, printer, actor())
     show(printer_view(verbs.get_printer(store, name)), as_json=as_json)
 
@@ -78,6 +79,7 @@ def set_(
         ae_titles=ae_titles or printer.ae_titles,
         settings=_with_options(printer.settings, options),
     )
+    _check_device(store, changed)
     verbs.set_printer(store, changed, actor(), version=printer.version)
     show(printer_view(verbs.get_printer(store, name)), as_json=as_json)
 
@@ -150,6 +152,14 @@ _verb("resume", "Send again.", verbs.resume)
 _verb("accept", "Take jobs again.", verbs.accept)
 _verb("reject", "Take no more jobs.", verbs.reject)
 _verb("remove", "Remove a printer that has no jobs waiting.", verbs.remove_printer)
+
+
+def _check_device(store: Store, printer: Printer) -> None:
+    """Raise UsageError for an address that can't be printed to, such as a folder outside the roots."""
+    from appliance.printing.sending import device_of
+
+    verbs.check_printer(printer)
+    device_of(store, printer)
 
 
 def _with_options(settings: PrinterSettings, options: dict[str, Any]) -> PrinterSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ import click
 from appliance.commands.common import actor, json_option, show, with_store
 from appliance.errors import UsageError
 from appliance.printing import printer_verbs as verbs
+from appliance.printing.grey_tables import read_table
 from appliance.printing.profiles import PrintProfile
 from appliance.printing.views import profile_view
 from appliance.store.store import Store
@@ -34,6 +36,14 @@ def profile_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--override", "overrides", multiple=True, metavar="KEYWORD=VALUE", help="Whatever was sent."),
         click.option("--alias", "aliases", multiple=True, metavar="SENT=MEANT", help="e.g. 35CMX43CM=14INX17IN."),
         click.option("--without-lut", help="Pixels without a Presentation LUT: p-values, lin-od, or a table's name."),
+        click.option(
+            "--table",
+            "tables",
+            multiple=True,
+            metavar="NAME=FILE",
+            help="A table that --without-lut or Configuration Information names: P-values of 16 bits as text, one for "
+            "each step of grey, or a DICOM file with a Presentation LUT. NAME= takes it away.",
+        ),
         click.option("--lin-od-zero", type=click.Choice(["max-density", "min-density"]), help="What 0 is in LIN OD."),
     )
     for option in reversed(options):
@@ -98,11 +108,23 @@ def _with_options(profile: PrintProfile, options: dict[str, Any]) -> PrintProfil
     }
     plain |= {key: _pairs(options[key]) for key in ("defaults", "overrides", "aliases") if options[key]}
     grey = profile.grey
+    if options["tables"]:
+        grey = replace(grey, tables=_tables(grey.tables, options["tables"]))
     if options["without_lut"]:
         grey = replace(grey, without_lut=options["without_lut"])
     if options["lin_od_zero"]:
         grey = replace(grey, lin_od_zero_is_max_density=options["lin_od_zero"] == "max-density")
     return replace(profile, **plain, grey=grey)
+
+
+def _tables(before: dict[str, tuple[int, ...]], assignments: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    tables = dict(before)
+    for name, path in _pairs(assignments).items():
+        if path:
+            tables[name] = read_table(Path(path))
+        else:
+            tables.pop(name, None)
+    return tables
 
 
 def _pairs(texts: tuple[str, ...]) -> dict[str, str]:

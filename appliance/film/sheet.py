@@ -35,11 +35,15 @@ class Characteristic:
     name: str = ""  # e.g. the date and name of the measurement
 
 
+WITHOUT_LUT = ("p-values", "lin-od")
+"""What pixels can be taken as without a table."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GreyPolicy:
     """What pixels mean where the film says nothing: the print profile's choices."""
 
-    without_lut: str = "p-values"  # p-values, lin-od, or the name of a table under `tables`
+    without_lut: str = WITHOUT_LUT[0]  # p-values, lin-od, or the name of a table under `tables`
     lin_od_zero_is_max_density: bool = True  # LIN OD: 0 is Max Density; False reverses it
     tables: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by name or Configuration Information: P-values
 

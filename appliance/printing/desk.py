@@ -33,7 +33,8 @@ def desk_for(store: Store, called_ae_title: str, calling_ae_title: str, address:
     """The desk for an association; None when there is no printer at all.
 
     A print profile is chosen by called AE title, then calling AE title, then address; else the printer of the called AE
-    title; else the printer ``film``, or the first there is.
+    title; else the printer ``film``, or the first there is. Who calls a printer by an AE title of its own gets that
+    printer; the appliance's own title names none, though the first printer has it.
     """
     with store.database.read() as connection:
         by_name = {row.name: printer_from_row(row) for row in printers.all_printers(connection)}
@@ -41,7 +42,8 @@ def desk_for(store: Store, called_ae_title: str, calling_ae_title: str, address:
     peer = find_peer(all_peers(store), calling_ae_title, address) or UNKNOWN
     named = next((p for p in by_name.values() if called_ae_title in p.ae_titles), None)
     profile = choose_profile(profiles, called_ae_title, calling_ae_title, address)
-    if named is not None and profile is not None and not profile.called_ae_title and profile.printer != named.name:
+    own_title = called_ae_title == store.settings.dicom.ae_title
+    if named and profile and not own_title and not profile.called_ae_title and profile.printer != named.name:
         profile = None  # the printer was called by name: a looser profile doesn't lead elsewhere
     printer = by_name.get(profile.printer) if profile else named
     printer = printer or by_name.get(DEFAULT_PRINTER) or next(iter(by_name.values()), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,9 +12,12 @@ from pydantic import ValidationError
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
+from appliance.film.catalog import load
+from appliance.film.sheet import WITHOUT_LUT, GreyPolicy
 from appliance.printing.desk import printer_from_row, profile_from_row, profile_settings
 from appliance.printing.device.registry import SCHEMES
-from appliance.printing.printers import Printer, PrinterSettings
+from appliance.printing.grey_tables import checked_table
+from appliance.printing.printers import GROUPS, Printer, PrinterSettings
 from appliance.printing.profiles import FILM_KEYWORDS, PrintProfile
 from appliance.security.audit import record
 from appliance.security.peer_verbs import check_ae_title
@@ -44,12 +48,23 @@ def printer_settings(values: Mapping[str, Any]) -> PrinterSettings:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         words = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            words = "there is no such setting" + _nearest(problem["loc"])
         raise UsageError(f"{where + ': ' if where else ''}{words}", field=where or "bits") from None
+
+
+def _nearest(where: tuple[int | str, ...]) -> str:
+    """The known name closest to a mistyped one: of a printer's settings, or of one of its media and the like."""
+    inside = [part for part in where[:-1] if isinstance(part, str)]
+    known = GROUPS[inside[-1]] if inside else PrinterSettings
+    near = difflib.get_close_matches(str(where[-1]), known.model_fields, 1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known.model_fields)}"
 
 
 def add_printer(store: Store, printer: Printer, actor: Actor) -> None:
     """Add a printer. Raises UsageError naming the field, ConflictError when name or AE title is taken."""
     check_printer(printer)
+    _check_film_sizes(store, printer.settings)
     with store.database.write("print", "printer") as connection:
         if printers.get(connection, printer.name) is not None:
             raise ConflictError(f"There is a printer {printer.name!r} already.")
@@ -70,6 +85,7 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
     Raises NotFoundError, UsageError, ConflictError when `version` is not the stored one.
     """
     check_printer(printer)
+    _check_film_sizes(store, printer.settings)
     with store.database.write("print", "printer") as connection:
         row = printers.get(connection, printer.name)
         if row is None:
@@ -139,6 +155,16 @@ def check_printer(printer: Printer) -> None:
         raise UsageError(f"{printer.device_uri!r} is no device address; there are {forms}.", field="device_uri")
     for ae_title in printer.ae_titles:
         check_ae_title(ae_title, field="ae_titles")
+
+
+def _check_film_sizes(store: Store, settings: PrinterSettings) -> None:
+    """Every film size a printer is set to is one the layouts know: a mistyped one would hold its films for ever."""
+    known = load(store.folder.layouts).film_sizes
+    for size in (settings.default_film_size_id, *(medium.film_size_id for medium in settings.media)):
+        if size not in known:
+            near = difflib.get_close_matches(size, known, 1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}."
+            raise UsageError(f"There is no film size {size!r}{hint}", field="media")
 
 
 # print profiles -----------------------------------------------------------------------------------------------------
@@ -214,7 +240,18 @@ def checked_profile(store: Store, profile: PrintProfile) -> PrintProfile:
         unknown = [keyword for keyword in getattr(profile, field) if keyword not in FILM_KEYWORDS]
         if unknown:
             raise UsageError(f"{unknown[0]} is no film attribute; there are {', '.join(FILM_KEYWORDS)}.", field=field)
+    _check_grey(profile.grey)
     return replace(profile, defaults=_numbers(profile.defaults), overrides=_numbers(profile.overrides))
+
+
+def _check_grey(grey: GreyPolicy) -> None:
+    for name, values in grey.tables.items():
+        checked_table(name, values)
+    if grey.without_lut not in (*WITHOUT_LUT, *grey.tables):
+        known = ", ".join((*WITHOUT_LUT, *grey.tables))
+        raise UsageError(
+            f"This print profile has no table {grey.without_lut!r}; there are {known}.", field="without_lut"
+        )
 
 
 NUMBERS = ("NumberOfCopies", "MinDensity", "MaxDensity", "Illumination", "ReflectedAmbientLight")

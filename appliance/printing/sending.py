@@ -38,11 +38,11 @@ def device_of(store: Store, printer: Printer) -> Device:
     """The device of a printer, with the appliance's limits. Raises UsageError when its address makes no sense."""
     roots = (store.folder.root, *store.settings.storage.folder_roots)
     options: dict[str, Any] = {
-        "folder_roots": roots,
         "calling_ae_title": store.settings.dicom.ae_title,
         **printer.settings.device_options,
+        "folder_roots": roots,  # the settings file's alone: a printer may not widen its own
     }
-    if printer.device_uri.startswith("dicom:"):
+    if printer.device_uri.startswith(("dicom:", "dicoms:")):
         options["compose_raster"] = _raster_for_imager(store, printer)
     return open_device(printer.device_uri, options=options)
 

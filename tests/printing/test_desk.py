@@ -69,6 +69,14 @@ def test_a_printer_called_by_its_title_is_not_overruled_by_a_looser_profile(stor
     assert desk is not None and desk.printer.name == "film"
 
 
+def test_the_appliance_s_own_title_names_no_printer(store: Store, clerk: Actor) -> None:
+    add_first_printer(store)
+    add_folder_printer(store, "other")
+    add_profile(store, PrintProfile(name="ct", printer="other", calling_ae_title="CT1"), clerk)
+    printers = [desk_for(store, "APPLIANCE", calling, "192.0.2.1").printer.name for calling in ("CT1", "MR1")]  # type: ignore[union-attr]
+    assert printers == ["other", "film"]
+
+
 def test_a_profile_gives_defaults_overrides_and_aliases(store: Store, clerk: Actor) -> None:
     add_folder_printer(store)
     given = PrintProfile(
