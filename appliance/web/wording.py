@@ -172,6 +172,8 @@ EVENTS = {
     "disc-failed": _("Disc failed"),
     "disc-outgrown": _("Disc given up: too large"),
     "disc-images-purged": _("Images of a disc purged"),
+    "document-attached": _("Scanned paper added"),
+    "study-exported": _("Study exported"),
     "archive-queried": _("Archive asked"),
     "print-jobs-listed": _("Print jobs looked at"),
     "print-job-viewed": _("Film looked at"),
