@@ -37,14 +37,14 @@ def study(store: Store, folder: Path, *, name: str = "IVANOVA^OLGA=ИВАНОВ�
     for image in range(1, 4):
         dataset = dcmread(str(get_testdata_file("CT_small.dcm")))
         dataset.SpecificCharacterSet = "ISO_IR 192"
-        dataset.PatientName, dataset.PatientID = name, f"P-{number}"
+        dataset.PatientName, dataset.PatientID = name, f"P{number}00"
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uid, f"{uid}.1"
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{uid}.1.{image}"
-        dataset.InstanceNumber, dataset.AccessionNumber = image, f"A-{number}"
+        dataset.InstanceNumber, dataset.AccessionNumber = image, f"A{number}00"
         dataset.StudyDescription = "Thorax"
         dataset.save_as(target / f"{image}.dcm")
     importing.import_path(store, target, TESTER)
-    found = search.find_studies(store, search.Query(patient_id=f"P-{number}"))
+    found = search.find_studies(store, search.Query(patient_id=f"P{number}00"))
     return str(found[0]["study_instance_uid"])
 
 
