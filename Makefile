@@ -34,7 +34,7 @@ demo: install
 	@$(PYTHON) scripts/demo.py
 
 test: install .venv/test-packages
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n 2 --dist loadfile
 
 bench: install .venv/test-packages
 	@$(PYTHON) -m benchmarks
