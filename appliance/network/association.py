@@ -134,7 +134,11 @@ class BoundedAssociation(Association):
         evt.trigger(self, evt.EVT_REQUESTED, {})
         if self.is_aborted or self.is_rejected:
             return
-        if self.admit():
+        if not all(context.transfer_syntax for context in primitive.presentation_context_definition_list):
+            # pynetdicom falls over a context without a transfer syntax (PS3.8 9.3.2.2: one at least)
+            self.incident("malformed-request", "a presentation context without a transfer syntax")
+            self._abort_nonblocking()
+        elif self.admit():
             self.acse.negotiate_association()
         else:
             self.requestor.ae_title = self.requestor.primitive.calling_ae_title

@@ -8,7 +8,7 @@ import struct
 from appliance.network.commands import decode_command
 from tests.dicom.clients import GRAY_BOX, print_client
 from tests.faults.plant import Plant
-from tests.fuzz.driver import GIVEN
+from tests.fuzz.driver import GIVEN, echo
 from tests.fuzz.mutations import Names, encoded
 from tests.fuzz.recording import Message, record_all
 from tests.network.raw import IMPLICIT, RawPeer, presentation_context
@@ -48,6 +48,15 @@ def test_an_image_box_set_without_a_data_set_is_refused_without_a_traceback(work
     works.start("dicom")
     status = ask(works, RequestedSOPClassUID=GRAY_BOX, RequestedSOPInstanceUID="1.2.3", **N_SET)
     assert status in (0x0110, 0x0112)
+    assert works.tracebacks() == []
+
+
+def test_a_context_without_a_transfer_syntax_ends_the_association_without_a_traceback(works: Plant) -> None:
+    works.start("dicom")
+    for abstract in (META, b"1.2.3.4"):
+        with RawPeer(works.port) as peer:
+            assert peer.associate(presentation_context(1, abstract))[:1] in (b"\x07", b"")
+    assert echo(works.port) > 0
     assert works.tracebacks() == []
 
 
