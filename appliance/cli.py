@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -60,6 +61,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: errors are one clear line and an exit code (1 failed, 2 usage)."""
+    os.umask(0o077)  # the database, too, is its owner's alone
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
