@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from appliance.media import discs as verbs
 from appliance.media.check.finding import ERROR
 from appliance.media.copy_types import all_copy_types
 from appliance.media.ordering import PRIORITIES, DiscOrder
+from appliance.media.plan import Note
 from appliance.media.selection import Selection
 from appliance.media.views import list_discs, show_disc
 from appliance.store import discs
@@ -113,10 +114,19 @@ def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
         ("supplied", "supplied"),
         ("decompress", "decompressed"),
     ):
-        for note in getattr(plan, name):
-            proposal = f"; {note.proposal} would do" if note.proposal else ""
-            click.echo(f"  {words}: {note.SOPInstanceUID} {note.reason}{proposal}")
+        _show_notes(words, getattr(plan, name))
     click.echo("Ready to be made." if plan.ready else "It can't be made so.")
+
+
+def _show_notes(words: str, notes: Iterable[Note]) -> None:
+    """One line for all instances of which the same is said: a series has thousands."""
+    alike: dict[str, list[str]] = {}
+    for note in notes:
+        proposal = f"; {note.proposal} would do" if note.proposal else ""
+        alike.setdefault(note.reason + proposal, []).append(note.SOPInstanceUID)
+    for reason, uids in alike.items():
+        more = f" and {len(uids) - 1} more" if len(uids) > 1 else ""
+        click.echo(f"  {words}: {uids[0]}{more}: {reason}")
 
 
 @command.command("list")

@@ -56,7 +56,7 @@ def read_directory(data: memoryview, findings: Findings) -> Directory:
     try:
         root = _read(data, directory, findings)
     except (TruncatedError, MalformedError) as error:
-        text = f"it can't be read to its end: {error or 'it is cut short'}"
+        text = f"it can't be read to its end: {str(error) or 'its elements or offsets are damaged'}"
         findings.error("dicomdir-damaged", WHERE, text)
         return directory
     _follow(directory, root, findings)
