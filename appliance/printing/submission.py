@@ -23,6 +23,7 @@ from appliance.store.tables.base import now
 
 PRIORITIES = {"HIGH": 3, "MED": 2, "LOW": 1}
 FILM_JSON = "film.json"
+SAME_FILM = "The same film came from the same peer a few minutes before."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +111,14 @@ def _record(store: Store, submission: Submission, actor: Actor, job_id: int, siz
     session, moment = submission.session, now()
     print_id = fingerprint(session, store.folder.job(job_id))
     with store.database.write("print") as connection:
-        reasons = list(submission.held_because)
+        reasons, warnings = list(submission.held_because), list(submission.warnings)
         if (
             not submission.intended
             and submission.reprint_of is None
             and _is_duplicate(store, connection, submission, print_id)
         ):
             reasons.append("duplicate" if submission.printer.settings.duplicates == "print" else "duplicate-held")
+            warnings.append(SAME_FILM)  # stays when the reasons change
         held = bool(submission.held_because) or "duplicate-held" in reasons
         row = {
             "job_id": job_id,
@@ -136,7 +138,7 @@ def _record(store: Store, submission: Submission, actor: Actor, job_id: int, siz
             "label": session.FilmSessionLabel,
             "print_job_uid": submission.print_job_uid,
             "fingerprint": print_id,
-            "warnings": list(submission.warnings),
+            "warnings": warnings,
             "bytes": size,
             "reprint_of": submission.reprint_of,
             "created": moment,

@@ -11,7 +11,7 @@ from appliance.errors import ConflictError, NotFoundError, ResourceError
 from appliance.events import Actor
 from appliance.printing import jobs
 from appliance.printing.printer_verbs import get_printer, pause, printer_settings, remove_printer, resume, set_printer
-from appliance.printing.submission import submit
+from appliance.printing.submission import SAME_FILM, submit
 from appliance.printing.views import show_job
 from appliance.printing.worker import FilmWorker
 from appliance.store import files
@@ -135,6 +135,7 @@ def test_the_same_film_within_minutes_is_flagged_or_held(store: Store) -> None:
     other = submit_films(store, holding, level=8)
     work(store)
     assert "duplicate" in show_job(store, second)["history"][0]["job_state_reasons"]
+    assert show_job(store, second)["warnings"] == [SAME_FILM]
     assert show_job(store, first)["history"][0]["job_state_reasons"] == []
     assert show_job(store, third)["job_state"] == "pending-held"
     assert show_job(store, other)["job_state"] == "completed"
