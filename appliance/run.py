@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import resource
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.config import Settings
-from appliance.errors import DamagedError
+from appliance.errors import ConflictError, DamagedError
 from appliance.logs import start_logging
 from appliance.security.audit_verbs import note_part
 from appliance.store.soundness import refuse_damaged
@@ -59,6 +60,13 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
     try:
         RUNNERS[part](store, stop, _beat_to(ready_fd))
         note_part(store, part, "application-stopped")
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        ports = [store.settings.web.port] if part == "web" else store.settings.dicom.ports
+        taken = " or ".join(str(port) for port in ports)
+        words = f"Part {part} can't listen: another program has port {taken}. Stop it, or set others."
+        raise ConflictError(words) from error
     finally:
         store.close()
     log.info("stopped", extra={"part": part})

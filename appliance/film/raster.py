@@ -13,8 +13,8 @@ class FilmRaster:
     """One film, ready to be written into a document.
 
     pixels: (rows, columns) for grey or (rows, columns, 3) for RGB; uint8 when bits is 8, else uint16. Values are
-    driving levels 0 .. 2**bits - 1, 0 black (densest), row 0 at the top of the sheet as it is held. The raster covers the
-    printable rectangle, whose top left corner lies (left_mm, top_mm) from the sheet's.
+    driving levels 0 .. 2**bits - 1, 0 black (densest), row 0 at the top of the sheet as it is held. The raster covers
+    the printable rectangle, whose top left corner lies (left_mm, top_mm) from the sheet's.
     """
 
     pixels: NDArray[np.uint8] | NDArray[np.uint16]

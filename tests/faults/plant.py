@@ -210,6 +210,7 @@ class Plant:
     def recover(self) -> None:
         """Start it again without a fault and let it work until nothing is open."""
         self.age()
+        self.query("update printer set printer_state = 'idle' where printer_state = 'stopped'")  # as a person would
         self.start("dicom")
         self.start("films")
         self.drain()

@@ -123,8 +123,8 @@ def test_a_film_too_large_for_the_worker_fails_alone(works: Plant) -> None:
     """8 × 10 inches at 1200 dpi are 115 million pixels: more than a worker with 150 MB to spare can hold."""
     settings = """json_set(settings, '$.resolution', 1200)"""
     works.query(f"update printer set settings = {settings}, version = version + 1 where name = 'socket'")
-    works.limits = {"RLIMIT_AS": works.zygote.address_space() + (150 << 20)}
     works.start("dicom")
+    works.limits = {"RLIMIT_AS": works.zygote.address_space() + (150 << 20)}
     worker = works.start("films")
     assert works.send_film("socket") == "acknowledged"
     assert works.send_film("folder") == "acknowledged"
