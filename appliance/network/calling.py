@@ -30,4 +30,5 @@ def _tls(store: Store) -> ssl.SSLContext:
     trusted, ours = trusted_file(store), tls_files(store)
     if trusted is None:
         raise SettingError(say("To call a peer by TLS set tls.authorities: the certificates that vouch for peers."))
-    return client_context(trusted, ours and ours.certificate, ours and ours.key, check_hostname=False)
+    certificate, key = (ours.certificate, ours.key) if ours else (None, None)
+    return client_context(trusted, certificate, key, check_hostname=False)

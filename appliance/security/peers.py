@@ -38,7 +38,7 @@ UNKNOWN = Peer(name="", ae_title="*", allows=("print", "store"), known=False)
 
 
 def find_peer(peers: Iterable[Peer], calling_ae_title: str, address: str) -> Peer | None:
-    """The peer that calls: AE title and address must both fit; the closest address wins, a named AE title before "*"."""
+    """The peer that calls: AE title and address must fit; a named AE title before "*", then the closest address."""
     fitting = [peer for peer in peers if _fits(peer, calling_ae_title, address)]
     return max(fitting, key=_closeness, default=None)
 

@@ -38,7 +38,7 @@ def record_with(recorder: Recorder | None) -> None:
 
 
 def failpoint(name: str) -> None:
-    """A named step of a protocol, where the fault harness can break in. A recorder sees it too, as ("failpoint", name)."""
+    """A named step of a protocol, where the fault harness can break in; a recorder sees ("failpoint", name)."""
     if _recorder is not None:
         _recorder("failpoint", name, "")
     if _fault is not None:

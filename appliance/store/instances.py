@@ -350,7 +350,7 @@ def sop_classes(connection: Connection, sop_instance_uid: str) -> list[str]:
     return [attributes.get("SOPClassUID", "") for attributes in rows]
 
 
-def place_of(connection: Connection, sop_instance_uid: str) -> Row[Any] | None:
+def place_of(connection: Connection, sop_instance_uid: str) -> Row[Any, Any] | None:
     """(path, study_instance_uid) of the accepted instance with that UID."""
     query = (
         select(instance.c.path, study.c.study_instance_uid)
