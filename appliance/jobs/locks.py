@@ -27,6 +27,35 @@ class WorkerLock:
         self._file.close()
 
 
+class OnlyOne:
+    """The right to do what one process of all may do at a time, held until it is closed or its process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._file is not None
+
+    def take(self) -> bool:
+        """True when it is ours, now or already."""
+        if self._file is None:
+            file = self._path.open("w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
+            self._file = file
+        return True
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
 def is_alive(folder: Path, name: str) -> bool:
     """Whether the worker of that name still holds its lock."""
     try:

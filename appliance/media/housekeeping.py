@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import logging
 import threading
 import time
-from typing import IO
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
+from appliance.jobs.locks import OnlyOne
 from appliance.media import recovery
 from appliance.media.burners import DEFAULT_BURNER, StoredBurner, add_first_burner, all_burners, open_stored
 from appliance.media.copy_types import DEFAULT
@@ -37,7 +36,7 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._file: IO[str] | None = None
+        self._only = OnlyOne(store.folder.locks / "disc-keeping")
         self._purged = self._asked = self._ruled = 0.0
         self._asking: threading.Thread | None = None
         self._failed_rules: dict[str, float] = {}
@@ -59,14 +58,10 @@ class Keeper:
             self._ask_burners()
 
     def _is_ours(self) -> bool:
-        if self._file is None:
-            file = (self.store.folder.locks / "disc-keeping").open("w")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                return False
-            self._file = file
+        new = not self._only.held
+        if not self._only.take():
+            return False
+        if new:
             add_first_burner(self.store)
             recovery.sweep(self.store)
         return True
@@ -78,9 +73,7 @@ class Keeper:
             self._asking.start()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._only.close()
 
 
 def ask_burners(store: Store) -> None:

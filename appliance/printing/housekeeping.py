@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import logging
 import threading
 import time
-from typing import IO
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
+from appliance.jobs.locks import OnlyOne
 from appliance.printing import jobs
 from appliance.printing.printer_verbs import all_printers, get_printer
 from appliance.printing.printers import Printer
@@ -32,13 +31,13 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._file: IO[str] | None = None
+        self._only = OnlyOne(store.folder.locks / "housekeeping")
         self._purged = self._asked = 0.0
         self._asking: threading.Thread | None = None
 
     def keep(self) -> None:
         """Do what is due; nothing when another process keeps house."""
-        if not self._is_ours():
+        if not self._only.take():
             return
         moment = time.monotonic()
         if not self._purged or moment - self._purged > PURGE_SECONDS:
@@ -49,17 +48,6 @@ class Keeper:
             self._asked = moment
             self._ask_printers()
 
-    def _is_ours(self) -> bool:
-        if self._file is None:
-            file = (self.store.folder.locks / "housekeeping").open("w")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                return False
-            self._file = file
-        return True
-
     def _ask_printers(self) -> None:
         """In a thread: a printer that doesn't answer holds up nothing."""
         if self._asking is None or not self._asking.is_alive():
@@ -67,9 +55,7 @@ class Keeper:
             self._asking.start()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._only.close()
 
 
 def ask_printers(store: Store) -> None:

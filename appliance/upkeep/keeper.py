@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import threading
 import time
-from typing import IO
 
+from appliance.jobs.locks import OnlyOne
 from appliance.store.store import Store
 from appliance.upkeep import purging
 from appliance.upkeep.forwarding import Forwarder
@@ -27,7 +26,7 @@ class Keeper:
         self.store = store
         self.forwarder = Forwarder(store)
         self.notifier = Notifier(store)
-        self._file: IO[str] | None = None
+        self._only = OnlyOne(store.folder.locks / "upkeep")
         self._told = self._purged = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
@@ -37,11 +36,10 @@ class Keeper:
                 self.round()
             except Exception:
                 log.exception("a round of upkeep failed; the next one comes in a moment")
-        if self._file is not None:
-            self._file.close()
+        self._only.close()
 
     def round(self) -> None:
-        if not self._is_ours():
+        if not self._only.take():
             return
         self.forwarder.forward()
         moment = time.monotonic()
@@ -51,14 +49,3 @@ class Keeper:
         if moment - self._purged > PURGE_SECONDS:
             self._purged = moment
             purging.purge_audit(self.store)
-
-    def _is_ours(self) -> bool:
-        if self._file is None:
-            file = (self.store.folder.locks / "upkeep").open("w")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                return False
-            self._file = file
-        return True

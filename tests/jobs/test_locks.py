@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from appliance.jobs.locks import WorkerLock, dead, is_alive, sweep
+from appliance.jobs.locks import OnlyOne, WorkerLock, dead, is_alive, sweep
 from appliance.jobs.retry import wait_after
 
 HOLD = """
@@ -36,3 +36,11 @@ def test_a_killed_worker_is_known_to_be_dead_and_a_living_one_to_live(tmp_path: 
 
 def test_waiting_grows_to_five_minutes() -> None:
     assert [wait_after(attempts).total_seconds() for attempts in (1, 2, 3, 4, 5, 50)] == [5, 15, 60, 120, 300, 300]
+
+
+def test_what_one_may_do_at_a_time_is_free_for_the_next_once_closed(tmp_path: Path) -> None:
+    first, second = OnlyOne(tmp_path / "keeping"), OnlyOne(tmp_path / "keeping")
+    assert first.take() and first.take()
+    assert not second.take() and not second.held
+    first.close()
+    assert second.take() and second.held
