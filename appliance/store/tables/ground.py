@@ -1,8 +1,8 @@
-"""Tables every room uses: change counters and running numbers."""
+"""Tables every room uses: change counters, running numbers, tallies."""
 
-from sqlalchemy import Column, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Float, Integer, String, Table
 
-from appliance.store.tables.base import metadata
+from appliance.store.tables.base import UtcDateTime, metadata
 
 change = Table(
     "change",
@@ -16,4 +16,14 @@ number = Table(
     metadata,
     Column("name", String(32), primary_key=True),  # what is numbered: print-job, disc
     Column("last", Integer, nullable=False),  # given out last
+)
+
+tally = Table(  # for /metrics: what happened since the appliance was set up, written in batches
+    "tally",
+    metadata,
+    Column("name", String(32), primary_key=True),  # what is counted: steps, films_in, …
+    Column("label", String(32), primary_key=True),  # of what kind: the step, who sent it, …
+    Column("count", BigInteger, nullable=False),
+    Column("total", Float, nullable=False),  # seconds or bytes of all of them
+    Column("at", UtcDateTime, nullable=False),  # when it was written last
 )

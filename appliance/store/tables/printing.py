@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
-from appliance.store.tables.base import UtcDateTime, metadata
+from appliance.store.tables.base import WORD, UtcDateTime, metadata
 
 printer = Table(
     "printer",
@@ -83,6 +83,15 @@ Index("ix_print_job_printer", print_job.c.printer, print_job.c.job_id)
 Index("ix_print_job_originator", print_job.c.originator, print_job.c.job_id)
 Index("ix_print_job_fingerprint", print_job.c.fingerprint, print_job.c.created)
 Index("ix_print_job_created", print_job.c.created)
+
+print_job_word = Table(  # prefix search: words of label, AE titles and printer, normalised
+    "print_job_word",
+    metadata,
+    Column("word", WORD, primary_key=True),
+    Column("job_id", Integer, ForeignKey("print_job.job_id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_print_job_word_job", "job_id", "word"),
+    sqlite_with_rowid=False,
+)
 
 film = Table(
     "film",

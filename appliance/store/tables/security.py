@@ -13,6 +13,21 @@ peer = Table(
     Column("version", Integer, nullable=False, default=1),
 )
 
+caller = Table(  # the latest association of each application that called, let in or not
+    "caller",
+    metadata,
+    Column("ae_title", String(16), primary_key=True),  # calling AE title
+    Column("address", String(64), primary_key=True),  # where from
+    Column("called_ae_title", String(16), nullable=False),  # what it called us
+    Column("peer", String(64), nullable=False, default=""),  # the known peer it was; "" a stranger
+    Column("asked", String(16), nullable=False),  # association, C-ECHO, C-STORE, …: the latest request
+    Column("outcome", String(16), nullable=False),  # accepted, rejected
+    Column("message", Text, nullable=False, default=""),  # why it was rejected
+    Column("at", UtcDateTime, nullable=False),
+    Column("echoed", UtcDateTime, nullable=True),  # its latest C-ECHO
+    Index("ix_caller_at", "at"),
+)
+
 user = Table(
     "user",
     metadata,

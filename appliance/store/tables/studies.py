@@ -2,10 +2,7 @@
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from appliance.store.tables.base import UtcDateTime, metadata
-
-WORD = String(64).with_variant(String(64, collation="C"), "postgresql")
-"""Compared by code point: prefixes are ranges."""
+from appliance.store.tables.base import WORD, UtcDateTime, metadata
 
 study = Table(
     "study",
@@ -160,6 +157,26 @@ retrieval = Table(
     Column("updated", UtcDateTime, nullable=False),
     Index("ix_retrieval_state", "state", "retrieval_id"),
     Index("ix_retrieval_study", "study_instance_uid"),
+)
+
+file_import = Table(  # uploaded files on their way into the index
+    "file_import",
+    metadata,
+    Column("import_id", Integer, primary_key=True, autoincrement=True),
+    Column("folder", String(64), nullable=False),  # below the spool: what was uploaded, gone when the import has ended
+    Column("names", JSON, nullable=False),  # [[name in the folder, name it was uploaded as], ...]
+    Column("state", String(16), nullable=False),  # pending, processing, completed, aborted, canceled
+    Column("done", Integer, nullable=False, default=0),  # files looked at, those inside archives counted
+    Column("total", Integer, nullable=True),  # NULL: nobody knows yet
+    Column("report", JSON, nullable=False),  # of studies.importing.ImportReport
+    Column("message", Text, nullable=False, default=""),
+    Column("actor", String(64), nullable=False),
+    Column("address", String(64), nullable=False, default=""),
+    Column("working", String(64), nullable=True),  # worker whose lock holds the claim
+    Column("cancel", Boolean, nullable=False, default=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("updated", UtcDateTime, nullable=False),
+    Index("ix_file_import_state", "state", "import_id"),
 )
 
 commitment = Table(  # storage commitment requests, until they are answered

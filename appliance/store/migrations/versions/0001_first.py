@@ -47,6 +47,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_burner")),
     )
     op.create_table(
+        "caller",
+        sa.Column("ae_title", sa.String(length=16), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("called_ae_title", sa.String(length=16), nullable=False),
+        sa.Column("peer", sa.String(length=64), nullable=False),
+        sa.Column("asked", sa.String(length=16), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("at", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("echoed", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("ae_title", "address", name=op.f("pk_caller")),
+    )
+    with op.batch_alter_table("caller", schema=None) as batch_op:
+        batch_op.create_index("ix_caller_at", ["at"], unique=False)
+
+    op.create_table(
         "change",
         sa.Column("topic", sa.String(length=32), nullable=False),
         sa.Column("counter", sa.Integer(), nullable=False),
@@ -147,6 +163,27 @@ def upgrade() -> None:
             sqlite_where=sa.text("burning_by IS NOT NULL"),
             postgresql_where=sa.text("burning_by IS NOT NULL"),
         )
+
+    op.create_table(
+        "file_import",
+        sa.Column("import_id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("folder", sa.String(length=64), nullable=False),
+        sa.Column("names", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=True),
+        sa.Column("report", sa.JSON(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("working", sa.String(length=64), nullable=True),
+        sa.Column("cancel", sa.Boolean(), nullable=False),
+        sa.Column("created", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("updated", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("import_id", name=op.f("pk_file_import")),
+    )
+    with op.batch_alter_table("file_import", schema=None) as batch_op:
+        batch_op.create_index("ix_file_import_state", ["state", "import_id"], unique=False)
 
     op.create_table(
         "job_event",
@@ -349,6 +386,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_study_used", ["used"], unique=False)
 
     op.create_table(
+        "tally",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("label", sa.String(length=32), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.Float(), nullable=False),
+        sa.Column("at", appliance.store.tables.base.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", "label", name=op.f("pk_tally")),
+    )
+    op.create_table(
         "token",
         sa.Column("token_id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -431,6 +477,21 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("piece", schema=None) as batch_op:
         batch_op.create_index("ix_piece_disc", ["disc_id", "piece_id"], unique=False)
+
+    op.create_table(
+        "print_job_word",
+        sa.Column(
+            "word", sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["print_job.job_id"], name=op.f("fk_print_job_word_job_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("word", "job_id", name=op.f("pk_print_job_word")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("print_job_word", schema=None) as batch_op:
+        batch_op.create_index("ix_print_job_word_job", ["job_id", "word"], unique=False)
 
     op.create_table(
         "print_profile",
