@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from appliance.studies.keys import InstanceKeys
+from appliance.studies.single import one_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +45,8 @@ def placeholder_patient_id(keys: InstanceKeys) -> str:
 
 
 def patient_id(keys: InstanceKeys) -> str:
-    """The Patient ID an instance is filed under."""
-    return keys.PatientID.strip() or placeholder_patient_id(keys)
+    """The Patient ID an instance is filed under: one value, whatever the instance holds."""
+    return one_text(keys.PatientID.strip()) or placeholder_patient_id(keys)
 
 
 def name_groups(name: str) -> frozenset[str]:

@@ -48,6 +48,8 @@ def _below(placed: Sequence[Placed], level: int, supplied: Supplied) -> Iterator
             # where a person merged two patients, those who bear the ID themselves speak first
             speakers = sorted(members, key=lambda each: patient_id(each.source.keys) != identifier)
         body, given = merged((getattr(each.source.records, part) for each in speakers), keys, supply)
+        if level == 0 and "\\" in speakers[0].source.keys.PatientID:
+            given += ("PatientID",)  # no instance has it so
         if given:
             supplied.append((members[0].source.keys.SOPInstanceUID, f"{name}: {', '.join(given)}"))
         yield Entry(level=level, record_type=name, body=body)

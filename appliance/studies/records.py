@@ -27,6 +27,7 @@ from appliance.studies.record_tables import (
     Key,
     record_type,
 )
+from appliance.studies.single import one_value
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 _TEXT_VRS = frozenset({"PN", "LO", "SH", "ST", "LT", "UT", "UC"})
@@ -169,7 +170,7 @@ class _Maker:
         if not value and key.tag in _NESTED_IN:
             for macro in self._macros(_NESTED_IN[key.tag]):
                 value = value or elements.value_bytes(macro, key.tag, key.vr)
-        return value
+        return one_value(key.tag, key.vr, value, self.charset)
 
     def _macros(self, macro: int | None) -> list[Dataset]:
         if self._shared is None:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
+from pydicom.datadict import dictionary_VM
 
 from appliance.media import build
 from appliance.media.check import examine, verify
@@ -394,3 +396,52 @@ def test_discs_of_the_library_the_tests_use_are_read(tmp_path: Path) -> None:
     report = examine(Path(path).parent)
     assert report.instances > 10
     assert not [finding for finding in report.findings if finding.code in ("lost-records", "bad-offset", "last-root")]
+
+
+SEVERAL = {
+    "PatientID": ["P", "1"],
+    "PatientName": ["DOE^JANE", "SMITH^ANN"],
+    "AccessionNumber": ["A", "B"],
+    "StudyDescription": ["Chest", "Abdomen"],
+    "StudyID": ["1", "2"],
+    "StudyDate": ["20260102", "20260103"],
+    "SeriesDescription": ["A", "B"],
+    "Modality": ["CT", "PT"],
+    "InstanceNumber": [1, 2],
+}
+
+
+def test_a_backslash_in_an_instance_makes_no_second_value_in_the_directory(tmp_path: Path) -> None:
+    """LO, SH and PN keep their whole text; of dates, codes and numbers the first value is taken."""
+    source = kept(tmp_path / "in", made.image(1, **SEVERAL))
+    volume = made.built([source], tmp_path / "out")
+    assert not [str(each) for each in verify(volume) if each.severity == "error"]
+    subprocess.run(
+        ["xorriso", "-osirrox", "on", "-indev", volume, "-extract", "/DICOMDIR", tmp_path / "DICOMDIR"],
+        check=True,
+        capture_output=True,
+    )
+    told = subprocess.run(["dcmdump", tmp_path / "DICOMDIR"], check=True, capture_output=True, text=True).stdout
+    for value in ("[P/1]", "[DOE^JANE/SMITH^ANN]", "[A/B]", "[Chest/Abdomen]", "[1/2]", "[20260102]", "[CT]", "[1 ]"):
+        assert value.replace(" ", "") in told.replace(" ", ""), value
+    for record in dcmread(tmp_path / "DICOMDIR").DirectoryRecordSequence:
+        assert [each for each in record if each.VM > 1 and dictionary_VM(each.tag) == "1"] == []
+
+
+@pytest.mark.parametrize("charset", ["GB18030", "ISO 2022 IR 87"])
+def test_a_character_whose_second_byte_is_that_of_a_backslash_parts_nothing(tmp_path: Path, charset: str) -> None:
+    text = {"GB18030": "乗^A", "ISO 2022 IR 87": "A^B=充^太郎"}[charset]
+    dataset = made.image(1, SpecificCharacterSet=["", charset] if "2022" in charset else charset, PatientName=text)
+    source = kept(tmp_path / "in", dataset)
+    assert b"\\" in source.records.patient, "the name was to hold the byte"
+    assert [each for each in verify(made.built([source], tmp_path / "out")) if each.severity == "error"] == []
+
+
+@pytest.mark.parametrize("keyword", [b"\x10\x00\x20\x00LO", b"\x10\x00\x10\x00PN", b"\x08\x00\x60\x00CS"])
+def test_several_values_in_a_key_that_has_one_are_noticed(disc: Path, keyword: bytes) -> None:
+    def change(data: bytearray) -> None:
+        at = data.index(keyword) + 8
+        data[at + 1 : at + 2] = b"\\"
+
+    spoil(disc / "DICOMDIR", change)
+    assert "several-values" in codes(disc)

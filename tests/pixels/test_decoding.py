@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     MPEG4HP41,
     DeflatedExplicitVRLittleEndian,
@@ -243,3 +243,22 @@ def test_a_header_of_millions_of_elements_is_ended(saved: Save) -> None:
     path.write_bytes(data[:at] + elements * 8 + data[at:])
     with Decoder(limits=Limits(cpu_seconds=1)) as small, pytest.raises(TooLargeError, match="processor time"):
         small.frame(path, 1)
+
+
+def test_bytes_in_a_codestream_that_look_like_delimiters_end_nothing(decoder: Decoder, saved: Save) -> None:
+    """Fragments are walked by their lengths (PS3.5 A.4): a comment may hold anything."""
+    values = np.random.default_rng(3).integers(0, 4096, (64, 64)).astype(np.uint16)
+    dataset = grey(values)
+    dataset.compress(JPEG2000Lossless, encoding_plugin="pylibjpeg")
+    plain = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    end_of_siz = 4 + int.from_bytes(plain[4:6], "big")
+    marks = b"\xfe\xff\xdd\xe0\0\0\0\0" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    comment = b"\xff\x64" + struct.pack(">HH", 4 + len(marks), 0) + marks
+    dataset.PixelData = encapsulate([plain[:end_of_siz] + comment + plain[end_of_siz:]])
+    assert b"".join(decoder.raw(saved(dataset)).frames) == values.tobytes()
+
+
+def test_a_codestream_spoiled_by_a_delimiter_is_refused_with_both_sizes(decoder: Decoder) -> None:
+    """pydicom's file: the delimiter lies in the SIZ marker, which now claims a width of 3,722,445,056 pixels."""
+    with pytest.raises(DamagedPixelsError, match="1024 x 3722445056 x 1, its header 1024 x 256 x 1"):
+        decoder.frame(SHIPPED / "JPEG2000-embedded-sequence-delimiter.dcm", 1)

@@ -158,11 +158,31 @@ def _check_record(directory: Directory, record: Record, parent: int, findings: F
         if not record.keys.get(tag, b"").strip(b" \0") and not _is_number_zero(record, tag):
             text = f"the {record.type} record has no {rules.name_of(tag)}, which is required and may not be empty"
             findings.error("type-1-key", where, text)
+    _check_values(record, where, findings)
     _check_document(record, where, findings)
     _check_charset(record, where, findings)
     _check_reference(record, where, findings)
     if 0x00041500 in record.keys:
         directory.instances.append(record)
+
+
+# two bytes a character in G0, where a byte like a backslash parts nothing (ISO 2022 IR 87 and 159)
+_TWO_BYTES = re.compile(rb"\x1b\$(?:[@B]|\(D).*?(?=\x1b\(|$)", re.DOTALL)
+
+
+def _check_values(record: Record, where: str, findings: Findings) -> None:
+    """Where a key has one value, a backslash would make two of it (PS3.5 6.4)."""
+    for tag in rules.SINGLE & record.keys.keys():
+        if b"\\" in record.keys[tag] and "\\" in _separators(record.keys[tag], record.text(0x00080005)):
+            text = f"the {record.type} record has several values in {rules.name_of(tag)}, which has one"
+            findings.error("several-values", where, text)
+
+
+def _separators(value: bytes, charset: str) -> str:
+    """The value without the characters of several bytes, one of which may be that of a backslash."""
+    if charset in ("GB18030", "GBK"):
+        return value.decode("gb18030", "replace")
+    return _TWO_BYTES.sub(b"", value).decode("latin-1")
 
 
 def _is_number_zero(record: Record, tag: int) -> bool:

@@ -116,7 +116,7 @@ class InstanceChecker:
         ):
             decided = name == "patient" and values.get(0x0020000D) in self.demands.merged_studies
             own = values.get(tag, "")
-            if above is not None and own and own.isascii() and above.text(tag) != own and not decided:
+            if above is not None and own and own.isascii() and not _is_same(above.text(tag), own) and not decided:
                 text = f"it lies below {name} {above.text(tag)}, but belongs to {own}"
                 self.findings.error("wrong-place", where, text)
 
@@ -130,6 +130,11 @@ class InstanceChecker:
             if tag in present and not record.keys.get(tag):
                 text = f"its record lacks {rules.name_of(tag)}, which the object has"
                 self.findings.add("error" if self.demands.keys else "warning", "profile-key", where, text)
+
+
+def _is_same(said: str, own: str) -> bool:
+    """Whether a record's key is the instance's; of several values (a backslash) a record can only hold one."""
+    return said in {own, own.replace("\\", "/"), own.partition("\\")[0]} and bool(said)
 
 
 def _filled(body: memoryview, element: Element) -> bool:
