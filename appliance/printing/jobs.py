@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from appliance.errors import ConflictError, NotFoundError
 from appliance.events import Actor
 from appliance.film.boxes import FilmSession, from_json
+from appliance.printing.finding import index_again
 from appliance.printing.printers import Printer
 from appliance.printing.submission import FILM_JSON, Submission, submit
 from appliance.security.audit import record
@@ -72,6 +73,7 @@ def move(store: Store, job_id: int, printer: Printer, actor: Actor) -> None:
         print_jobs.change(
             connection, job_id, printer=printer.name, composed=False, attempts=0, compose_attempts=0, sent_documents=0
         )
+        index_again(connection, job, printer.name)
         message = f"Moved from {job.printer} to {printer.name}."
         _deed(connection, job_id, "move", states.PENDING, actor, message=message, not_before=None)
     remove_composed(store, job_id)

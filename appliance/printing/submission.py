@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from appliance.errors import ResourceError
 from appliance.events import Actor
 from appliance.film.boxes import FilmSession, PixelReference, to_json
+from appliance.printing.finding import job_words
 from appliance.printing.printers import Printer
-from appliance.store import files, print_jobs
+from appliance.store import files, print_job_words, print_jobs
 from appliance.store import job_states as states
 from appliance.store.database import next_number
 from appliance.store.store import Store
@@ -156,6 +157,13 @@ def _record(store: Store, submission: Submission, actor: Actor, job_id: int, siz
             for number, film in enumerate(session.film_boxes, start=1)
         ]
         print_jobs.insert(connection, row, film_rows, str(actor))
+        words = job_words(
+            originator=submission.originator,
+            called_ae_title=submission.called_ae_title,
+            label=session.FilmSessionLabel,
+            printer=submission.printer.name,
+        )
+        print_job_words.put(connection, job_id, words)
 
 
 def _is_duplicate(store: Store, connection: Connection, submission: Submission, print_id: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from appliance.printing.finding import prefixes
 from appliance.printing.jobs import get_job
 from appliance.printing.printers import Printer
 from appliance.printing.profiles import PrintProfile
@@ -18,10 +19,13 @@ from appliance.store.tables.base import now
 PRIORITIES = {3: "HIGH", 2: "MED", 1: "LOW"}
 
 
-def list_jobs(store: Store, **conditions: Any) -> list[dict[str, Any]]:
-    """The newest jobs that fit; conditions as of store.print_jobs.page."""
+def list_jobs(store: Store, *, text: str = "", **conditions: Any) -> list[dict[str, Any]]:
+    """The newest jobs that fit: words that begin as those of `text`, and conditions of store.print_jobs.page."""
+    wanted = prefixes(text)
+    if text.strip() and not wanted:
+        return []
     with store.database.read() as connection:
-        jobs = print_jobs.page(connection, **conditions)
+        jobs = print_jobs.page(connection, prefixes=wanted, **conditions)
         films = print_jobs.films(connection, [job.job_id for job in jobs])
     return [job_view(job, [film for film in films if film.job_id == job.job_id]) for job in jobs]
 

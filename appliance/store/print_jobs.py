@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
-from appliance.store import job_events
+from appliance.store import job_events, print_job_words
 from appliance.store import job_states as states
 from appliance.store.tables.base import now
 from appliance.store.tables.printing import film, print_job, printer
@@ -79,11 +79,11 @@ def page(
     job_states: Sequence[str] = (),
     since: dt.datetime | None = None,
     until: dt.datetime | None = None,
-    text: str = "",
+    prefixes: Sequence[str] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[Job]:
-    """The newest jobs that fit, by keyset: those with a number below `before`."""
+    """The newest jobs that fit, by keyset: those with a number below `before`; `prefixes` of words, all of them."""
     conditions = [
         print_job.c.printer == printer_name if printer_name else None,
         print_job.c.originator == originator if originator else None,
@@ -91,17 +91,10 @@ def page(
         print_job.c.created >= since if since else None,
         print_job.c.created < until if until else None,
         print_job.c.job_id < before if before else None,
-        _matches(text) if text else None,
+        *print_job_words.fitting(connection, prefixes),
     ]
     query = select(print_job).where(*[c for c in conditions if c is not None])
     return list(connection.execute(query.order_by(print_job.c.job_id.desc()).limit(limit)))
-
-
-def _matches(text: str) -> Any:
-    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    columns = (print_job.c.originator, print_job.c.label, print_job.c.printer, print_job.c.called_ae_title)
-    fits = [column.ilike(pattern, escape="\\") for column in columns]
-    return or_(*fits, print_job.c.job_id == int(text)) if text.isascii() and text.isdigit() else or_(*fits)
 
 
 def count_by_state(connection: Connection, only: Sequence[str] = states.JOB_STATES) -> dict[tuple[str, str], int]:
