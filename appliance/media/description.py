@@ -55,6 +55,7 @@ class VolumeDescription:
     supplied: tuple[str, ...] = ()  # directory keys no image had, one line each
     left_out: tuple[str, ...] = ()  # what is not on the disc and why, one line each
     anonymous: bool = False
+    label_text: str = ""  # a line for the label, by the one who ordered
     label_rest: tuple[str, ...] = ()  # what had no place on the label
 
     @property

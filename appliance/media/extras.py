@@ -38,6 +38,7 @@ def description_of(
     made: date,
     serial: str,
     incomplete: str,
+    label_text: str,
     label_folder: Path | None,
 ) -> VolumeDescription:
     """A volume in words; what has no place on its label is told, for README.TXT."""
@@ -50,6 +51,7 @@ def description_of(
         serial=serial,
         anonymous=choices.anonymous,
     )
+    found = replace(found, label_text=label_text)
     layout = layouts(label_folder)[choices.label_layout]
     drawn = label(found, layout, language=choices.language, web=choices.web_content)
     return replace(found, label_rest=drawn.rest)
@@ -106,6 +108,9 @@ _LABELLED = (
 )  # fmt: skip
 
 
+_LABEL_FACTS = ("number", "count", "file_set_id", "profile", "incomplete", "label_text", "anonymous")
+
+
 def label_facts(found: VolumeDescription) -> dict[str, Any]:
     """What a label needs of a volume, as JSON: one item a series."""
     series = [one for patient in found.patients for study in patient.studies for one in study.series]
@@ -117,6 +122,7 @@ def label_facts(found: VolumeDescription) -> dict[str, Any]:
         "profile": found.profile,
         "created": found.created.isoformat(),
         "incomplete": found.incomplete,
+        "label_text": found.label_text,
         "anonymous": found.anonymous,
     }
 
@@ -127,6 +133,6 @@ def labelled(facts: dict[str, Any], settings: DiscsSettings, serial: str) -> Vol
 
     empty = {"TransferSyntaxUID": "", "SOPClassUID": "", "SOPInstanceUID": ""}
     items = tuple(Item(keys=InstanceKeys.from_json(empty | keys), path=Path(), file_id=()) for keys in facts["series"])
-    values = {name: facts[name] for name in ("number", "count", "file_set_id", "profile", "incomplete", "anonymous")}
+    values = {name: facts[name] for name in _LABEL_FACTS}
     made = date.fromisoformat(facts["created"])
     return VolumeDescription(items=items, site=site_of(settings), created=made, serial=serial, **values)

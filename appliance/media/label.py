@@ -1,14 +1,15 @@
 """The label of a disc: what stands where, in mm. layouts/labels.toml says the places, templates/label/ the words.
 
-A line never leaves its block or the printable ring: it is drawn smaller, then cut, and what was cut or had no room is
-told, for README.TXT. :mod:`appliance.media.label_output` draws it as PDF and as pixels.
+A line never leaves its block or the printable ring: it is drawn smaller, then cut. Patients and studies that have no
+room are counted on the label ("and 8 more"); what was cut or had no room is told, for README.TXT.
+:mod:`appliance.media.label_output` draws it as PDF and as pixels.
 """
 
 from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -30,8 +31,10 @@ RESOLUTION = 600
 """Dots per inch the text is measured at."""
 GAP = 0.6
 """mm kept free of the ring's edges: printers are not exact."""
-CAPITALS = {"!": (4.2, 1.9), "": (2.5, 1.5), "-": (1.9, 1.3)}
+CAPITALS = {"!": (4.2, 1.9), "*": (2.5, 1.5), "": (2.5, 1.5), "-": (1.9, 1.3)}
 """Height of a capital letter by the line's mark, mm: wanted, smallest."""
+HEADS = ("!", "*")
+"""Marks of the first line of a patient or study, which stands whole on the label or is counted."""
 LINE = 1.75
 """Distance of lines, in capital heights."""
 QUIET = 10
@@ -180,7 +183,10 @@ def label(
     rest: list[str] = []
     context = {"volume": volume, "site": volume.site, "patients": volume.patients, "words": words(language), "web": web}
     for block in layout.text:
-        _set(block, layout, _lines(block.template, context), fonts, lines, rest)
+        more = words(language)["more_on_disc"]
+        wanted, left_over = _chosen(_lines(block.template, context), (block.bottom - block.top) / LINE, more)
+        _set(block, layout, wanted, fonts, lines, rest)
+        rest += left_over
     bars = tuple(bar for one in layout.barcode for bar in _bars(one, layout, line(volume.serial)))
     logo = Logo(path=volume.site.logo, **layout.logo) if volume.site.logo and layout.logo else None
     return Label(width=layout.width, height=layout.height, lines=tuple(lines), bars=bars, logo=logo, rest=tuple(rest))
@@ -189,26 +195,44 @@ def label(
 def _lines(template: str, context: dict[str, Any]) -> list[tuple[str, str]]:
     """(mark, text) of each line that has text."""
     rendered = _environment().get_template(template).render(context).splitlines()
-    parted = [(one[0], one[2:]) if one[:2] in ("! ", "- ") else ("", one) for one in map(str.strip, rendered)]
-    return [(mark, text.strip()) for mark, text in parted if text.strip(" -!")]
+    parted = [(one[0], one[2:]) if one[:2] in ("! ", "* ", "- ") else ("", one) for one in map(str.strip, rendered)]
+    return [(mark, text.strip()) for mark, text in parted if text.strip(" -!*")]
+
+
+def _chosen(wanted: list[tuple[str, str]], room: float, more: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The lines for `room` mm of capitals, whole patients and studies, and what is left over, counted in a line."""
+    if _least(wanted) <= room:
+        return wanted, []
+    room -= CAPITALS["-"][1]
+    ends = [at for at, (mark, _) in enumerate(wanted) if mark in HEADS]
+    end = max((at for at in ends if _least(wanted[:at]) <= room), default=0)
+    if not ends or not end and ends[0]:
+        return wanted, []  # nothing to be counted: lines go as far as they go
+    count = sum(mark in HEADS for mark, _ in wanted[end:])
+    return [*wanted[:end], ("-", more.format(count=count))], [text for _, text in wanted[end:]]
+
+
+def _least(wanted: list[tuple[str, str]]) -> float:
+    return sum(CAPITALS[mark][1] for mark, _ in wanted)
 
 
 def _set(
     block: _Block,
     layout: Layout,
-    wanted: Iterable[tuple[str, str]],
+    wanted: list[tuple[str, str]],
     fonts: Fonts,
     lines: list[TextLine],
     rest: list[str],
 ) -> None:
     """Set a block's lines from its top down; all of them smaller when they are too many."""
-    wanted = list(wanted)
-    needed = sum(CAPITALS[mark][0] * LINE for mark, _ in wanted)
-    squeeze = min(1.0, (block.bottom - block.top) / needed) if needed else 1.0
+    least_of_all = _least(wanted)
+    slack = sum(CAPITALS[mark][0] for mark, _ in wanted) - least_of_all
+    room = (block.bottom - block.top) / LINE - least_of_all
+    ease = min(1.0, max(0.0, room / slack)) if slack else 1.0
     top = block.top
     for mark, text in wanted:
         most, least = CAPITALS[mark]
-        capital = max(least, most * squeeze)
+        capital = least + (most - least) * ease
         if top + capital * LINE > block.bottom + 0.01:
             rest.append(text)
             continue

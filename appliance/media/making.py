@@ -137,6 +137,7 @@ def _make(
         made=now().date(),
         serial=serial_of(disc.disc_id, volume.number),
         incomplete=disc.incomplete_reason,
+        label_text=disc.label_text,
         label_folder=store.folder.layouts,
     )
     work = folder / f"content-{volume.number}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from appliance.config import DiscsSettings
 from appliance.errors import UsageError
 from appliance.media.description import Item, Site, VolumeDescription
+from appliance.media.extras import label_facts, labelled
 from appliance.media.label import Layout, label, layouts
 from appliance.media.label_output import label_file, label_image, label_pdf
+from appliance.media.words import words
 from appliance.studies.keys import InstanceKeys
 
 LONG = "Константинопольская-Рождественская^Анастасия Владимировна=安娜^例"
@@ -171,3 +175,39 @@ def test_a_sites_own_layout_goes_before_ours(tmp_path: Path) -> None:
     (tmp_path / "labels.toml").write_text('[disc]\nshapes = "sheet"\n')
     with pytest.raises(UsageError, match="shapes"):
         layouts(tmp_path)
+
+
+def patients(count: int, name: str) -> VolumeDescription:
+    """Several patients with a study each."""
+    one = volume(name, count, label_text="For Dr. Made-Up, room 3")
+    items = [replace(item, keys=replace(item.keys, PatientID=f"ID-{at:02}")) for at, item in enumerate(one.items)]
+    return replace(one, items=tuple(items))
+
+
+@pytest.mark.parametrize("name", ["disc", "sleeve"])
+@pytest.mark.parametrize("count", [1, 3, 12])
+@pytest.mark.parametrize(("who", "language"), [("Example^Ann", "en"), ("Примерова^Анна", "ru"), ("例^安娜", "zh")])
+def test_every_patient_stands_on_the_label_or_is_counted_on_it(name: str, count: int, who: str, language: str) -> None:
+    made = label(patients(count, who), layouts()[name], language=language)
+    shown = [line.text for line in made.lines]
+    named = [at for at in range(count) if any(f"ID-{at:02}" in text for text in shown)]
+    told = [at for at in range(count) if any(f"ID-{at:02}" in text for text in made.rest)]
+    assert sorted(named + told) == list(range(count))
+    more = words(language)["more_on_disc"].format(count=len(told))
+    assert (more in shown) == bool(told)
+    assert not any(line.is_cut for line in made.lines)
+    assert "For Dr. Made-Up, room 3" in shown
+
+
+def test_studies_that_have_no_room_are_counted_whole() -> None:
+    made = label(volume("Example^Ann", 30), layouts()["sleeve"])
+    shown = [line.text for line in made.lines]
+    studies = sum(text.startswith("2026-11-20") for text in shown)
+    assert studies == sum(text.startswith("Accession number") for text in shown)
+    assert f"and {30 - studies} more: see README.TXT on the disc" in shown
+
+
+def test_the_line_for_the_label_stands_on_it_at_the_burner_too() -> None:
+    found = volume(label_text="For Dr. Made-Up, room 3")
+    again = labelled(label_facts(found), DiscsSettings(), SERIAL)
+    assert "For Dr. Made-Up, room 3" in [line.text for line in label(again, layouts()["disc"]).lines]
