@@ -56,6 +56,8 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
         signal.signal(number, lambda *_: stop.set())
     log.info("starts", extra={"part": part})
     refuse_damaged(store.database, store.folder.database)
+    tallies = threading.Thread(target=store.tally.run, args=(store.database, stop), name="tally", daemon=True)
+    tallies.start()
     note_part(store, part, "application-started")
     try:
         RUNNERS[part](store, stop, _beat_to(ready_fd))
@@ -68,6 +70,8 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
         words = f"Part {part} can't listen: another program has port {taken}. Stop it, or set others."
         raise ConflictError(words) from error
     finally:
+        stop.set()
+        tallies.join(5)
         store.close()
     log.info("stopped", extra={"part": part})
 
@@ -101,6 +105,7 @@ def _run_web(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.upkeep.keeper import Keeper
     from appliance.web.serve import serve
 
+    os.nice(5)  # associations go before: a modality waits for its answer, a page may wait a moment
     beside(Keeper(store).run, stop)
     serve(store, stop, beat)
 

@@ -31,6 +31,8 @@ class IncidentAudit:
         self._thread.start()
 
     def __call__(self, incident: Incident) -> None:
+        outcome = "rejected" if incident.kind in REFUSED else "broken"
+        self._store.tally.add("associations", outcome, count=1 + incident.unreported)
         try:
             self._queue.put_nowait(incident)
         except queue.Full:

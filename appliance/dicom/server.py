@@ -20,6 +20,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from appliance.dicom.answering import CLASS_NOT_SUPPORTED, Answer
 from appliance.dicom.callers import CALLED_NOT_RECOGNISED, Caller, caller_of, rejection
+from appliance.dicom.last_calls import LastCalls
 from appliance.dicom.notify import Notifier
 from appliance.dicom.print_classes import TRANSFER_SYNTAXES, VERIFICATION
 from appliance.dicom.print_scp import PrintScp
@@ -80,6 +81,7 @@ class DicomServer:
         self.print_scp = PrintScp(store)
         self.parts: list[Part] = [self.print_scp, *parts]
         self.notifier = Notifier(store, self.print_scp)
+        self.calls = LastCalls(store)
         self._on_incident = on_incident
         self.group: ServerGroup | None = None
         self._open: dict[int, Line] = {}
@@ -98,6 +100,7 @@ class DicomServer:
             on_end=self._ended,
         )
         self.notifier.start()
+        self.calls.start()
 
     def _tls(self) -> list[Listen]:
         """The TLS port, once there is a certificate; where peers must show one, once somebody is trusted."""
@@ -126,6 +129,7 @@ class DicomServer:
         self.notifier.stop()
         if self.group is not None:
             self.group.drain(self.store.settings.dicom.drain_seconds if grace is None else grace)
+        self.calls.stop()
 
     def _limits(self) -> Limits:
         settings = self.store.settings.dicom
@@ -147,7 +151,7 @@ class DicomServer:
         return [
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_ACCEPTED, self._accepted),
-            (evt.EVT_C_ECHO, lambda event: 0x0000),
+            (evt.EVT_C_ECHO, self._echo),
             (evt.EVT_C_STORE, self._store),
             *services,
         ]
@@ -162,6 +166,7 @@ class DicomServer:
             association.requestor.ae_title = caller.calling_ae_title  # negotiation, which sets it, does not come
             who = "called" if reason == CALLED_NOT_RECOGNISED else "calling"
             association.incident("rejected", f"{who} AE title not recognised (called {caller.called_ae_title})")
+            self.calls.rejected(caller, f"{who} AE title not recognised")
             association.acse.send_reject(*reason)
             association.kill()
             return
@@ -191,9 +196,12 @@ class DicomServer:
     def _accepted(self, event: Event) -> None:
         caller = self._open[id(event.assoc)].caller
         log.info("%s calling %s is accepted", caller, caller.called_ae_title)
+        self.calls.accepted(caller)
+        self.calls.are_open(len(self._open))
 
     def _ended(self, association: BoundedAssociation) -> None:
         line = self._open.pop(id(association), None)
+        self.calls.are_open(len(self._open))
         for part in line.opened if line else ():
             part.closed(line.caller)  # type: ignore[union-attr]
 
@@ -204,8 +212,13 @@ class DicomServer:
         part = line.routes.get(request.abstract_syntax) if line else None
         return part.spool_folder(line.caller, request) if part and line else None
 
+    def _echo(self, event: Event) -> int:
+        self.calls.asked(self._open[id(event.assoc)].caller, "C-ECHO")
+        return 0x0000
+
     def _serve(self, service: str, event: Event) -> Answer:
         line = self._open[id(event.assoc)]
+        self.calls.asked(line.caller, service)
         part = line.routes.get(str(event.context.abstract_syntax))
         if part is None:
             return Answer(status=CLASS_NOT_SUPPORTED, comment="not served here")

@@ -106,13 +106,19 @@ class _Burn:
 
     def run(self) -> None:
         """Every piece in turn; then the disc is done."""
-        while (group := self._next()) is not None:
-            with suppress(_AnotherError):
-                try:
-                    self._piece(group)
-                except CanceledError:  # a phase heard it first
-                    self._pause(self._request(group))
-        self._done()
+        try:
+            while (group := self._next()) is not None:
+                with suppress(_AnotherError):
+                    self._try(group)
+            self._done()
+        finally:
+            self.watch.ended()
+
+    def _try(self, group: _Group) -> None:
+        try:
+            self._piece(group)
+        except CanceledError:  # a phase heard it first
+            self._pause(self._request(group))
 
     def _next(self) -> _Group | None:
         """The first piece that is not ended, with its further copies where they are made at once."""

@@ -18,7 +18,15 @@ from appliance.media.build import Built, build_volume
 from appliance.media.burner.paths import sums_of
 from appliance.media.copy_types import CopyType
 from appliance.media.discs import get_disc
-from appliance.media.obstacles import HeldError, LaterError, RefusedPlanError, reason_of, refusals_of
+from appliance.media.obstacles import (
+    HeldError,
+    LaterError,
+    RefusedPlanError,
+    UndecodableError,
+    can_be_left_out,
+    reason_of,
+    refusals_of,
+)
 from appliance.media.plan import Note, Plan, Volume
 from appliance.media.progress import CanceledError, Watch
 from appliance.media.selection import Gathered
@@ -73,9 +81,21 @@ def build_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], bo
     except Exception as error:
         log.exception("building broke", extra={"disc": disc_id})
         settle_failed(store, disc_id, worker, "PROC_FAILURE", f"Building broke: {type(error).__name__}; see the log.")
+    finally:
+        watch.ended()
 
 
 def _build(store: Store, disc: discs.Disc, watch: Watch, worker: str) -> None:
+    """All of it, once more when images turned out not to be decompressible: they are planned as refused then."""
+    undecodable: dict[str, str] = {}
+    while True:
+        try:
+            return _build_all(store, disc, watch, worker, undecodable)
+        except UndecodableError as error:
+            undecodable |= error.instances
+
+
+def _build_all(store: Store, disc: discs.Disc, watch: Watch, worker: str, undecodable: dict[str, str]) -> None:
     folder = store.folder.disc(disc.disc_id)
     files.remove_tree(folder)  # what an earlier attempt left
     watch.phase("retrieve")
@@ -83,7 +103,7 @@ def _build(store: Store, disc: discs.Disc, watch: Watch, worker: str) -> None:
     watch.phase("plan")
     failpoint("plan.start")
     choices = CopyType.model_validate(disc.choices)
-    plan, hidden = _plan(store, disc, gathered, choices, folder, watch)
+    plan, hidden = _plan(store, disc, gathered, choices, folder, watch, undecodable)
     failpoint("plan.done")
     made = [_make(store, disc, plan, volume, choices, watch) for volume in plan.volumes]
     failpoint("build.done")
@@ -95,7 +115,13 @@ def _build(store: Store, disc: discs.Disc, watch: Watch, worker: str) -> None:
 
 
 def _plan(
-    store: Store, disc: discs.Disc, gathered: Gathered, choices: CopyType, folder: Path, watch: Watch
+    store: Store,
+    disc: discs.Disc,
+    gathered: Gathered,
+    choices: CopyType,
+    folder: Path,
+    watch: Watch,
+    undecodable: dict[str, str],
 ) -> tuple[Plan, tuple[Note, ...]]:
     """The plan, and what is left out of an anonymous disc, whose UIDs may not stand on it."""
     decisions = ordering.known_decisions(store, tuple(disc.decisions))
@@ -107,10 +133,18 @@ def _plan(
         sources, left_out = anonymous_sources(here, disc.key, choices, decisions, folder / "anonymous", watch)
         hidden = tuple(Note(SOPInstanceUID=uid, reason=reason) for uid, reason in left_out)
     plan = ordering.plan_of(
-        gathered, choices, file_set_id=disc.file_set_id, decisions=decisions, leave_out=leave_out, sources=sources
+        gathered,
+        choices,
+        file_set_id=disc.file_set_id,
+        decisions=decisions,
+        leave_out=leave_out,
+        sources=sources,
+        undecodable=undecodable,
     )
     if plan.conflicts:
         raise HeldError("decision-needed", "; ".join(conflict.message for conflict in plan.conflicts), plan)
+    if plan.refused and can_be_left_out(plan) and disc.request_uid is None:
+        raise HeldError("decision-needed", refusals_of(plan), plan)
     if plan.refused:
         raise RefusedPlanError(reason_of(plan.refused[0].reason)[0], refusals_of(plan), plan)
     if not plan.volumes:

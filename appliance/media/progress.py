@@ -11,6 +11,8 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 
 TELL_SECONDS = 0.5
+STEPS = {"retrieve": "gather"}
+"""Phase -> its step among the figures, where "retrieve" is fetching from an archive."""
 
 
 class CanceledError(Exception):
@@ -25,14 +27,23 @@ class Watch:
         self.disc_id = disc_id
         self.stopped = stopped
         self._told = 0.0
+        self._phase, self._began = "", time.monotonic()
 
     def phase(self, name: str, total: int = 0) -> None:
         """A phase begins. Raises CanceledError."""
+        self.ended()
         self.check()
+        self._phase, self._began = name, time.monotonic()
         values = {"phase": name, "done": 0, "total": total, "phase_began": now()}
         with self.store.database.write("disc") as connection:
             discs.change(connection, self.disc_id, **values)
         self._told = time.monotonic()
+
+    def ended(self) -> None:
+        """The phase under way ends here: its seconds are added to the figures."""
+        if self._phase:
+            self.store.tally.add("steps", STEPS.get(self._phase, self._phase), total=time.monotonic() - self._began)
+        self._phase = ""
 
     def step(self, done: int, total: int) -> None:
         """So many bytes of the phase are done. Raises CanceledError."""

@@ -96,7 +96,9 @@ def compose_films(store: Store, job_id: int, printer: Printer, policy: GreyPolic
         formats=load_formats(store.folder.layouts),
     )
     numbers = range(1, len(session.film_boxes) + 1)
-    return [_compose_film(folder, session, number, rules, f"Film {job_id}-{number:02}") for number in numbers]
+    return [
+        _compose_film(store, folder, session, number, rules, f"Film {job_id}-{number:02}") for number in numbers
+    ]
 
 
 def policy_of(store: Store, profile: str) -> GreyPolicy:
@@ -119,13 +121,17 @@ def sheet_of(settings: PrinterSettings, session: FilmSession, film: FilmBox, cat
     return medium, sheet_for(settings, medium, size_mm, MediumType=medium_type, high=high)
 
 
-def _compose_film(folder: Path, session: FilmSession, number: int, rules: Rules, title: str) -> ComposedFilm:
+def _compose_film(
+    store: Store, folder: Path, session: FilmSession, number: int, rules: Rules, title: str
+) -> ComposedFilm:
     settings, film = rules.settings, session.film_boxes[number - 1]
     medium, sheet = sheet_of(settings, session, film, rules.catalog)
     files.failpoint("compose.start")
-    raster = _raster(folder, session, number, sheet, rules)
+    with store.tally.timed("compose"):
+        raster = _raster(folder, session, number, sheet, rules)
     files.failpoint("compose.raster")
-    document = _document(raster, settings, medium, title)
+    with store.tally.timed("document"):
+        document = _document(raster, settings, medium, title)
     name = f"film-{number:02}.{SUFFIXES[settings.document_format]}"
     files.write_file(folder / name, document)
     files.failpoint("compose.document")

@@ -53,7 +53,8 @@ def send_job(store: Store, job_id: int, worker: str) -> None:
     if job is None:
         return
     try:
-        result = _send(store, job, printer)
+        with store.tally.timed("send"):
+            result = _send(store, job, printer)
     except Exception as error:  # a device never raises: this is a fault of ours, in the middle of a send
         log.exception("sending broke", extra={"job": job_id, "printer": job.printer})
         result = SendResult(outcome=SendOutcome.UNCERTAIN, message=f"Sending broke: {type(error).__name__}: {error}")

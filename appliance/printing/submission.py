@@ -73,6 +73,7 @@ def _submit(store: Store, submission: Submission, actor: Actor) -> int:
         files.remove_tree(folder)  # not acknowledged: nothing may be left to print
         raise
     files.failpoint("submit.committed")
+    store.tally.add("films_in", actor.kind, total=size, count=len(submission.session.film_boxes))
     return job_id
 
 

@@ -1,4 +1,4 @@
-"""The database: one engine, two ways in. Reading sees one moment; writing is BEGIN IMMEDIATE and counts as a change."""
+"""The database: one engine, two ways in. Reading sees one moment; one writes at a time, and it counts as a change."""
 
 from __future__ import annotations
 
@@ -9,35 +9,44 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
 from appliance.errors import ResourceError
 from appliance.store import files
+from appliance.store import postgresql as server
+from appliance.store.prepared import Prepared, at_once
 from appliance.store.tables.ground import change, number
 
 BUSY_MILLISECONDS = 5000
 """How long a writer waits for another one."""
+TROUBLE = (OperationalError, InternalError, InterfaceError)
+"""What a driver raises for a database that is away, locked, full or in nobody's hands: trying again may help."""
 
 
 class Database:
     """Rows of one appliance, on SQLite or PostgreSQL."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.engine = _open(url)
+    def __init__(self, url: str, part: str = "") -> None:
+        self.engine = _open(url, part)
+        self.url = self.engine.url.render_as_string(hide_password=True)
+        self._writing = self.engine.execution_options(appliance_write=True)
 
     @property
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
+    @property
+    def _reading(self) -> dict[str, Any]:
+        return {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads. Raises ResourceError when the database can't be read now."""
         try:
-            with self.engine.connect() as connection, connection.begin():
+            with self.engine.connect().execution_options(**self._reading) as connection, connection.begin():
                 yield connection
-        except OperationalError as error:
-            raise ResourceError(f"The database can't be read: {error.orig}. See the health page.") from error
+        except TROUBLE as error:
+            raise ResourceError(f"The database can't be read: {_words(error)}. See the health page.") from error
 
     @contextmanager
     def write(self, *topics: str) -> Iterator[Connection]:
@@ -46,7 +55,7 @@ class Database:
         Raises ResourceError when the database stays locked or its disk is full; then nothing was written.
         """
         try:
-            with self.engine.connect().execution_options(appliance_write=True) as connection, connection.begin():
+            with self._writing.connect() as connection, connection.begin():
                 yield connection
                 for topic in topics:
                     _raise_counter(connection, topic)
@@ -74,35 +83,40 @@ class Database:
 
 def next_number(connection: Connection, name: str) -> int:
     """The next running number of its name, from 1; given out once, whatever becomes of it."""
-    insert = _insert(connection)(number).values(name=name, last=1)
+    insert = insert_of(connection)(number).values(name=name, last=1)
     insert = insert.on_conflict_do_update(index_elements=["name"], set_={"last": number.c.last + 1})
     return int(connection.scalar(insert.returning(number.c.last)))
 
 
-def _insert(connection: Connection) -> Any:
+def insert_of(connection: Connection) -> Any:
+    """The INSERT of this database, which knows ON CONFLICT."""
     return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
 
 
 def _raise_counter(connection: Connection, topic: str) -> None:
-    name = connection.dialect.name
-    if name not in _raise:
-        insert = _insert(connection)(change).values(topic=bindparam("topic"), counter=1)
-        again = {"counter": change.c.counter + 1}
-        _raise[name] = insert.on_conflict_do_update(index_elements=["topic"], set_=again)
-    connection.execute(_raise[name], {"topic": topic})
+    _RAISE[connection.dialect.name].run(connection, {"topic": topic})
 
 
-_raise: dict[str, Any] = {}
-"""The statement for each dialect: made once, for it runs in every transaction."""
+def _raising(insert: Any) -> Prepared:
+    first = insert(change).values(topic=bindparam("topic"), counter=1)
+    return Prepared(first.on_conflict_do_update(index_elements=["topic"], set_={"counter": change.c.counter + 1}))
+
+
+_RAISE = {"sqlite": _raising(sqlite.insert), "postgresql": _raising(postgresql.insert)}
 
 
 def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _open(url: str) -> Engine:
+def _words(error: DBAPIError) -> str:
+    """The database's own words, in one line."""
+    return str(error.orig).strip().partition("\n")[0].rstrip(".")
+
+
+def _open(url: str, part: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        return server.open_engine(url, part)
     engine = create_engine(url, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -118,4 +132,4 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get("appliance_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    at_once(connection, "BEGIN IMMEDIATE" if writing else "BEGIN")

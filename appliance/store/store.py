@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.exc import DatabaseError
@@ -12,6 +12,7 @@ from appliance.store.database import Database, sqlite_url
 from appliance.store.folder import DataFolder
 from appliance.store.migrate import migrate
 from appliance.store.soundness import damaged
+from appliance.store.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Store:
     settings: Settings
     folder: DataFolder
     database: Database
+    tally: Tally = field(default_factory=Tally, compare=False)
 
     def has_room(self, wanted: int = 0) -> bool:
         """Whether `wanted` bytes can be taken without touching the reserve."""

@@ -92,6 +92,7 @@ class Intake:
         files.failpoint("store.committed")
         if outcome == KNOWN:
             files.remove(target)
+        self.store.tally.add("instances_in", _sender(arrival, actor), total=arrival.size)
         return Taken(
             outcome=STORED if outcome == HEALED else outcome,
             sop_class_uid=understood.sop_class_uid,
@@ -114,6 +115,13 @@ class Intake:
             return outcome
 
         return self._batch.write(deed)
+
+
+def _sender(arrival: Arrival, actor: Actor) -> str:
+    """Of which kind the sender is, for the figures."""
+    if actor.kind != "peer":
+        return "import"
+    return "known peer" if arrival.peer else "stranger"
 
 
 HEALED = "healed"

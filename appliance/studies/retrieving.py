@@ -237,7 +237,8 @@ class Retriever:
         if row is None:
             return False
         try:
-            state, message = _Fetch(self.store, row, self._intake, self.moves).run()
+            with self.store.tally.timed("retrieve"):
+                state, message = _Fetch(self.store, row, self._intake, self.moves).run()
         except ApplianceError as error:
             state, message = retrievals.ABORTED, str(error)
         except Exception as error:
