@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from appliance.store.prepared import Prepared
 from appliance.store.tables.base import UtcDateTime
 from appliance.store.tables.studies import header, instance, rejection, series, study, study_word
 
@@ -46,7 +47,7 @@ class NewInstance:
     moment: dt.datetime
 
 
-_OF_UID = (
+_OF_UID = Prepared(
     select(
         instance.c.instance_id,
         instance.c.sop_instance_uid,
@@ -56,13 +57,17 @@ _OF_UID = (
     .order_by(instance.c.kept_aside, instance.c.instance_id)
 )
 _OWN = ("sop_instance_uid", "attributes", "record", "path", "offset", "size", "sha256", "received", "source")
-_INSERT = instance.insert().values({name: bindparam(name) for name in (*_OWN, "series_id", "header_id", "kept_aside")})
-_COUNT_IN_SERIES = (
+_INSERT = Prepared(
+    instance.insert()
+    .inline()
+    .values({name: bindparam(name) for name in (*_OWN, "series_id", "header_id", "kept_aside")} | {"committed": False})
+)
+_COUNT_IN_SERIES = Prepared(
     update(series)
     .where(series.c.series_id == bindparam("the_series"))
     .values(instances=series.c.instances + 1, bytes=series.c.bytes + bindparam("size", type_=BigInteger))
 )
-_COUNT_IN_STUDY = (
+_COUNT_IN_STUDY = Prepared(
     update(study)
     .where(study.c.study_id == bindparam("the_study"))
     .values(
@@ -81,7 +86,7 @@ _PARENTS = (
     .join(study)
     .where(series.c.series_instance_uid == bindparam("of_series"), study.c.study_instance_uid == bindparam("of_study"))
 )
-_ABOVE = (
+_ABOVE = Prepared(
     select(series.c.study_id, series.c.series_id, header.c.header_id)
     .join(study, study.c.study_id == series.c.study_id)
     .join(header, header.c.series_id == series.c.series_id)
@@ -96,18 +101,18 @@ _HEADER = select(header.c.header_id).where(
 )
 
 
-def of_uid(connection: Connection, sop_instance_uid: str) -> list[Row[Any]]:
-    """Every instance with that UID, the accepted one first."""
-    return list(connection.execute(_OF_UID, {"uid": sop_instance_uid}))
+def of_uid(connection: Connection, sop_instance_uid: str) -> list[Any]:
+    """(instance_id, sop_instance_uid, path, offset, size, sha256) of each with that UID, the accepted one first."""
+    return _OF_UID.rows(connection, {"uid": sop_instance_uid})
 
 
 def insert(connection: Connection, new: NewInstance, *, kept_aside: bool) -> None:
     """Insert an instance, and what is missing above it; counters follow."""
     study_id, series_id, header_id = _above(connection, new)
     below = {"series_id": series_id, "header_id": header_id, "kept_aside": kept_aside}
-    connection.execute(_INSERT, {**new.instance, **below})
+    _INSERT.run(connection, {**new.instance, **below})
     size = new.instance["size"]
-    connection.execute(_COUNT_IN_SERIES, {"the_series": series_id, "size": size})
+    _COUNT_IN_SERIES.run(connection, {"the_series": series_id, "size": size})
     counted = {
         "the_study": study_id,
         "accepted": int(not kept_aside),
@@ -118,14 +123,13 @@ def insert(connection: Connection, new: NewInstance, *, kept_aside: bool) -> Non
         "by": new.peer,
         "has_rule": new.has_rule,
     }
-    connection.execute(_COUNT_IN_STUDY, counted)
+    _COUNT_IN_STUDY.run(connection, counted)
 
 
 def _above(connection: Connection, new: NewInstance) -> tuple[int, int, int]:
     """Study, series and header it belongs to, made where they are missing."""
     uids = {"of_series": new.series["series_instance_uid"], "of_study": new.study["study_instance_uid"]}
-    found = connection.execute(_ABOVE, {**uids, "of": new.digest}).first()
-    if found is not None:
+    for found in _ABOVE.rows(connection, {**uids, "of": new.digest}):
         return found.study_id, found.series_id, found.header_id
     study_id, series_id = _parents(connection, new)
     return study_id, series_id, _header(connection, new, study_id, series_id)
