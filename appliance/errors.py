@@ -8,6 +8,7 @@ ApplianceError
 ├── NotAllowedError         the actor may not do that (HTTP 403)
 ├── RefusedError            bad input from a peer; carries the DIMSE status
 ├── ResourceError           disk, memory or queue is full (HTTP 503)
+│   └── UncertainError      the database was lost while it was committing: it may have been done
 ├── DeviceError             a printer or burner did not do what it was asked
 └── DamagedError            kept data is not as it was written
 
@@ -78,6 +79,10 @@ class ResourceError(ApplianceError):
     permanent = False
     http_status = 503
     dimse_status = 0x0213
+
+
+class UncertainError(ResourceError):
+    """The database was lost in the moment of a commit: nobody knows whether it was done. What it names must stay."""
 
 
 class DeviceError(ApplianceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,16 +11,60 @@ import pytest
 from appliance.config import Settings
 from appliance.events import Actor
 from appliance.store.store import Store, open_store
+from tests.support import postgres
+
+DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is marked both_databases runs on each; TEST_DATABASE=postgresql runs all else there, too."""
+    if "database_kind" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
+        metafunc.parametrize("database_kind", DATABASES, indirect=True)
 
 
 @pytest.fixture
-def settings() -> Settings:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """sqlite or postgresql."""
+    return str(getattr(request, "param", os.environ.get("TEST_DATABASE", "sqlite")))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server, started when the first test wants it."""
+    with postgres.server() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def migrated(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with our tables, to make others from."""
+    name = server.database()
+    settings = Settings.model_validate({"database": {"url": server.url(name)}})
+    open_store(tmp_path_factory.mktemp("template") / "data", settings=settings).close()
+    return name
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The setting database.url of a test: empty for SQLite."""
+    if database_kind == "sqlite":
+        yield ""
+        return
+    made: postgres.Server = request.getfixturevalue("server")
+    name = made.database(request.getfixturevalue("migrated"))
+    yield made.url(name)
+    made.drop(name)
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
     """Settings of a test's appliance: free ports, no reserve on the disk."""
     return Settings.model_validate(
         {
             "dicom": {"ports": [0]},
             "web": {"port": 0},
             "storage": {"reserve_percent": 0, "reserve_mib": 1},
+            "database": {"url": database_url},
         }
     )
 

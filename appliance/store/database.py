@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
-from appliance.errors import ResourceError
+from appliance.errors import ResourceError, UncertainError
 from appliance.store import files
 from appliance.store import postgresql as server
 from appliance.store.prepared import Prepared, at_once
@@ -46,22 +46,30 @@ class Database:
             with self.engine.connect().execution_options(**self._reading) as connection, connection.begin():
                 yield connection
         except TROUBLE as error:
-            raise ResourceError(f"The database can't be read: {_words(error)}. See the health page.") from error
+            raise ResourceError(f"The database can't be read: {server.words_of(error)}") from error
 
     @contextmanager
     def write(self, *topics: str) -> Iterator[Connection]:
         """A transaction that writes; each topic's change counter is raised with it.
 
-        Raises ResourceError when the database stays locked or its disk is full; then nothing was written.
+        Raises ResourceError when the database stays locked or its disk is full; then nothing was written. When its
+        server was lost in the very moment of the commit and can't be asked, UncertainError: it may have been.
         """
+        ended: str | None = None
         try:
             with self._writing.connect() as connection, connection.begin():
+                number = server.transaction_of(connection)
                 yield connection
                 for topic in topics:
                     _raise_counter(connection, topic)
                 files.operation("commit", self.url)
-        except OperationalError as error:
-            raise ResourceError(f"The database can't be written: {error.orig}. See the health page.") from error
+                ended = number
+        except TROUBLE as error:
+            became = server.what_became_of(self.engine, ended) if ended else "aborted"
+            if became == "committed":
+                return
+            kind = UncertainError if became == "unknown" else ResourceError
+            raise kind(f"The database can't be written: {server.words_of(error)}") from error
 
     def changes(self, *topics: str) -> int:
         """A number that rises with every transaction that wrote one of the topics (all when none is named)."""
@@ -107,11 +115,6 @@ _RAISE = {"sqlite": _raising(sqlite.insert), "postgresql": _raising(postgresql.i
 
 def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
-
-
-def _words(error: DBAPIError) -> str:
-    """The database's own words, in one line."""
-    return str(error.orig).strip().partition("\n")[0].rstrip(".")
 
 
 def _open(url: str, part: str) -> Engine:

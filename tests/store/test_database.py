@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -16,12 +15,16 @@ from appliance.store.database import next_number
 from appliance.store.store import Store, open_store
 from appliance.store.tables import metadata
 
+pytestmark = pytest.mark.both_databases
+
 COUNT = """
 import sys
 from pathlib import Path
+from appliance.config import Settings
 from appliance.store.store import open_store
 from appliance.store.database import next_number
-store = open_store(Path(sys.argv[1]))
+settings = Settings.model_validate({"database": {"url": sys.argv[2]}})
+store = open_store(Path(sys.argv[1]), settings=settings)
 for _ in range(50):
     with store.database.write("print") as connection:
         next_number(connection, "print-job")
@@ -34,15 +37,13 @@ def test_migrations_make_the_tables_the_code_knows(store: Store) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_four_processes_lose_no_update(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    writers = [subprocess.Popen([sys.executable, "-c", COUNT, str(folder)]) for _ in range(4)]
+def test_four_processes_lose_no_update(store: Store) -> None:
+    line = [sys.executable, "-c", COUNT, str(store.folder.root), store.settings.database.url]
+    writers = [subprocess.Popen(line) for _ in range(4)]
     assert [writer.wait(60) for writer in writers] == [0] * 4
-    store = open_store(folder)
     with store.database.write() as connection:
         assert next_number(connection, "print-job") == 201
     assert store.database.changes("print") == 200
-    store.close()
 
 
 def test_a_failed_transaction_leaves_nothing_and_raises_no_counter(store: Store) -> None:
@@ -56,6 +57,7 @@ def test_a_failed_transaction_leaves_nothing_and_raises_no_counter(store: Store)
 
 def test_a_database_that_stays_locked_is_a_resource_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.store.database.BUSY_MILLISECONDS", 50)
+    monkeypatch.setattr("appliance.store.postgresql.LOCK_SECONDS", 0.05)
     store.database.engine.dispose()
     with store.database.write(), pytest.raises(ResourceError, match="locked"), store.database.write():
         pass

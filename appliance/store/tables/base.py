@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
-from sqlalchemy import DateTime, MetaData, String
+from sqlalchemy import BigInteger, DateTime, Integer, MetaData, String
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
 
 metadata = MetaData(
@@ -17,6 +19,16 @@ metadata = MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
+
+
+Number = BigInteger().with_variant(Integer(), "sqlite")
+"""Of rows that are numbered, and what names them: more than 2 thousand million, where SQLite needs to be told less."""
+
+
+@compiles(String, "postgresql")
+def _without_length(kind: String, compiler: Any, **words: Any) -> str:
+    """Lengths are for readers: what SQLite takes, PostgreSQL must not refuse in the middle of a film."""
+    return f'VARCHAR COLLATE "{kind.collation}"' if kind.collation else "VARCHAR"
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):

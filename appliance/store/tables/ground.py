@@ -1,6 +1,6 @@
 """Tables every room uses: change counters, running numbers, tallies."""
 
-from sqlalchemy import BigInteger, Column, Float, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Float, String, Table
 
 from appliance.store.tables.base import UtcDateTime, metadata
 
@@ -8,14 +8,14 @@ change = Table(
     "change",
     metadata,
     Column("topic", String(32), primary_key=True),  # print, disc, study, people, …
-    Column("counter", Integer, nullable=False),  # raised by each transaction that writes the topic
+    Column("counter", BigInteger, nullable=False),  # raised by each transaction that writes the topic
 )
 
 number = Table(
     "number",
     metadata,
     Column("name", String(32), primary_key=True),  # what is numbered: print-job, disc
-    Column("last", Integer, nullable=False),  # given out last
+    Column("last", BigInteger, nullable=False),  # given out last
 )
 
 tally = Table(  # for /metrics: what happened since the appliance was set up, written in batches

@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from appliance.store.tables.base import UtcDateTime, metadata
+from appliance.store.tables.base import Number, UtcDateTime, metadata
 
 burner = Table(
     "burner",
@@ -31,7 +31,7 @@ copy_type = Table(
 disc = Table(  # one order: a selection on one or many volumes, each burned once or more
     "disc",
     metadata,
-    Column("disc_id", Integer, primary_key=True),
+    Column("disc_id", Number, primary_key=True),
     Column("execution_status", String(16), nullable=False),  # IDLE PENDING CREATING DONE FAILURE (PS3.4 S)
     Column("execution_status_info", String(16), nullable=False, default="NORMAL"),
     Column("reasons", JSON, nullable=False),  # keywords: decision-needed, study-incomplete, media-needed, canceled ...
@@ -62,7 +62,7 @@ disc = Table(  # one order: a selection on one or many volumes, each burned once
     Column("failed", JSON, nullable=False),  # [[SOP Instance UID, Failure Reason]]
     Column("request_uid", String(64), nullable=True, unique=True),  # of the Media Creation Management instance
     Column("request", JSON, nullable=True),  # what its SCU asked for, as DICOM JSON
-    Column("remake_of", Integer, nullable=True),
+    Column("remake_of", Number, nullable=True),
     Column("requested_by", String(128), nullable=False),
     Column("requested_from", String(64), nullable=False, default=""),
     Column("built", Boolean, nullable=False, default=False),  # its images are whole and checked
@@ -90,7 +90,7 @@ Index("ix_disc_created", disc.c.created)
 disc_study = Table(  # what a disc was asked for, and how much of it there was when it was planned
     "disc_study",
     metadata,
-    Column("disc_id", Integer, ForeignKey("disc.disc_id", ondelete="CASCADE"), primary_key=True),
+    Column("disc_id", Number, ForeignKey("disc.disc_id", ondelete="CASCADE"), primary_key=True),
     Column("study_instance_uid", String(64), primary_key=True),
     Column("instances", Integer, nullable=False, default=0),  # in the index when it was planned
     Index("ix_disc_study_uid", "study_instance_uid"),
@@ -99,7 +99,7 @@ disc_study = Table(  # what a disc was asked for, and how much of it there was w
 volume = Table(
     "volume",
     metadata,
-    Column("disc_id", Integer, ForeignKey("disc.disc_id", ondelete="CASCADE"), primary_key=True),
+    Column("disc_id", Number, ForeignKey("disc.disc_id", ondelete="CASCADE"), primary_key=True),
     Column("volume", Integer, primary_key=True),  # from 1
     Column("image", String(64), nullable=False),  # name in the disc's folder
     Column("file_set_id", String(16), nullable=False),
@@ -113,8 +113,8 @@ volume = Table(
 piece = Table(  # the record of each physical piece of media
     "piece",
     metadata,
-    Column("piece_id", Integer, primary_key=True, autoincrement=True),
-    Column("disc_id", Integer, ForeignKey("disc.disc_id", ondelete="CASCADE"), nullable=False),
+    Column("piece_id", Number, primary_key=True, autoincrement=True),
+    Column("disc_id", Number, ForeignKey("disc.disc_id", ondelete="CASCADE"), nullable=False),
     Column("volume", Integer, nullable=False),
     Column("copy", Integer, nullable=False),  # from 1
     Column("serial", String(32), nullable=False, unique=True),  # as on its label
@@ -133,7 +133,7 @@ decision = Table(  # what a person decided once and need not be asked again
     "decision",
     metadata,
     Column("decision", String(160), primary_key=True),
-    Column("disc_id", Integer, nullable=False),
+    Column("disc_id", Number, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("who", String(128), nullable=False),
 )

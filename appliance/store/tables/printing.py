@@ -1,8 +1,8 @@
 """Printers, print profiles, print jobs, films, and the history of jobs."""
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
-from appliance.store.tables.base import WORD, UtcDateTime, metadata
+from appliance.store.tables.base import WORD, Number, UtcDateTime, metadata
 
 printer = Table(
     "printer",
@@ -34,7 +34,7 @@ print_profile = Table(
 print_job = Table(
     "print_job",
     metadata,
-    Column("job_id", Integer, primary_key=True),
+    Column("job_id", Number, primary_key=True),
     Column("printer", String(64), nullable=False),
     Column("job_state", String(24), nullable=False),
     Column("job_state_reasons", JSON, nullable=False),
@@ -52,7 +52,7 @@ print_job = Table(
     Column("print_job_uid", String(64), nullable=False, unique=True),  # SOP Instance UID told to the modality
     Column("fingerprint", String(64), nullable=False),  # SHA-256 over attributes and pixels: duplicates
     Column("warnings", JSON, nullable=False),  # given to the modality, in words
-    Column("bytes", Integer, nullable=False),  # on disk when accepted
+    Column("bytes", BigInteger, nullable=False),  # on disk when accepted
     Column("composed", Boolean, nullable=False, default=False),  # documents are whole on disk
     Column("composing_by", String(64), nullable=True),  # worker whose lock holds the claim
     Column("sending_by", String(64), nullable=True),
@@ -64,7 +64,7 @@ print_job = Table(
     Column("not_before", UtcDateTime, nullable=True),  # retry waits until then
     Column("sent_documents", Integer, nullable=False, default=0),  # sheets that surely came out in earlier attempts
     Column("evidence", Text, nullable=False, default=""),
-    Column("reprint_of", Integer, nullable=True),
+    Column("reprint_of", Number, nullable=True),
     Column("purged", Boolean, nullable=False, default=False),  # its files are gone
     Column("created", UtcDateTime, nullable=False),
     Column("updated", UtcDateTime, nullable=False),
@@ -88,7 +88,7 @@ print_job_word = Table(  # prefix search: words of label, AE titles and printer,
     "print_job_word",
     metadata,
     Column("word", WORD, primary_key=True),
-    Column("job_id", Integer, ForeignKey("print_job.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("job_id", Number, ForeignKey("print_job.job_id", ondelete="CASCADE"), primary_key=True),
     Index("ix_print_job_word_job", "job_id", "word"),
     sqlite_with_rowid=False,
 )
@@ -96,7 +96,7 @@ print_job_word = Table(  # prefix search: words of label, AE titles and printer,
 film = Table(
     "film",
     metadata,
-    Column("job_id", Integer, ForeignKey("print_job.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("job_id", Number, ForeignKey("print_job.job_id", ondelete="CASCADE"), primary_key=True),
     Column("film", Integer, primary_key=True),  # from 1
     Column("image_display_format", Text, nullable=False),
     Column("film_size_id", String(32), nullable=False, default=""),
@@ -113,9 +113,9 @@ film = Table(
 job_event = Table(
     "job_event",
     metadata,
-    Column("event_id", Integer, primary_key=True, autoincrement=True),
+    Column("event_id", Number, primary_key=True, autoincrement=True),
     Column("kind", String(8), nullable=False),  # print, disc
-    Column("job_id", Integer, nullable=False),
+    Column("job_id", Number, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("state", String(24), nullable=False),
     Column("reasons", JSON, nullable=False),

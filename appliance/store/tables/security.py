@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
-from appliance.store.tables.base import UtcDateTime, metadata
+from appliance.store.tables.base import Number, UtcDateTime, metadata
 
 peer = Table(
     "peer",
@@ -56,7 +56,7 @@ web_session = Table(
 token = Table(
     "token",
     metadata,
-    Column("token_id", Integer, primary_key=True, autoincrement=True),
+    Column("token_id", Number, primary_key=True, autoincrement=True),
     Column("name", String(64), nullable=False),
     Column("role", String(16), nullable=False),
     Column("token_hash", String(64), nullable=False, unique=True),  # SHA-256
@@ -87,7 +87,7 @@ login_place = Table(  # where a user logged in from before: strangers' failures 
 audit = Table(
     "audit",
     metadata,
-    Column("audit_id", Integer, primary_key=True, autoincrement=True),
+    Column("audit_id", Number, primary_key=True, autoincrement=True),
     Column("at", UtcDateTime, nullable=False),
     Column("event", String(64), nullable=False),  # e.g. film-printed, patient-viewed, login, setting-changed
     Column("outcome", String(16), nullable=False, default="success"),

@@ -1,13 +1,26 @@
 """Received instances and what they belong to; retrievals; storage commitment."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    text,
+)
 
-from appliance.store.tables.base import WORD, UtcDateTime, metadata
+from appliance.store.tables.base import WORD, Number, UtcDateTime, metadata
 
 study = Table(
     "study",
     metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=True),
+    Column("study_id", Number, primary_key=True, autoincrement=True),
     Column("study_instance_uid", String(64), nullable=False, unique=True),
     # as the instance that came first says; what others say stands in their headers
     Column("patient_name", Text, nullable=False, default=""),
@@ -50,15 +63,15 @@ study = Table(
         "ix_study_rule",
         "peer",
         sqlite_where=Column("awaits_rule").is_(True),
-        postgresql_where=Column("awaits_rule").is_(True),
+        postgresql_where=text("awaits_rule"),
     ),
 )
 
 series = Table(
     "series",
     metadata,
-    Column("series_id", Integer, primary_key=True, autoincrement=True),
-    Column("study_id", Integer, ForeignKey("study.study_id", ondelete="CASCADE"), nullable=False),
+    Column("series_id", Number, primary_key=True, autoincrement=True),
+    Column("study_id", Number, ForeignKey("study.study_id", ondelete="CASCADE"), nullable=False),
     Column("series_instance_uid", String(64), nullable=False),
     Column("series_number", String(16), nullable=False, default=""),
     Column("modality", String(32), nullable=False, default=""),
@@ -73,8 +86,8 @@ series = Table(
 header = Table(  # what instances of a series have in common: kept once, however many they are
     "header",
     metadata,
-    Column("header_id", Integer, primary_key=True, autoincrement=True),
-    Column("series_id", Integer, ForeignKey("series.series_id", ondelete="CASCADE"), nullable=False),
+    Column("header_id", Number, primary_key=True, autoincrement=True),
+    Column("series_id", Number, ForeignKey("series.series_id", ondelete="CASCADE"), nullable=False),
     Column("digest", LargeBinary(16), nullable=False),  # of keys and records
     Column("attributes", JSON, nullable=False),  # of studies.keys.InstanceKeys
     Column("records", LargeBinary, nullable=False),  # patient, study and series of studies.records, packed
@@ -84,10 +97,10 @@ header = Table(  # what instances of a series have in common: kept once, however
 instance = Table(
     "instance",
     metadata,
-    Column("instance_id", Integer, primary_key=True, autoincrement=True),
+    Column("instance_id", Number, primary_key=True, autoincrement=True),
     Column("sop_instance_uid", String(64), nullable=False),
-    Column("series_id", Integer, ForeignKey("series.series_id", ondelete="CASCADE"), nullable=False),
-    Column("header_id", Integer, ForeignKey("header.header_id", ondelete="CASCADE"), nullable=False),
+    Column("series_id", Number, ForeignKey("series.series_id", ondelete="CASCADE"), nullable=False),
+    Column("header_id", Number, ForeignKey("header.header_id", ondelete="CASCADE"), nullable=False),
     Column("attributes", JSON, nullable=False),  # the keys the header does not have
     Column("record", LargeBinary, nullable=False),  # of studies.records, packed
     Column("path", String(40), nullable=False, unique=True),  # below instances/
@@ -106,7 +119,7 @@ instance = Table(
         "ix_instance_committed",
         "series_id",
         sqlite_where=Column("committed").is_(True),
-        postgresql_where=Column("committed").is_(True),
+        postgresql_where=text("committed"),
     ),
 )
 Index(
@@ -114,7 +127,7 @@ Index(
     instance.c.sop_instance_uid,
     unique=True,
     sqlite_where=~instance.c.kept_aside,
-    postgresql_where=~instance.c.kept_aside,
+    postgresql_where=text("NOT kept_aside"),
 )
 
 study_word = Table(  # prefix search in any script: words of names, identifiers, descriptions, normalised
@@ -122,7 +135,7 @@ study_word = Table(  # prefix search in any script: words of names, identifiers,
     metadata,
     Column("kind", String(1), primary_key=True),  # n name, i patient ID, a accession number, m modality, d description
     Column("word", WORD, primary_key=True),
-    Column("study_id", Integer, ForeignKey("study.study_id", ondelete="CASCADE"), primary_key=True),
+    Column("study_id", Number, ForeignKey("study.study_id", ondelete="CASCADE"), primary_key=True),
     Index("ix_study_word_study", "study_id"),
     sqlite_with_rowid=False,
 )
@@ -141,7 +154,7 @@ rejection = Table(  # instances named by a rejection note (113001, 113037 to 113
 retrieval = Table(
     "retrieval",
     metadata,
-    Column("retrieval_id", Integer, primary_key=True, autoincrement=True),
+    Column("retrieval_id", Number, primary_key=True, autoincrement=True),
     Column("peer", String(64), nullable=False),
     Column("study_instance_uid", String(64), nullable=False),
     Column("series", JSON, nullable=False),  # Series Instance UIDs; empty: all of the study
@@ -162,7 +175,7 @@ retrieval = Table(
 file_import = Table(  # uploaded files on their way into the index
     "file_import",
     metadata,
-    Column("import_id", Integer, primary_key=True, autoincrement=True),
+    Column("import_id", Number, primary_key=True, autoincrement=True),
     Column("folder", String(64), nullable=False),  # below the spool: what was uploaded, gone when the import has ended
     Column("names", JSON, nullable=False),  # [[name in the folder, name it was uploaded as], ...]
     Column("state", String(16), nullable=False),  # pending, processing, completed, aborted, canceled
@@ -182,7 +195,7 @@ file_import = Table(  # uploaded files on their way into the index
 commitment = Table(  # storage commitment requests, until they are answered
     "commitment",
     metadata,
-    Column("commitment_id", Integer, primary_key=True, autoincrement=True),
+    Column("commitment_id", Number, primary_key=True, autoincrement=True),
     Column("transaction_uid", String(64), nullable=False),
     Column("ae_title", String(16), nullable=False),  # who asked
     Column("address", String(64), nullable=False),

@@ -1,0 +1,130 @@
+"""PostgreSQL for several appliances: its sessions, its one writer at a time, and what became of a commit.
+
+Every transaction that writes takes one advisory lock first, as BEGIN IMMEDIATE does on SQLite: what is read in it stays
+true until it is committed, the audit trail stays one chain, and numbers rise in the order of commits. Sessions are set
+so that the server drops those of a machine that is cut off or stands still, and with them what they held.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from psycopg import Connection as DriverConnection
+from psycopg.types.string import StrDumper
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from appliance.errors import SettingError
+
+DRIVER = "postgresql+psycopg"
+WRITERS = 0x6170706C
+"""The advisory lock of those who write: any number nobody else of this database takes."""
+LOCK_SECONDS = 5
+"""How long a writer waits for another one."""
+IDLE_IN_WRITE_SECONDS = 10
+"""A writer that stands still so long is dropped: the others wait for it."""
+ASK_SECONDS = 20.0
+"""How long a lost server is waited for, to be asked what became of a commit."""
+
+SESSION = {
+    "synchronous_commit": "on",  # what was acknowledged is on the server's disk, whatever its default
+    "idle_in_transaction_session_timeout": "120s",
+    "client_connection_check_interval": "2s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+    "timezone": "UTC",
+}
+CLIENT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15000,
+}
+"""The same for our end: a server that is gone is noticed."""
+
+_ENTER = text(
+    "SELECT pg_current_xact_id()::text, set_config('lock_timeout', :wait, true), "
+    "set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(:writers)"
+)
+_STATUS = text("SELECT pg_xact_status(CAST(:number AS xid8))")
+
+
+class _CleanText(StrDumper):
+    """PostgreSQL takes no NUL in a text: a replacement character stands for it."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+
+
+def server_url(url: str) -> URL:
+    """A ``postgresql:`` address with the driver we have. Raises SettingError."""
+    try:
+        found = make_url(url)
+    except Exception:
+        raise SettingError("database.url can't be read. It looks like postgresql://USER@HOST/DATABASE.") from None
+    if found.get_backend_name() != "postgresql":
+        raise SettingError(f"database.url names {found.get_backend_name()}: SQLite and PostgreSQL can be used.")
+    return found.set(drivername=DRIVER)
+
+
+def options(part: str = "", **more: str) -> dict[str, Any]:
+    """What a connection is opened with; `part` is what the server's administrator sees it is for."""
+    session = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **more}.items())
+    return {**CLIENT, "options": session, "application_name": f"appliance {part}".strip()[:63]}
+
+
+def open_engine(url: str, part: str = "") -> Engine:
+    """Connections to a server, tried before they are used: one that restarted costs nobody an error."""
+    engine = create_engine(server_url(url), pool_pre_ping=True, pool_size=5, connect_args=options(part))
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: DriverConnection[Any], _: Any) -> None:
+    connection.adapters.register_dumper(str, _CleanText)
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("appliance_write", False):
+        wait, idle = (f"{round(seconds * 1000)}ms" for seconds in (LOCK_SECONDS, IDLE_IN_WRITE_SECONDS))
+        values = {"wait": wait, "idle": idle, "writers": WRITERS}
+        connection.info["transaction"] = connection.execute(_ENTER, values).scalar_one()
+
+
+def words_of(error: DBAPIError) -> str:
+    """The database's own words, in one line, and what to do next."""
+    said = str(error.orig).strip().partition("\n")[0].rstrip(".")
+    if getattr(error.orig, "sqlstate", None) == "55P03":
+        said = "it stays locked by another writer"
+    return f"{said}. See the health page."
+
+
+def transaction_of(connection: Connection) -> str | None:
+    """The number the server knows a writing transaction by; None on SQLite."""
+    return connection.info.get("transaction")
+
+
+def what_became_of(engine: Engine, number: str) -> str:
+    """committed, aborted, or unknown: of a transaction whose answer was lost on the way."""
+    end = time.monotonic() + ASK_SECONDS
+    while time.monotonic() < end:
+        try:
+            with engine.connect() as connection:
+                status = connection.execute(_STATUS, {"number": number}).scalar()
+            if status != "in progress":
+                return str(status or "unknown")
+        except DBAPIError as error:
+            if not error.connection_invalidated and not _is_away(error):
+                return "aborted"  # the server does not know the number: it never got that far
+        time.sleep(0.5)
+    return "unknown"
+
+
+def _is_away(error: DBAPIError) -> bool:
+    state = str(getattr(error.orig, "sqlstate", None) or "08")
+    return state[:2] in ("08", "53", "57")  # connection, resources, operator's doing

@@ -1,0 +1,110 @@
+"""A PostgreSQL server of the tests' own, from Debian's package: a cluster in a temporary folder, a database a test."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.support.service import free_port
+
+CONFIGURATION = """
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = '{folder}'
+fsync = on
+shared_buffers = 32MB
+max_connections = 200
+max_wal_size = 256MB
+autovacuum = on
+log_min_messages = fatal
+"""
+
+
+def programs() -> Path:
+    """Where Debian keeps initdb and pg_ctl: of the newest version there is."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[4]))
+    return found[-1].parent if found else Path(shutil.which("pg_ctl") or "/usr/bin/pg_ctl").parent
+
+
+class Server:
+    """One cluster. It may be killed and started again; what was committed is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "cluster"
+        self.port = free_port()
+        self._user = "postgres" if os.getuid() == 0 else ""  # the server refuses to run as root
+        self._number = 0
+        if self._user:
+            account = pwd.getpwnam(self._user)
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        self._run(
+            "initdb", "--pgdata", str(self.data), "-A", "trust", "-U", "appliance", "--locale=C.UTF-8", "--no-sync"
+        )
+        with (self.data / "postgresql.conf").open("a", encoding="ascii") as file:
+            file.write(CONFIGURATION.format(port=self.port, folder=folder))
+        self.start()
+
+    def url(self, name: str) -> str:
+        return f"postgresql://appliance@127.0.0.1:{self.port}/{name}"
+
+    def start(self) -> None:
+        self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "--log", str(self.folder / "log"), "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """mode: fast drops sessions and stops; immediate is a crash."""
+        self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "--mode", mode, "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        line = [str(programs() / program), *arguments]
+        line = ["runuser", "-u", self._user, "--", *line] if self._user else line
+        done = subprocess.run(line, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def database(self, template: str = "template0") -> str:
+        """A new database; its name."""
+        self._number += 1
+        name = f"test_{os.getpid()}_{self._number}"
+        self.execute("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return name
+
+    def drop(self, name: str) -> None:
+        self.execute("postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def execute(self, database: str, sql: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """A running cluster, removed in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="appliance-postgres-"))
+    folder.chmod(0o755)
+    made = Server(folder)
+    try:
+        yield made
+    finally:
+        made.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until_answers(made: Server, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            made.execute("postgres", "SELECT 1")
+            return
+        except psycopg.OperationalError:
+            assert time.monotonic() < end, "PostgreSQL does not answer"
+            time.sleep(0.1)
