@@ -15,6 +15,7 @@ from appliance.errors import ApplianceError, UsageError
 from appliance.media import discs as verbs
 from appliance.media.check.finding import ERROR
 from appliance.media.copy_types import all_copy_types
+from appliance.media.obstacles import can_be_left_out
 from appliance.media.ordering import PRIORITIES, DiscOrder
 from appliance.media.plan import Note
 from appliance.media.selection import Selection
@@ -40,10 +41,11 @@ def command() -> None:
 @click.option("--burner", default="folder", show_default=True)
 @click.option("--copies", type=click.IntRange(1, 99), default=1, show_default=True)
 @click.option("--priority", type=click.Choice(list(PRIORITIES)), default="MED", show_default=True)
-@click.option("--label-text", default="", help="A line for the ticket and the record.")
+@click.option("--label-text", default="", help="A line for the label, the ticket and the record.")
 @click.option("--incomplete-reason", default="", help="Make it though instances are missing, for this reason.")
 @click.option("--decision", "decisions", multiple=True, help="Of a conflict, as --plan names it.")
 @click.option("--leave-out", multiple=True, metavar="UID", help="Instance that shall not go on it.")
+@click.option("--leave-out-refused", is_flag=True, help="Leave out what can't go on it; it is told on the disc.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A choice of the copy type, for once.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be made; make nothing.")
 @wait_option
@@ -69,6 +71,7 @@ def _order(
     copy_type: str,
     assignments: tuple[str, ...],
     leave_out: tuple[str, ...],
+    leave_out_refused: bool,
     **values: Any,
 ) -> DiscOrder:
     if profile in all_copy_types(store):
@@ -77,7 +80,7 @@ def _order(
         selection=Selection(studies=studies, series=series, instances=instances),
         copy_type=copy_type or "patient",
         profile=profile,
-        choices=dict(_assigned(each) for each in assignments),
+        choices=dict(map(_assigned, assignments)) | ({"leave_out_refused": True} if leave_out_refused else {}),
         leave_out=tuple((uid, "left out by request") for uid in leave_out),
         **values,
     )
@@ -115,6 +118,8 @@ def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
         ("decompress", "decompressed"),
     ):
         _show_notes(words, getattr(plan, name))
+    if plan.refused and can_be_left_out(plan):
+        click.echo("  To make it without what is refused: --leave-out-refused")
     click.echo("Ready to be made." if plan.ready else "It can't be made so.")
 
 
@@ -171,6 +176,7 @@ _verb("release", "Let discs go on that wait for a person.", verbs.release)
 @click.argument("disc_id", type=int)
 @click.option("--decision", "decisions", multiple=True, help="Of a conflict, as the plan names it; looked:UID.")
 @click.option("--leave-out", multiple=True, metavar="UID", help="Instance that shall not go on it.")
+@click.option("--leave-out-refused", is_flag=True, help="Leave out what can't go on it; it is told on the disc.")
 @click.option("--incomplete-reason", default="", help="Make it though instances are missing, for this reason.")
 @wait_option
 @json_option
@@ -180,6 +186,7 @@ def decide(
     disc_id: int,
     decisions: tuple[str, ...],
     leave_out: tuple[str, ...],
+    leave_out_refused: bool,
     incomplete_reason: str,
     wait: bool,
     as_json: bool,
@@ -187,6 +194,7 @@ def decide(
     """Say what is right about a disc that waits for a person, and let it go on."""
     left_out = [(uid, "left out by request") for uid in leave_out]
     values: dict[str, Any] = {"decisions": decisions, "leave_out": left_out, "incomplete_reason": incomplete_reason}
+    values["leave_out_refused"] = leave_out_refused
     verbs.decide(store, disc_id, actor(), **values)
     show_disc_result(store, disc_id, wait=wait, as_json=as_json)
 

@@ -21,6 +21,7 @@ from .dicomdir import DicomDir
 from .disc_file import DiscFile, content_file, instance_file, streamed_file
 from .file_id import level_1_names
 from .iso import Progress, checked_names, write_iso
+from .obstacles import UndecodableError
 from .patients import patient_id
 from .plan import CHECKSUMS, UID_LENGTH, Plan, Volume, size_of
 from .profiles import EXPLICIT_LE
@@ -127,11 +128,12 @@ def build_volume(
 
 
 def _decompressed(volume: Volume, work: Path, progress: Progress | None) -> Volume:
-    """The volume with its instances as they will lie on it."""
+    """The volume with its instances as they will lie on it. Raises UndecodableError with all that can't be."""
     if not any(placed.decompress for placed in volume.placed):
         return volume
     files.make_folder(work)
     made = []
+    spoiled: dict[str, str] = {}
     with Decoder() as decoder, ThreadPoolExecutor(2) as threads:
         orders = [
             threads.submit(decompressed, placed, work, decoder) if placed.decompress else placed
@@ -139,12 +141,17 @@ def _decompressed(volume: Volume, work: Path, progress: Progress | None) -> Volu
         ]
         try:
             for order in orders:
-                made.append(order.result() if isinstance(order, Future) else order)
+                try:
+                    made.append(order.result() if isinstance(order, Future) else order)
+                except UndecodableError as error:
+                    spoiled |= error.instances
                 if progress is not None:
                     progress(0, volume.size)  # nothing is written yet, but one may want to stop
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
+    if spoiled:
+        raise UndecodableError(spoiled)
     return replace(volume, placed=tuple(made))
 
 

@@ -38,6 +38,9 @@ class CopyType(BaseModel):
     split: bool = True
     several_patients: bool = False
     refuse_without_record: bool = False
+    """An object no directory record exists for (private classes) keeps the disc from being made."""
+    leave_out_refused: bool = False
+    """What can't go on the disc is left out, and told on it, rather than keep the disc from being made."""
     label_layout: str = "disc"
     signed: bool = False
     """The list of SHA-256 sums is signed with the appliance's key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -21,6 +22,7 @@ from appliance.media.ordering import (
 )
 from appliance.media.plan import Plan
 from appliance.media.selection import Gathered, Selection, gather
+from appliance.media.trial import undecodable
 from appliance.security.audit import record
 from appliance.store import discs, files
 from appliance.store.database import next_number
@@ -36,14 +38,17 @@ def plan_disc(store: Store, order: DiscOrder) -> tuple[Plan, Gathered]:
     """What would be made, and of what; nothing is. Raises UsageError, NotFoundError."""
     chosen = settled(store, order)
     gathered = gather(store, order.selection)
-    plan = plan_of(
+    made = partial(
+        plan_of,
         gathered,
         chosen.choices,
         file_set_id=order.file_set_id or "DISC",
         decisions=known_decisions(store, order.decisions),
         leave_out=order.leave_out,
     )
-    return plan, gathered
+    plan = made()
+    spoiled = undecodable(plan)
+    return made(undecodable=spoiled) if spoiled else plan, gathered
 
 
 def create_disc(store: Store, order: DiscOrder, actor: Actor, *, execution_status: str = discs.PENDING) -> int:
@@ -173,11 +178,12 @@ def decide(
     decisions: Sequence[str] = (),
     leave_out: Sequence[tuple[str, str]] = (),
     incomplete_reason: str = "",
+    leave_out_refused: bool = False,
 ) -> None:
     """Record what a person decided about a disc that waits for it, and let it go on.
 
-    `decisions` are those of media.patients.Conflict (same patient, this content, several patients) or ``looked:UID``.
-    Raises NotFoundError, ConflictError.
+    `decisions` are those of media.patients.Conflict (same patient, this content, several patients) or ``looked:UID``;
+    `leave_out_refused`: all that can't go on the disc is left out. Raises NotFoundError, ConflictError.
     """
     with store.database.write("disc") as connection:
         disc = _held(connection, disc_id, "decide")
@@ -187,10 +193,13 @@ def decide(
         }
         if incomplete_reason:
             values["incomplete_reason"] = incomplete_reason
+        if leave_out_refused:
+            values["choices"] = disc.choices | {"leave_out_refused": True}
         for text in decisions:
             _keep_decision(connection, text, disc_id, actor)
         _go_on(connection, disc_id, actor, **values)
         detail = {"decisions": list(decisions), "left_out": len(leave_out), "incomplete_reason": incomplete_reason}
+        detail["leave_out_refused"] = leave_out_refused
         _audit(connection, "disc-decide", disc_id, actor, **detail)
 
 

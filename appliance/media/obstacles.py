@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.errors import ApplianceError
+from collections.abc import Mapping
+
+from appliance.errors import ApplianceError, DamagedError
 from appliance.media.plan import Plan
 
 # of what was refused in a plan -> Execution Status Info (PS3.4 S), Failure Reason; the first that fits
@@ -13,6 +15,10 @@ REFUSALS = (
     ("SOP class", "INST_AP_CONFLICT", 0x0202),
     ("can't be decompressed", "INST_AP_CONFLICT", 0x0203),
     ("the directory needs", "DIR_PROC_ERR", 0x0120),
+)
+
+LEAVE_OUT = (
+    "Leave out what can't go on the disc (a choice on its page; --leave-out-refused), or order it in another way."
 )
 
 
@@ -38,12 +44,27 @@ class HeldError(ApplianceError):
         self.plan = plan
 
 
+class UndecodableError(DamagedError):
+    """Images that had to be decompressed and can't be."""
+
+    def __init__(self, instances: Mapping[str, str]) -> None:
+        super().__init__(f"{len(instances)} instances can't be decompressed: {next(iter(instances.values()))}")
+        self.instances = instances  # SOP Instance UID -> why
+
+
+def can_be_left_out(plan: Plan) -> bool:
+    """Whether the disc could be made without what is refused."""
+    return all(note.SOPInstanceUID for note in plan.refused)
+
+
 def refusals_of(plan: Plan) -> str:
+    """What is refused, in words, and what to do next."""
     first = plan.refused[0]
     more = f" (and {len(plan.refused) - 1} more)" if len(plan.refused) > 1 else ""
     hint = f"; {first.proposal} would do" if first.proposal else ""
     which = f"Instance {first.SOPInstanceUID}: " if first.SOPInstanceUID else ""
-    return f"{which}{first.reason}{hint}{more}"
+    what = f"{which}{first.reason}{hint}{more}"
+    return f"{what}. {LEAVE_OUT}" if can_be_left_out(plan) else what
 
 
 def reason_of(reason: str) -> tuple[str, int]:

@@ -113,8 +113,12 @@ def plan_of(
     decisions: frozenset[str],
     leave_out: tuple[tuple[str, str], ...] = (),
     sources: tuple[SourceInstance, ...] | None = None,
+    undecodable: Mapping[str, str] | None = None,
 ) -> Plan:
-    """The plan of what was gathered; `sources` are the anonymous copies where they are made already."""
+    """The plan of what was gathered; `sources` are the anonymous copies where they are made already.
+
+    `undecodable` are SOP Instance UIDs of images that can't be decompressed, and why, as far as was tried.
+    """
     left_out = [*gathered.left_out, *leave_out]
     if choices.anonymous and sources is None:
         left_out += unlooked(gathered.sources, decisions)
@@ -125,6 +129,8 @@ def plan_of(
         decisions=decisions,
         leave_out=tuple(left_out),
         refuse_without_record=choices.refuse_without_record,
+        leave_out_refused=choices.leave_out_refused,
+        undecodable=tuple((undecodable or {}).items()),
         split=choices.split,
         joliet=choices.joliet,
         content=room,

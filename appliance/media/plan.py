@@ -48,6 +48,8 @@ class PlanOptions:
     decisions: frozenset[str] = frozenset()  # Conflict.decision of what a person decided, see patients.Conflict
     leave_out: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, reason: rejected, damaged, not yet looked at
     refuse_without_record: bool = False  # refuse the disc for a class without directory record; else leave it out
+    leave_out_refused: bool = False  # what can't go on the disc is left out, rather than keep it from being made
+    undecodable: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, why it can't be decompressed: found by trying
     split: bool = True  # several volumes are allowed
     joliet: bool = True  # long names of files that are not DICOM
     checksums: bool = True  # a list of SHA-256 sums of every file
@@ -182,11 +184,14 @@ class _Planner:
         self.profile = profile
         self.medium = medium
         self.options = options
+        self.undecodable = dict(options.undecodable)
         self.placed: dict[str, Placed] = {}
         self.twice: dict[str, list[SourceInstance]] = {}
         self.notes: dict[str, list[Note]] = {name: [] for name in ("decompress", "supplied", "left_out", "refused")}
 
     def note(self, where: str, uid: str, reason: str, proposal: str = "") -> None:
+        if where == "refused" and uid and self.options.leave_out_refused:
+            where = "left_out"
         self.notes[where].append(Note(SOPInstanceUID=uid, reason=reason, proposal=proposal))
 
     def take(self, instances: Iterable[SourceInstance]) -> None:
@@ -253,9 +258,12 @@ class _Planner:
 
     def _may_be_decompressed(self, source: SourceInstance) -> bool:
         syntax, uid = source.keys.TransferSyntaxUID, source.keys.SOPInstanceUID
+        proposal = " or ".join(profiles_that_allow(syntax))
+        if uid in self.undecodable:
+            self.note("refused", uid, f"its image can't be decompressed: {self.undecodable[uid]}", proposal)
+            return False
         if syntax in _DECODABLE:
             return True
-        proposal = " or ".join(profiles_that_allow(syntax))
         what = "video" if syntax in VIDEO_SYNTAXES else f"transfer syntax {syntax}"
         self.note("refused", uid, f"{self.profile.name} does not allow {what}, which can't be decompressed", proposal)
         return False
@@ -311,11 +319,12 @@ class _Planner:
 
     def _refuse_series_of_two_studies(self) -> None:
         studies: dict[str, str] = {}
-        for uid, placed in self.placed.items():
+        for uid, placed in list(self.placed.items()):
             series, study = placed.source.keys.SeriesInstanceUID, placed.source.keys.StudyInstanceUID
             if studies.setdefault(series, study) != study and not _in_root(placed.source):
                 reason = f"its series {series} is in two studies, {study} and {studies[series]}; leave one of them out"
                 self.note("refused", uid, reason)
+                del self.placed[uid]
 
     def _volumes(self, ordered: Sequence[Placed]) -> tuple[Volume, ...]:
         room = split.Room(

@@ -24,6 +24,7 @@ from appliance.pixels import Decoder, PixelError, RawPixels
 from appliance.store.files import failpoint, write_scratch
 from appliance.studies import elements
 
+from .obstacles import UndecodableError
 from .profiles import EXPLICIT_LE
 from .source import Placed, SourceInstance
 
@@ -39,7 +40,8 @@ _BLOCK = 1 << 22  # a multiple of every word
 def decompressed(placed: Placed, work: Path, decoder: Decoder) -> Placed:
     """Write the instance in Explicit VR Little Endian into `work`; it is placed with its exact size.
 
-    Raises DamagedError if it can't be decoded, or what was written does not decode to the same values.
+    Raises UndecodableError if it can't be decoded, or what was written does not decode to the same values; DamagedError
+    if the file is not what was received.
     """
     source, keys = placed.source, placed.source.keys
     failpoint("transcode.data")
@@ -52,7 +54,7 @@ def decompressed(placed: Placed, work: Path, decoder: Decoder) -> Placed:
         if transcoder.pixels is not None:
             _compare(decoder.raw(path), transcoder.pixel_sum, keys.SOPInstanceUID)
     except PixelError as error:
-        raise DamagedError(f"Instance {keys.SOPInstanceUID} can't be decompressed: {error}") from error
+        raise UndecodableError({keys.SOPInstanceUID: str(error)}) from error
     size = path.stat().st_size - len(head)
     made = replace(source, path=path, data_set_offset=len(head), data_set_size=size, sha256=digest.hexdigest())
     return replace(placed, source=made, size=len(head) + size, decompress=False)
@@ -66,7 +68,7 @@ def _hashed(digest: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _compare(again: RawPixels, pixel_sum: str, name: str) -> None:
     if _sum(again.frames) != pixel_sum:
-        raise DamagedError(f"Instance {name} does not decode to the same values after it was decompressed")
+        raise UndecodableError({name: "it does not decode to the same values after it was decompressed"})
 
 
 def _sum(frames: Iterable[bytes]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from appliance.config import Settings
 from appliance.events import Actor, process_actor
@@ -49,10 +50,11 @@ def opened(folder: Path) -> Store:
 
 
 def keep(store: Store, datasets: Iterable[Dataset], peer: str = "") -> None:
-    """Put instances into the index."""
+    """Put instances into the index, in Explicit VR Little Endian, or as compressed as they are."""
     intake = Intake(store)
     for dataset in datasets:
-        data = made.as_file(dataset)
+        meta = getattr(dataset, "file_meta", None)
+        data = made.as_file(dataset, meta.TransferSyntaxUID if meta else ExplicitVRLittleEndian)
         path = store.folder.spool / f"{secrets.token_hex(8)}.part"
         path.write_bytes(data)
         meta = read_file_meta(path)

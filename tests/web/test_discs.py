@@ -14,7 +14,8 @@ from appliance.media.worker import DiscWorker
 from appliance.security import audit_verbs
 from appliance.security.audit_verbs import Wanted
 from appliance.store.store import Store
-from appliance.studies import search
+from appliance.studies import importing, search
+from tests.media.made import as_file, common
 from tests.web import made
 from tests.web.conftest import TESTER, PageClient
 
@@ -110,6 +111,30 @@ def test_two_patients_on_one_disc_wait_for_a_person(store: Store, admin: PageCli
     assert "Ready to be made" not in plan and "it is right so" in plan
     decision = plan.split('name="decision" value="')[1].split('"')[0]
     assert "Ready to be made" in admin.get("/discs/new/plan", query_string=query | {"decision": decision}).text
+
+
+def test_what_cannot_go_on_a_disc_is_left_out_by_a_tick_in_the_plan_or_on_the_held_disc(
+    store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path
+) -> None:
+    clerk = visitor_as("clerk")
+    uid = made.study(store, tmp_path)
+    folder = tmp_path / "private"
+    folder.mkdir()
+    private = common(90, "1.3.12.2.1107.5.9.1", series=9, StudyInstanceUID=uid, PatientID="P100", PatientName="")
+    private.PatientBirthDate, private.PatientSex = "", ""
+    (folder / "1.dcm").write_bytes(as_file(private))
+    importing.import_path(store, folder, TESTER)
+    query = {"study": uid, "copies": "1", "copy_type": "legal", "burner": "folder", "medium": ""}
+    plan = clerk.get("/discs/new/plan", query_string=query).text
+    assert "Ready to be made" not in plan and "no directory record exists" in plan and "leave_out_refused" in plan
+    ticked = clerk.get("/discs/new/plan", query_string=query | {"leave_out_refused": "y"}).text
+    assert "Ready to be made" in ticked and "checked" in ticked
+    clerk.submit("/discs/new", **query)
+    DiscWorker(store).work_off()
+    assert "leave_out_refused" in clerk.get("/discs/1").text
+    clerk.submit("/discs/1/decide", leave_out_refused="y")
+    DiscWorker(store).work_off()
+    assert views.show_disc(store, 1)["execution_status"] == "DONE"
 
 
 def test_a_viewer_orders_nothing(store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path) -> None:

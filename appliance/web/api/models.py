@@ -330,6 +330,7 @@ class Plan(Open):
 
 
 class Decide(Strict):
+    leave_out_refused: bool = False
     decisions: tuple[Text, ...] = ()
     leave_out: tuple[Uid, ...] = ()
     incomplete_reason: Text = ""

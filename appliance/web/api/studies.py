@@ -222,7 +222,12 @@ def act_on_disc(disc_id: int, verb: str) -> Any:
 def decide_disc(disc_id: int, body: models.Decide) -> Any:
     left_out = [(uid, "left out by request") for uid in body.leave_out]
     reason = body.incomplete_reason
-    discs.decide(store(), disc_id, actor(), decisions=body.decisions, leave_out=left_out, incomplete_reason=reason)
+    values: dict[str, Any] = {
+        "leave_out": left_out,
+        "incomplete_reason": reason,
+        "leave_out_refused": body.leave_out_refused,
+    }
+    discs.decide(store(), disc_id, actor(), decisions=body.decisions, **values)
     return _disc(disc_id)
 
 

@@ -122,6 +122,7 @@ def decide(disc_id: int) -> Any:
         decisions=form.getlist("decision"),
         leave_out=leave_out,
         incomplete_reason=form.get("incomplete_reason", "").strip()[:200],
+        leave_out_refused="leave_out_refused" in form,
     )
     return redirect(url_for("discs.show", disc_id=disc_id), code=303)
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from wtforms import IntegerField, RadioField, SelectField, SelectMultipleField, StringField
+from wtforms import BooleanField, IntegerField, RadioField, SelectField, SelectMultipleField, StringField
 
 from appliance.errors import ApplianceError, UsageError
 from appliance.media import burners, copy_types, discs, profiles
@@ -41,6 +41,7 @@ class OrderForm(Form):
     burner = SelectField(_("Burner"))
     copies = IntegerField(_("Copies"), [required(), between(1, 99)], default=1)
     label_text = StringField(_("A line for the label"), [at_most(200)], filters=[strip])
+    leave_out_refused = BooleanField(_("Leave out what can't go on it: the disc says so"))
     incomplete_reason = StringField(_("Why it is made though images are missing"), [at_most(200)], filters=[strip])
 
 
@@ -103,6 +104,7 @@ def _order(form: OrderForm) -> DiscOrder:
         label_text=form.label_text.data or "",
         incomplete_reason=form.incomplete_reason.data or "",
         decisions=tuple(form.decision.data or ()),
+        choices={"leave_out_refused": True} if form.leave_out_refused.data else {},
     )
 
 

@@ -1,0 +1,126 @@
+"""What can't go on a disc is named before it is built, with what to do next; a person may go on without it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
+
+from appliance.cli import cli
+from appliance.media import build
+from appliance.media import discs as verbs
+from appliance.media.obstacles import UndecodableError
+from appliance.media.ordering import DiscOrder
+from appliance.media.selection import Selection
+from appliance.store.store import Store
+from tests.media import made
+from tests.media.disc_helpers import CLERK, STUDY, fresh, keep, ordered, work_off
+
+PRIVATE = "1.3.12.2.1107.5.9.1"
+DECIDED = {"leave_out_refused": True}
+
+
+def private(number: int = 90) -> Dataset:
+    """An instance of a private SOP class: no directory record exists for it."""
+    return made.common(number, PRIVATE, series=9, Modality="OT")
+
+
+def spoiled(number: int = 80, frames: int = 1, bad: int = 1) -> Dataset:
+    """A JPEG 2000 image one frame of which no decoder takes."""
+    dataset = made.image(number, rows=64, columns=64, series=8)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.compress(JPEG2000Lossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
+    start = dataset.PixelData.index(b"\xff\x4f\xff\x51")
+    good = dataset.PixelData[start : dataset.PixelData.index(b"\xff\xd9", start) + 2]
+    dataset.NumberOfFrames = frames
+    parts = [good] * frames
+    parts[bad - 1] = good[:48] + b"\xff\xff" * 20
+    dataset.PixelData = encapsulate(parts)
+    return dataset
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    found = fresh(tmp_path / "data")
+    yield found
+    found.close()
+
+
+def readme(image: str) -> str:
+    command = ["isoinfo", "-x", "/README.TXT;1", "-i", image]
+    return " ".join(subprocess.run(command, capture_output=True, check=True).stdout.decode().split())
+
+
+def test_a_legal_disc_waits_for_a_person_who_may_leave_a_private_object_out(store: Store) -> None:
+    keep(store, [private()])
+    view = work_off(store, ordered(store, copy_type="legal"))
+    assert view["held"] and view["reasons"] == ["decision-needed"]
+    assert "no directory record exists" in view["message"] and "--leave-out-refused" in view["message"]
+    verbs.decide(store, view["disc_id"], CLERK, leave_out_refused=True)
+    view = work_off(store, view["disc_id"])
+    assert view["execution_status"] == "DONE" and view["volumes"][0]["instances"] == 3
+    assert f"{PRIVATE}" in readme(view["volumes"][0]["image"])
+
+
+def test_an_image_that_cannot_be_decompressed_is_planned_as_refused_and_may_be_left_out(store: Store) -> None:
+    keep(store, [spoiled()])
+    order = DiscOrder(selection=Selection(studies=(STUDY,)))
+    plan, _ = verbs.plan_disc(store, order)
+    assert [note.SOPInstanceUID for note in plan.refused] == [f"{made.ROOT}.1.8.80"]
+    assert "can't be decompressed" in plan.refused[0].reason and "STD-GEN-ZIP-MAIL" in plan.refused[0].proposal
+    plan, _ = verbs.plan_disc(store, DiscOrder(selection=order.selection, choices=DECIDED))
+    assert plan.ready and len(plan.left_out) == 1
+    view = work_off(store, ordered(store, choices=DECIDED))
+    assert view["execution_status"] == "DONE" and view["volumes"][0]["instances"] == 3
+
+
+def test_a_bad_frame_the_plan_did_not_try_stops_the_disc_for_a_person(store: Store) -> None:
+    keep(store, [spoiled(80, frames=3, bad=3)])
+    keep(store, [spoiled(81, frames=2, bad=2)])
+    assert verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,))))[0].ready
+    view = work_off(store, ordered(store))
+    assert view["held"] and "(and 1 more)" in view["message"]
+    assert view["plan"]["refused_count"] == 2
+    verbs.decide(store, view["disc_id"], CLERK, leave_out_refused=True)
+    assert work_off(store, view["disc_id"])["execution_status"] == "DONE"
+
+
+def test_a_modalitys_request_is_answered_with_failure_not_held(store: Store) -> None:
+    keep(store, [private()])
+    view = work_off(store, ordered(store, copy_type="legal", request_uid="1.2.3"))
+    assert (view["execution_status"], view["execution_status_info"]) == ("FAILURE", "INST_AP_CONFLICT")
+
+
+def test_all_images_of_a_volume_that_cannot_be_decompressed_are_named_at_once(store: Store, tmp_path: Path) -> None:
+    for number in (80, 81):
+        keep(store, [spoiled(number, frames=2, bad=2)])
+    plan, _ = verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,))))
+    with pytest.raises(UndecodableError) as caught:
+        build.build(plan, tmp_path / "out")
+    assert len(caught.value.instances) == 2
+
+
+def test_the_command_line_says_the_next_step(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(store, [private()])
+    keep(store, [spoiled()])
+    monkeypatch.setenv("APPLIANCE_DATA", str(store.folder.root))
+    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_MIB", "1")
+    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_PERCENT", "0")
+
+    def run(*more: str) -> str:
+        command = ["disc", "create", "--study", STUDY, "--copy-type", "legal", "--plan", *more]
+        return CliRunner().invoke(cli, command, catch_exceptions=False).stdout
+
+    said = run()
+    assert "It can't be made so." in said and "--leave-out-refused" in said
+    assert PRIVATE in said and "can't be decompressed" in said
+    assert "Ready to be made." in run("--leave-out-refused")
+    assert json.loads(run("--leave-out-refused", "--json"))["ready"]
