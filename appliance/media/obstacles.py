@@ -53,8 +53,8 @@ class UndecodableError(DamagedError):
 
 
 def can_be_left_out(plan: Plan) -> bool:
-    """Whether the disc could be made without what is refused."""
-    return all(note.SOPInstanceUID for note in plan.refused)
+    """Whether something is left to make a disc of without what is refused."""
+    return bool(plan.volumes) and all(note.SOPInstanceUID for note in plan.refused)
 
 
 def refusals_of(plan: Plan) -> str:

@@ -267,7 +267,7 @@ def test_what_an_archive_says_otherwise_now_waits_for_a_person(store: Store, mon
 def test_what_a_profile_does_not_take_fails_with_the_words_of_the_standard(store: Store) -> None:
     private = made.common(30, f"{made.ROOT}.77", series=3)
     keep(store, [private])
-    legal = work_off(store, ordered(store, copy_type="legal"))
+    legal = work_off(store, ordered(store, copy_type="legal", request_uid=f"{made.ROOT}.88"))
     assert (legal["execution_status"], legal["execution_status_info"]) == ("FAILURE", "INST_AP_CONFLICT")
     small = work_off(store, ordered(store, medium="cd:90000"))
     assert (small["execution_status"], small["execution_status_info"]) == ("FAILURE", "INST_OVERSIZED")
