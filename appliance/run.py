@@ -124,9 +124,11 @@ def _run_films(store: Store, stop: threading.Event, beat: Beat) -> None:
 def _run_discs(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.media.worker import DiscWorker
     from appliance.studies.retention import Keeper
+    from appliance.studies.upload_worker import Importer
 
     os.nice(10)
     beside(Keeper(store).run, stop)
+    beside(Importer(store).run, stop)
     DiscWorker(store).run(stop, beat)
 
 

@@ -30,10 +30,18 @@ def count_held(store: Store) -> int:
         return discs.count_held(connection)
 
 
-def waiting_discs(store: Store) -> dict[tuple[str, str], int]:
-    """(burner, Execution Status) -> discs that are not ended."""
+def discs_by_status(store: Store) -> dict[tuple[str, str], int]:
+    """(burner, Execution Status) -> discs."""
     with store.database.read() as connection:
         return discs.count_by_status(connection)
+
+
+def queue_ages(store: Store) -> dict[tuple[str], float]:
+    """(burner,) -> seconds its oldest disc that has not ended has waited."""
+    moment = now()
+    with store.database.read() as connection:
+        oldest = discs.oldest_waiting(connection)
+    return {(burner,): (moment - came).total_seconds() for burner, came in oldest.items()}
 
 
 def show_disc(store: Store, disc_id: int) -> dict[str, Any]:

@@ -47,10 +47,10 @@ def counts(store: Store, since: dt.datetime) -> dict[str, int]:
     return found | ended
 
 
-def waiting_jobs(store: Store) -> dict[tuple[str, str], int]:
-    """(printer, state) -> jobs that are not ended."""
+def jobs_by_state(store: Store) -> dict[tuple[str, str], int]:
+    """(printer, state) -> jobs."""
     with store.database.read() as connection:
-        return print_jobs.count_by_state(connection, print_jobs.WAITING)
+        return print_jobs.count_by_state(connection)
 
 
 def queue_ages(store: Store) -> dict[tuple[str], float]:

@@ -324,6 +324,12 @@ def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): row[2] for row in connection.execute(query)}
 
 
+def oldest_waiting(connection: Connection) -> dict[str, dt.datetime]:
+    """Burner -> when its oldest disc that has not ended was ordered."""
+    query = select(disc.c.burner, func.min(disc.c.created)).where(disc.c.execution_status.not_in(FINAL))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(disc.c.burner))}
+
+
 def _history(
     connection: Connection, disc_id: int, status: str, reasons: Sequence[str], message: str, actor: str
 ) -> None:

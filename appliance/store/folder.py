@@ -30,6 +30,11 @@ class DataFolder:
         return self.root / "spool"
 
     @property
+    def uploads(self) -> Path:
+        """uploads/<import>/: files people uploaded, until they are in the index."""
+        return self.root / "uploads"
+
+    @property
     def instances(self) -> Path:
         return self.root / "instances"
 
@@ -73,6 +78,7 @@ class DataFolder:
         for path in (
             self.jobs,
             self.spool,
+            self.uploads,
             self.instances,
             self.discs,
             self.printed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from appliance.store.tables.base import now
 from appliance.store.tables.studies import retrieval
@@ -82,3 +82,9 @@ def release(connection: Connection, workers: Collection[str]) -> int:
     """What dead workers had begun waits again."""
     query = update(retrieval).where(retrieval.c.state == PROCESSING, retrieval.c.working.in_(list(workers)))
     return connection.execute(query.values(state=PENDING, working=None, updated=now())).rowcount
+
+
+def count_underway(connection: Connection) -> dict[str, int]:
+    """State -> retrievals that have not ended."""
+    query = select(retrieval.c.state, func.count()).where(retrieval.c.state.in_((PENDING, PROCESSING)))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(retrieval.c.state))}

@@ -76,6 +76,8 @@ KINDS: dict[str, Kind] = {
     "instances-received": Kind(event=INSTANCES_TRANSFERRED, action="C"),
     "instances-imported": Kind(event=IMPORT, action="C"),
     "study-imported": Kind(event=IMPORT, action="C"),
+    "import-requested": Kind(event=BEGIN_TRANSFERRING, action="E"),
+    "import-canceled": Kind(event=BEGIN_TRANSFERRING, action="E"),
     "retrieve-requested": Kind(event=BEGIN_TRANSFERRING, action="E"),
     "studies-searched": Kind(event=QUERY, action="E"),
     "study-viewed": Kind(event=INSTANCES_ACCESSED, action="R"),

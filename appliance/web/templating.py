@@ -14,7 +14,7 @@ from appliance.security.users import LANGUAGES
 from appliance.web.language import NAMES, choose, translated
 from appliance.web.navigation import navigation
 from appliance.web.visitor import store
-from appliance.web.wording import COPY_WORDS, OBJECTS, REASONS, ROLES, state_words
+from appliance.web.wording import COPY_WORDS, IMPORT_STATES, OBJECTS, REASONS, ROLES, state_words
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -31,6 +31,7 @@ def install(app: Flask) -> None:
         number=number,
         translated=translated,
         state_words=state_words,
+        import_states=IMPORT_STATES,
         role_words=ROLES,
         object_words=OBJECTS,
         copy_words=COPY_WORDS,

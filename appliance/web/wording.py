@@ -39,6 +39,9 @@ STATES: dict[str, tuple[LazyString, str, str]] = {
     "CREATING": (_("being made"), "working", "busy"),
     "DONE": (_("done"), "done", "good"),
     "FAILURE": (_("failed"), "failed", "error"),
+    "uploading": (_("being uploaded"), "working", "busy"),
+    "importing": (_("being imported"), "working", "busy"),
+    "imported": (_("imported"), "done", "good"),
     "fetching": (_("being fetched"), "working", "busy"),
     # pieces of media
     "waiting": (_("waiting"), "waiting", "calm"),
@@ -63,6 +66,9 @@ def state_words(keyword: str) -> tuple[LazyString | str, str, str]:
     """(words, shape, tone) of a state."""
     return STATES.get(keyword, (keyword, "waiting", "calm"))
 
+
+IMPORT_STATES = {"completed": "imported", "processing": "importing"}
+"""State of an import -> its keyword in STATES, where a film of that state has another word."""
 
 COPY_TYPES = {  # media.copy_types.BUILT_IN
     "patient": _("For the patient: viewer, pages and pictures"),
@@ -165,6 +171,8 @@ EVENTS = {
     "instances-committed": _("Storage commitment given"),
     "instance-kept-aside": _("Image kept aside"),
     "instance-decided": _("Image kept aside, decided on"),
+    "import-requested": _("Import of files requested"),
+    "import-canceled": _("Import of files cancelled"),
     "retrieve-requested": _("Study requested from an archive"),
     "retrieve-canceled": _("Request to an archive cancelled"),
     "disc-password-shown": _("Password of a disc shown"),

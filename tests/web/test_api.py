@@ -20,6 +20,7 @@ from werkzeug.test import TestResponse
 from appliance.media.worker import DiscWorker
 from appliance.security import tokens
 from appliance.store.store import Store
+from appliance.studies.upload_worker import Importer
 from appliance.web.api.describe import ENDPOINTS
 from tests.web import made
 from tests.web.conftest import TESTER
@@ -79,8 +80,12 @@ def test_a_film_from_order_to_document(ask: Ask) -> None:
 
 def test_a_disc_from_upload_to_image(store: Store, ask: Ask) -> None:
     files = {"files": (io.BytesIO(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()), "a.dcm")}
-    report = ask("POST", "/studies", data=files, content_type="multipart/form-data").json
-    assert report and report["stored"] == 1
+    got = ask("POST", "/studies", data=files, content_type="multipart/form-data")
+    assert got.status_code == 202 and got.headers["Location"].endswith("/imports/1") and got.json == {"import_id": 1}
+    assert ask("GET", "/imports/1").json["state"] == "pending"  # type: ignore[index]
+    Importer(store).work_off()
+    report = ask("GET", "/imports/1").json
+    assert report and report["state"] == "completed" and report["stored"] == 1
     uid = report["studies"][0]
     plan = ask("POST", "/discs/plan", json={"studies": [uid]}).json
     assert plan and plan["ready"] and plan["volumes"][0]["volume"] == 1

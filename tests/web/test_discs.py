@@ -15,6 +15,7 @@ from appliance.security import audit_verbs
 from appliance.security.audit_verbs import Wanted
 from appliance.store.store import Store
 from appliance.studies import importing, search
+from appliance.studies.upload_worker import Importer
 from tests.media.made import as_file, common
 from tests.web import made
 from tests.web.conftest import TESTER, PageClient
@@ -57,9 +58,21 @@ def test_images_are_shown_in_order_and_in_a_window(store: Store, admin: PageClie
 def test_files_are_imported_and_the_rest_is_told(store: Store, visitor_as: Callable[[str], PageClient]) -> None:
     clerk = visitor_as("clerk")
     got = upload(clerk, "/studies/import", "CT_small.dcm", "README.txt")
-    assert got.status_code == 200 and "1 images stored" in got.text and "1 files are no DICOM" in got.text  # type: ignore[attr-defined]
+    assert got.status_code == 303 and got.location == "/studies/import/1"  # type: ignore[attr-defined]
+    assert "Waits for its turn" in clerk.get("/studies/import/1").text
+    Importer(store).work_off()
+    page = clerk.get("/studies/import/1").text
+    assert "1 images stored" in page and "1 files are no DICOM" in page
     assert len(search.find_studies(store, search.Query())) == 1
-    assert not list(store.folder.spool.iterdir())
+    assert not list(store.folder.uploads.iterdir())
+    nothing = clerk.submit("/studies/import")
+    assert nothing.status_code == 400 and "Send DICOM files" in nothing.text
+
+
+def test_nobody_slips_files_into_anothers_import(store: Store, visitor_as: Callable[[str], PageClient]) -> None:
+    upload(visitor_as("clerk"), "/studies/import", "CT_small.dcm", more="1")
+    got = upload(visitor_as("admin"), "/studies/import", "MR_small.dcm", **{"import": "1"})
+    assert got.status_code == 404 and "no import 1 of yours" in got.text  # type: ignore[attr-defined]
 
 
 def test_paper_is_added_only_to_the_patient_confirmed(store: Store, admin: PageClient, tmp_path: Path) -> None:

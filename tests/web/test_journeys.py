@@ -17,6 +17,7 @@ from appliance.printing import jobs
 from appliance.printing.worker import FilmWorker
 from appliance.security import first_admin
 from appliance.store.store import Store
+from appliance.studies.upload_worker import Importer
 from tests.web import made
 from tests.web.conftest import PASSWORD, TESTER
 from tests.web.test_browser import AXE, faults_in_every_look, log_in
@@ -108,8 +109,10 @@ def test_files_are_dropped_with_progress(store: Store, live_url: str, window: Wi
     page.goto(f"{live_url}/studies/import")
     paths = [str(get_testdata_file(name)) for name in ("CT_small.dcm", "MR_small.dcm")]
     page.set_input_files("#files", paths)
-    page.get_by_role("button", name="Import").click()
-    expect(page.locator("#told")).to_contain_text("2 images stored")
+    with working(Importer(store)):
+        page.get_by_role("button", name="Import").click()
+        expect(page.locator("h1")).to_have_text("Import 1")
+        expect(page.locator("#status")).to_contain_text("2 images stored", timeout=SOON)
     expect(page.get_by_role("link", name="Look at the study")).to_have_count(2)
 
 

@@ -13,6 +13,7 @@ from appliance.media.burners import get_burner
 from appliance.security.audit import record
 from appliance.web.api.describe import Open, Strict, endpoint
 from appliance.web.visitor import actor, store
+from appliance.words import say
 
 Words = Annotated[str, Field(max_length=2000)]
 
@@ -50,7 +51,7 @@ class AgentReport(Strict):
 def _folder(burner: str) -> Any:
     uri = get_burner(store(), burner).burner_uri
     if not uri.startswith("agent:"):
-        raise NotFoundError(f"Burner {burner} has no agent.")
+        raise NotFoundError(say("Burner %(burner)s has no agent.", burner=burner))
     return agent.folder_of(store().folder.root, uri.partition(":")[2])
 
 

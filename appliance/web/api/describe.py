@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from appliance.errors import UsageError
 from appliance.web.visitor import needs
+from appliance.words import say
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -92,7 +93,7 @@ def _json() -> Any:
         raise UnsupportedMediaType
     body = request.get_json(silent=True, force=True) if request.content_length else {}
     if not isinstance(body, dict):
-        raise UsageError("The body is a JSON object.", field="body")
+        raise UsageError(say("The body is a JSON object."), field="body")
     return body
 
 

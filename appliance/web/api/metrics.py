@@ -1,4 +1,4 @@
-"""/metrics for Prometheus: what the database and the disk say now. No patient's data."""
+"""/metrics for Prometheus: what the database and the disk say. No patient's data: states, names of devices, sums."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, g, request
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from appliance.media import burners
 from appliance.media import views as disc_views
 from appliance.printing import printer_verbs, views
+from appliance.store import tally
 from appliance.store.store import Store
+from appliance.studies import uploads
 from appliance.web.visitor import PUBLIC, address, needs, store
 
 blueprint = Blueprint("metrics", __name__)
@@ -43,17 +45,50 @@ class _Collector:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Every figure, read anew."""
-        yield _gauge("print_jobs", "Print jobs not ended", ("printer", "state"), views.waiting_jobs(self.store))
-        yield _gauge("print_queue_age_seconds", "Age of the oldest", ("printer",), views.queue_ages(self.store))
-        yield _gauge("printer_ready", "1: prints", ("printer",), _ready_printers(self.store))
-        yield _gauge("discs", "Discs not ended", ("burner", "status"), disc_views.waiting_discs(self.store))
-        yield _gauge("burner_ready", "1: burns", ("burner",), _ready_burners(self.store))
-        folder = self.store.folder
+        yield from self._queues()
+        yield from self._machine()
+        yield from self._sums()
+
+    def _queues(self) -> Iterator[Metric]:
+        store = self.store
+        yield _gauge("print_jobs", "Print jobs by state", ("printer", "state"), views.jobs_by_state(store))
+        yield _gauge("print_queue_age_seconds", "Age of the oldest waiting", ("printer",), views.queue_ages(store))
+        yield _gauge("printer_ready", "1: prints", ("printer",), _ready_printers(store))
+        yield _gauge("discs", "Discs by Execution Status", ("burner", "status"), disc_views.discs_by_status(store))
+        yield _gauge("disc_queue_age_seconds", "Age of the oldest waiting", ("burner",), disc_views.queue_ages(store))
+        yield _gauge("burner_ready", "1: burns", ("burner",), _ready_burners(store))
+        yield _gauge("arrivals", "Retrievals and imports not ended", ("kind", "state"), uploads.underway(store))
+
+    def _machine(self) -> Iterator[Metric]:
+        store, folder = self.store, self.store.folder
+        opened = {(): tally.level(store.database, "associations_open")}
+        yield _gauge("associations_open", "Associations now", (), opened)
         room = {("free",): folder.free_bytes(), ("total",): folder.total_bytes()}
         yield _gauge("disk_bytes", "The disk of the data folder", ("what",), room)
-        yield _gauge("room", "1: new work is taken", (), {(): int(self.store.has_room())})
+        yield _gauge("room", "1: new work is taken", (), {(): int(store.has_room())})
+
+    def _sums(self) -> Iterator[Metric]:
+        """Since the appliance was set up, up to a few seconds ago (store.tally)."""
+        steps = SummaryMetricFamily("appliance_step_seconds", "Seconds each step took", labels=("step",))
+        for step, each in tally.read(self.store.database, "steps").items():
+            steps.add_metric([step], count_value=each.count, sum_value=each.total)
+        yield steps
+        associations = tally.read(self.store.database, "associations")
+        yield _counter("associations", "Associations by outcome", "outcome", _counts(associations))
+        for name, words in (("films", "Films taken"), ("instances", "Instances taken")):
+            taken = tally.read(self.store.database, f"{name}_in")
+            yield _counter(f"{name}_received", words, "sender", _counts(taken))
+            yield _counter(f"{name}_received_bytes", f"{words}, bytes", "sender", _totals(taken))
+
+
+def _counts(sums: dict[str, tally.Sum]) -> dict[str, float]:
+    return {label: each.count for label, each in sums.items()}
+
+
+def _totals(sums: dict[str, tally.Sum]) -> dict[str, float]:
+    return {label: each.total for label, each in sums.items()}
 
 
 def _ready_printers(store: Store) -> dict[tuple[str, ...], float]:
@@ -70,4 +105,11 @@ def _gauge(name: str, words: str, labels: tuple[str, ...], values: Any) -> Gauge
     family = GaugeMetricFamily(f"appliance_{name}", words, labels=labels)
     for key, value in values.items():
         family.add_metric([str(part) for part in key], value)
+    return family
+
+
+def _counter(name: str, words: str, label: str, values: dict[str, float]) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"appliance_{name}", words, labels=(label,))
+    for key, value in values.items():
+        family.add_metric([key], value)
     return family

@@ -219,12 +219,26 @@ class Studies(Strict):
     next: int | None
 
 
-class ImportReport(Open):
+class ImportNumber(Strict):
+    import_id: int
+
+
+class Import(Open):
+    import_id: int
+    state: Literal["uploading", "pending", "processing", "completed", "aborted", "canceled"]
+    done: int
+    total: int | None
+    message: str
     files: int
     stored: int
     known: int
     refused_count: int
     studies: list[str]
+
+
+class Imports(Strict):
+    items: list[Import]
+    next: int | None
 
 
 class ArchiveQuery(Strict):

@@ -7,19 +7,18 @@ from typing import Any
 
 from flask import url_for
 
-from appliance.errors import UsageError
 from appliance.media import burners, copy_types, discs, views
 from appliance.media.burners import StoredBurner
 from appliance.media.copy_types import CopyType
 from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
-from appliance.studies import pacs, removal, retrieving, search
+from appliance.studies import pacs, removal, retrieving, search, uploads
 from appliance.web import looks
 from appliance.web.api import models
 from appliance.web.api.describe import check_version, endpoint, etag
 from appliance.web.api.films import paged
 from appliance.web.pages import discs as disc_pages
-from appliance.web.pages import patients as study_pages
+from appliance.web.pages import imports as import_pages
 from appliance.web.visitor import actor, store
 
 
@@ -41,16 +40,38 @@ def list_studies(query: models.StudyQuery) -> Any:
 @endpoint(
     "POST",
     "/studies",
-    "Import uploaded files (multipart field files)",
+    "Import uploaded files (multipart field files); see the import for what becomes of them",
     permission="patients.add",
-    gives=models.ImportReport,
+    gives=models.ImportNumber,
     upload=True,
+    status=202,
 )
 def import_studies() -> Any:
-    report = study_pages.take_uploads(store())
-    if not report["files"]:
-        raise UsageError("Send DICOM files or zip archives as the multipart field files.", field="files")
-    return report
+    number = import_pages.take_uploads(store())
+    return {"import_id": number}, {"Location": url_for("api.get_import", import_id=number)}
+
+
+@endpoint(
+    "GET",
+    "/imports",
+    "Imports of files, the newest first",
+    permission="patients.add",
+    query=models.Page,
+    gives=models.Imports,
+)
+def list_imports(query: models.Page) -> Any:
+    return paged(uploads.list_imports(store(), before=query.before, limit=query.limit + 1), query.limit, "import_id")
+
+
+@endpoint("GET", "/imports/<int:import_id>", "One of them", permission="patients.add", gives=models.Import)
+def get_import(import_id: int) -> Any:
+    return uploads.get_import(store(), import_id)
+
+
+@endpoint("POST", "/imports/<int:import_id>/cancel", "Stop it", permission="patients.add", gives=models.Import)
+def cancel_import(import_id: int) -> Any:
+    uploads.cancel(store(), import_id, actor())
+    return uploads.get_import(store(), import_id)
 
 
 @endpoint("GET", "/studies/<uid>", "A study with its series", permission="patients.see", gives=models.Study)

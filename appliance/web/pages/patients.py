@@ -1,38 +1,32 @@
-"""Patients: search as one types, a study with its series, a look at the images, import, archives, delete."""
+"""Patients: search as one types, a study with its series, a look at the images, papers, delete."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request, url_for
-from flask_babel import gettext, ngettext
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from markupsafe import escape
 from werkzeug.utils import secure_filename
 
 from appliance.errors import ApplianceError, UsageError
 from appliance.pixels import Decoder, PixelError
-from appliance.security import peer_verbs
 from appliance.store import files
-from appliance.store.store import Store
-from appliance.studies import importing, looking, pacs, paper, removal, retrieving, search
+from appliance.studies import looking, paper, removal, search
 from appliance.web import looks
 from appliance.web.forms import say_done
 from appliance.web.language import translated
 from appliance.web.live import live, see
-from appliance.web.visitor import actor, needs, store, visitor
+from appliance.web.pages.imports import blocks
+from appliance.web.visitor import actor, needs, store
 
 blueprint = Blueprint("patients", __name__, url_prefix="/studies")
 
 PAGE = 50
 THUMBNAIL = 160
 LARGEST_EDGE = 2048
-QUERY_KEYS = ("PatientName", "PatientID", "AccessionNumber", "StudyDate", "ModalitiesInStudy")
-MOST_MATCHES = 200
-BLOCK = 1 << 20
 
 
 @blueprint.get("")
@@ -174,136 +168,12 @@ def attach(uid: str) -> Any:
     upload = request.files.get("files")
     if upload is None or not upload.filename:
         raise UsageError(gettext("Choose a PDF or JPEG file."), field="files")
-    folder = files.make_folder(store().folder.spool / f"upload-{secrets.token_hex(8)}")
+    folder = files.make_folder(store().folder.spool / f"{paper.SPOOL_PREFIX}{secrets.token_hex(8)}")
     try:
-        path = files.write_scratch(folder / (secure_filename(upload.filename) or "paper"), _blocks(upload.stream))
+        path = files.write_scratch(folder / (secure_filename(upload.filename) or "paper"), blocks(upload.stream))
         confirmed, title = request.form.get("patient_id", ""), request.form.get("title", "").strip()[:64]
         paper.attach(store(), path, uid, actor(), patient_id=confirmed, title=title)
     finally:
         files.remove_tree(folder)
     say_done(_("The paper is added to the study."))
     return redirect(url_for("patients.show", uid=uid), code=303)
-
-
-# import -------------------------------------------------------------------------------------------------------------
-
-
-@blueprint.get("/import")
-@needs("patients.add")
-def import_page() -> Any:
-    return render_template("patients/import.html", report=None)
-
-
-@blueprint.post("/import")
-@needs("patients.add", upload=True)
-def import_files() -> Any:
-    """Take what was uploaded: DICOM files, zip archives, whole folders. A program asks for JSON."""
-    report = take_uploads(store())
-    if request.accept_mimetypes.best == "application/json":
-        return jsonify(report)
-    return render_template("patients/import.html", report=report), 200 if report["files"] else 400
-
-
-def take_uploads(store: Store) -> dict[str, Any]:
-    """Import every uploaded file; the reports added up."""
-    folder = files.make_folder(store.folder.spool / f"upload-{secrets.token_hex(8)}")
-    total: dict[str, Any] = {}
-    try:
-        for number, upload in enumerate(request.files.getlist("files")):
-            if not upload.filename:
-                continue
-            name = secure_filename(Path(upload.filename).name) or "file"
-            path = folder / f"{number:05}-{name[-80:]}"
-            files.write_scratch(path, _blocks(upload.stream))
-            total = _added(total, _import_one(store, path, upload.filename))
-            files.remove(path)
-    finally:
-        files.remove_tree(folder)
-    return total or _added({}, importing.ImportReport().to_json())
-
-
-def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    while block := stream.read(BLOCK):
-        yield block
-
-
-def _import_one(store: Store, path: Path, name: str) -> dict[str, Any]:
-    try:
-        return importing.import_path(store, path, actor(), source=visitor().name).to_json()
-    except ApplianceError as error:
-        report = importing.ImportReport(files=1)
-        report.refuse(name, translated(error))
-        return report.to_json()
-
-
-def _added(total: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-    if not total:
-        return dict(report)
-    return {
-        key: sorted({*total[key], *value}) if key == "studies" else total[key] + value for key, value in report.items()
-    }
-
-
-# archives -----------------------------------------------------------------------------------------------------------
-
-
-@blueprint.get("/archives")
-@needs("patients.add")
-def archives() -> Any:
-    """Ask an archive what it has."""
-    see("retrieval", "study")
-    peers = [peer for peer in peer_verbs.all_peers(store()) if peer.host and peer.port]
-    args = request.args
-    matches, problem = [], ""
-    keys = {key: args.get(key, "").strip()[:200] for key in QUERY_KEYS}
-    if args.get("peer") and any(keys.values()):
-        try:
-            wanted = {key: value for key, value in keys.items() if value} | _dates(keys["StudyDate"])
-            matches = pacs.query(store(), args["peer"], "STUDY", _open_ended(wanted), limit=MOST_MATCHES)
-            looks.note("archive-queried", "peer", args["peer"], **wanted)
-        except ApplianceError as error:
-            problem = translated(error)
-    return render_template(
-        "patients/archives.html",
-        peers=peers,
-        keys=keys,
-        matches=matches,
-        problem=problem,
-        asked=bool(args.get("peer")),
-        most=MOST_MATCHES,
-        retrievals=retrieving.list_retrievals(store(), limit=20),
-    )
-
-
-def _dates(text: str) -> dict[str, str]:
-    return {"StudyDate": text.replace("-", "")} if text else {}
-
-
-def _open_ended(wanted: dict[str, str]) -> dict[str, str]:
-    """A name typed without a star is looked for by its beginning."""
-    name = wanted.get("PatientName", "")
-    return wanted | ({"PatientName": f"{name}*"} if name and "*" not in name and "?" not in name else {})
-
-
-@blueprint.get("/archives/live")
-@needs("patients.add", live=True)
-@live("retrieval", "study")
-def retrievals() -> Any:
-    return render_template("patients/_retrievals.html", retrievals=retrieving.list_retrievals(store(), limit=20))
-
-
-@blueprint.post("/archives/retrieve")
-@needs("patients.add")
-def retrieve() -> Any:
-    wanted = request.form.getlist("study")
-    for uid in wanted[:100]:
-        retrieving.request_retrieve(store(), request.form.get("peer", ""), uid, actor())
-    say_done(ngettext("%(num)d study is being fetched.", "%(num)d studies are being fetched.", len(wanted)))
-    return redirect(url_for("patients.archives", peer=request.form.get("peer", "")), code=303)
-
-
-@blueprint.post("/archives/<int:retrieval_id>/cancel")
-@needs("patients.add")
-def cancel_retrieve(retrieval_id: int) -> Any:
-    retrieving.cancel_retrieve(store(), retrieval_id, actor())
-    return redirect(url_for("patients.archives"), code=303)

@@ -30,48 +30,42 @@ function batches(files) {
   return made;
 }
 
-function send(files, progress) {
+function send(files, number, more, progress) {
   return new Promise((done, failed) => {
     const data = new FormData();
     data.set("csrf_token", form.elements.csrf_token.value);
+    if (number) data.set("import", number);
+    if (more) data.set("more", "1");
     for (const file of files) data.append("files", file, file.name);
     const request = new XMLHttpRequest();
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
     request.responseType = "json";
     request.upload.onprogress = (event) => progress(event.loaded);
-    request.onload = () => (request.status === 200 && request.response ? done(request.response) : failed(new Error(String(request.status))));
-    request.onerror = () => failed(new Error("network"));
+    request.onload = () => (request.status === 202 && request.response ? done(request.response) : failed(new Error(request.response?.detail ?? "")));
+    request.onerror = () => failed(new Error(""));
     request.send(data);
   });
 }
-
+// All batches make one import; its own page shows the rest.
 async function upload(files) {
   const whole = files.reduce((sum, file) => sum + file.size, 0) || 1;
-  const sums = { stored: 0, known: 0, refused_count: 0 };
-  const studies = new Set();
+  const parts = batches(files);
   let sent = 0;
+  let made = null;
   document.getElementById("progress").hidden = false;
   try {
-    for (const batch of batches(files)) {
-      const report = await send(batch, (loaded) => { bar.value = Math.min(1, (sent + loaded) / whole); });
+    for (const [at, batch] of parts.entries()) {
+      made = await send(batch, made?.import_id, at < parts.length - 1, (loaded) => { bar.value = Math.min(1, (sent + loaded) / whole); });
       sent += batch.reduce((sum, file) => sum + file.size, 0);
-      for (const key of Object.keys(sums)) sums[key] += report[key];
-      for (const uid of report.studies) studies.add(uid);
       bar.value = sent / whole;
-      told.textContent = `${sums.stored} ${form.dataset.stored}, ${sums.known} ${form.dataset.known}, ${sums.refused_count} ${form.dataset.refused}`;
+      told.textContent = `${Math.round(100 * sent / whole)} % ${form.dataset.sent}`;
     }
-    for (const uid of studies) {
-      const link = document.createElement("a");
-      link.href = form.dataset.study.replace("UID", encodeURIComponent(uid));
-      link.textContent = form.dataset.look;
-      told.append(" · ", link);
-    }
+    location.assign(made.url);
   } catch (error) {
-    told.textContent = form.dataset.failed;
+    told.textContent = error.message || form.dataset.failed;
   }
 }
-
 form.addEventListener("submit", (event) => {
   const files = [...document.getElementById("files").files, ...document.getElementById("folder").files];
   if (!files.length) return;

@@ -1,0 +1,182 @@
+"""Works off uploads: each file in turn into the index, the report kept after each, so that a restart goes on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from appliance.errors import ApplianceError
+from appliance.events import Actor
+from appliance.jobs import locks
+from appliance.store import files, uploads
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.store.uploads import Upload
+from appliance.studies import importing
+from appliance.studies.importing import MOST_REPORTED, ImportReport
+from appliance.words import say
+
+POLL_SECONDS = 0.3
+TELL_SECONDS = 0.5
+LEFT_BEHIND = dt.timedelta(hours=1)
+"""An upload nobody added to for so long is a browser that was closed."""
+KIND = "import"
+
+log = logging.getLogger(__name__)
+
+
+class Importer:
+    """One process's share of the imports: one at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.lock = locks.WorkerLock(store.folder.locks, KIND)
+        self._stopping: Callable[[], bool] = lambda: False
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+        self._stopping = stop.is_set
+        seen, looked = -1, 0.0
+        while not stop.is_set():
+            try:
+                changes = self.store.database.changes("import")
+                if changes != seen or time.monotonic() - looked > LEFT_BEHIND.total_seconds() / 10:
+                    looked = time.monotonic()
+                    self.work_off()
+                    seen = changes
+            except Exception as error:
+                log.error("importing failed: %s", type(error).__name__)
+            stop.wait(POLL_SECONDS)
+        self.lock.release()
+
+    def work_off(self) -> None:
+        """Do every import that waits, or that a dead worker had begun."""
+        self._take_over()
+        while not self._stopping() and self._work_one():
+            pass
+
+    def _take_over(self) -> None:
+        """What dead workers had begun waits again; what was never finished uploading is forgotten."""
+        store = self.store
+        locks.sweep(store.folder.locks, (KIND,))
+        with store.database.read() as connection:
+            dead = locks.dead(store.folder.locks, uploads.workers(connection))
+            old = uploads.left_behind(connection, now() - LEFT_BEHIND)
+        if dead or old:
+            with store.database.write("import") as connection:
+                uploads.release(connection, dead)
+                for row in old:
+                    message = say("The upload was not finished: upload the files again.")
+                    uploads.change(connection, row.import_id, state=uploads.ABORTED, message=message)
+        self._sweep_folders()
+
+    def _sweep_folders(self) -> None:
+        with self.store.database.read() as connection:
+            used = uploads.folders_in_use(connection)
+        limit = time.time() - LEFT_BEHIND.total_seconds()
+        for path in self.store.folder.uploads.iterdir():
+            if path.name not in used and path.stat().st_mtime < limit:
+                files.remove_tree(path)
+
+    def _work_one(self) -> bool:
+        with self.store.database.write("import") as connection:
+            row = uploads.claim(connection, self.lock.name)
+        if row is None:
+            return False
+        work = _Work(self.store, row, self._stopping)
+        try:
+            with self.store.tally.timed(KIND):
+                state, message = work.run()
+        except ApplianceError as error:
+            state, message = uploads.ABORTED, str(error)
+        except Exception as error:
+            log.exception("import %s failed", row.import_id)
+            state, message = uploads.ABORTED, say("it failed (%(name)s): see the log", name=type(error).__name__)
+        with self.store.database.write("import", "study") as connection:
+            uploads.change(connection, row.import_id, state=state, message=message, working=None)
+        if state in uploads.FINAL:
+            files.remove_tree(self.store.folder.uploads / row.folder)
+        return True
+
+
+class _Work:
+    """One import."""
+
+    def __init__(self, store: Store, row: Upload, stopping: Callable[[], bool]) -> None:
+        self.store = store
+        self.row = row
+        self.stopping = stopping
+        self.report: dict[str, Any] = dict(row.report)
+        self.actor = Actor(name=row.actor, kind="user", address=row.address)
+        self._told = 0.0
+        self._cancelled = False
+
+    def run(self) -> tuple[str, str]:
+        """Import each file that is still there; the state it ends in, and why."""
+        folder = self.store.folder.uploads / self.row.folder
+        waiting = [(kept, name) for kept, name in self.row.names if (folder / kept).exists()]
+        if not waiting and not self.report:
+            return uploads.ABORTED, say("The uploaded files are gone: upload them again.")
+        for number, (kept, name) in enumerate(waiting):
+            self._import(kept, name, len(waiting) - number - 1)
+            if self.stopping():
+                return uploads.PENDING, ""
+            if self._is_cancelled():
+                return uploads.CANCELED, "cancelled"
+            files.remove(folder / kept)
+        return uploads.COMPLETED, ""
+
+    def _import(self, kept: str, name: str, left: int) -> None:
+        before = int(self.report.get("files", 0))
+
+        def progress(done: int, total: int) -> None:
+            self._tell(before + done, before + total + left)
+
+        path = self.store.folder.uploads / self.row.folder / kept
+        try:
+            report = importing.import_path(
+                self.store, path, self.actor, progress=progress, cancelled=self._is_over, source=self.row.actor
+            ).to_json()
+        except ApplianceError as error:
+            refused = ImportReport(files=1)
+            refused.refuse(name, str(error).replace(kept, name))
+            report = refused.to_json()
+        if not self.stopping():  # else it is begun anew
+            self.report = added(self.report, _named(report, kept, name))
+            self._tell(before + report["files"], before + report["files"] + left, force=True)
+
+    def _tell(self, done: int, total: int, *, force: bool = False) -> None:
+        if not force and time.monotonic() - self._told < TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        with self.store.database.write("import") as connection:
+            uploads.change(connection, self.row.import_id, done=done, total=total, report=self.report)
+
+    def _is_over(self) -> bool:
+        return self.stopping() or self._is_cancelled()
+
+    def _is_cancelled(self) -> bool:
+        if not self._cancelled:
+            with self.store.database.read() as connection:
+                row = uploads.get(connection, self.row.import_id)
+            self._cancelled = row is None or bool(row.cancel)
+        return self._cancelled
+
+
+def added(total: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """Two reports as one."""
+    if not total:
+        return report
+    both = {key: total[key] + value for key, value in report.items()}
+    both["studies"] = sorted(set(both["studies"]))
+    return both | {"refused": both["refused"][:MOST_REPORTED], "missing": both["missing"][:MOST_REPORTED]}
+
+
+def _named(report: dict[str, Any], kept: str, name: str) -> dict[str, Any]:
+    """A file of its own stands in its report as it was uploaded."""
+    refused = [{**each, "file": name if each["file"] == kept else each["file"]} for each in report["refused"]]
+    return report | {"refused": refused}

@@ -1,0 +1,141 @@
+"""Uploaded files become studies: kept first, imported by a worker (studies.upload_worker), followed by who asked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ConflictError, NotFoundError, ResourceError, UsageError
+from appliance.events import Actor
+from appliance.security.audit import record
+from appliance.store import files, retrievals, uploads
+from appliance.store.store import Store
+from appliance.store.uploads import Upload
+from appliance.studies.importing import ImportReport
+from appliance.words import say
+
+MOST_FILES = 20_000
+"""Files of one import; a folder with more is a zip archive, or several imports."""
+
+_EMPTY = ImportReport().to_json()
+
+
+def begin(store: Store, actor: Actor) -> int:
+    """An import that files will be added to; its number."""
+    folder = files.make_folder(store.folder.uploads / secrets.token_hex(8))
+    with store.database.write("import") as connection:
+        return uploads.insert(connection, folder=folder.name, actor=actor.name, address=actor.address)
+
+
+def add(store: Store, import_id: int, uploaded: Iterable[tuple[str, Iterable[bytes]]], actor: Actor) -> None:
+    """Keep more files of an import: (name, bytes in blocks) of each.
+
+    Raises NotFoundError, ConflictError, UsageError, ResourceError.
+    """
+    row = _own(store, import_id, actor)
+    if row.state != uploads.UPLOADING:
+        raise ConflictError(
+            say("Import %(import_id)s has begun: make another one for more files.", import_id=import_id)
+        )
+    names = list(row.names)
+    for name, blocks in uploaded:
+        if len(names) >= MOST_FILES:
+            raise UsageError(
+                say(
+                    "An import has at most %(most_files)s files: pack them into an archive.",
+                    most_files=f"{MOST_FILES:,}",
+                ),
+                field="files",
+            )
+        if not store.has_room():
+            raise ResourceError(say("The disk is short: nothing is imported until room is made."))
+        kept = f"{len(names):05}"  # never the name it came with: that is for reports alone
+        files.write_scratch(store.folder.uploads / row.folder / kept, blocks)
+        names.append([kept, _plain(name)])
+    with store.database.write() as connection:
+        uploads.change(connection, import_id, names=names)
+
+
+def end(store: Store, import_id: int, actor: Actor) -> None:
+    """All files are here: a worker may begin. Raises NotFoundError, UsageError when there is none, ConflictError."""
+    row = _own(store, import_id, actor)
+    if not row.names:
+        _forget(store, row, say("Nothing was uploaded."))
+        raise UsageError(say("Send DICOM files or zip archives as the multipart field files."), field="files")
+    folder = store.folder.uploads / row.folder
+    for kept, _ in row.names:
+        files.sync_file(folder / kept)
+    files.sync_folder(folder)
+    with store.database.write("import") as connection:
+        if not uploads.change(connection, import_id, seen=(uploads.UPLOADING,), state=uploads.PENDING):
+            raise ConflictError(say("Import %(import_id)s has begun already.", import_id=import_id))
+        detail = {"files": len(row.names)}
+        record(connection, "import-requested", actor, object_kind="import", object_id=str(import_id), detail=detail)
+
+
+def cancel(store: Store, import_id: int, actor: Actor) -> None:
+    """Stop an import; what came in already stays. Raises NotFoundError, ConflictError when it has ended."""
+    row = _find(store, import_id)
+    if row.state in uploads.FINAL:
+        raise ConflictError(say("Import %(import_id)s is %(state)s already.", import_id=import_id, state=row.state))
+    with store.database.write("import") as connection:
+        waiting = (uploads.UPLOADING, uploads.PENDING)
+        if not uploads.change(connection, import_id, seen=waiting, state=uploads.CANCELED, message="cancelled"):
+            uploads.change(connection, import_id, cancel=True)
+        record(connection, "import-canceled", actor, object_kind="import", object_id=str(import_id))
+    if row.state in waiting:
+        files.remove_tree(store.folder.uploads / row.folder)
+
+
+def get_import(store: Store, import_id: int) -> dict[str, Any]:
+    """An import, for page and API. Raises NotFoundError."""
+    return view(_find(store, import_id))
+
+
+def list_imports(store: Store, **conditions: Any) -> list[dict[str, Any]]:
+    with store.database.read() as connection:
+        return [view(row) for row in uploads.page(connection, **conditions)]
+
+
+def view(row: Upload) -> dict[str, Any]:
+    """How far it is, and what became of the files so far."""
+    names = ("import_id", "state", "done", "total", "message", "actor", "created", "updated")
+    return {**{name: getattr(row, name) for name in names}, "uploaded": len(row.names), **_EMPTY, **row.report}
+
+
+def underway(store: Store) -> dict[tuple[str, str], int]:
+    """(import or retrieval, its state) -> how many have not ended."""
+    with store.database.read() as connection:
+        imports, fetched = uploads.count_underway(connection), retrievals.count_underway(connection)
+    return {("import", state): number for state, number in imports.items()} | {
+        ("retrieval", state): number for state, number in fetched.items()
+    }
+
+
+def _find(store: Store, import_id: int) -> Upload:
+    with store.database.read() as connection:
+        row = uploads.get(connection, import_id)
+    if row is None:
+        raise NotFoundError(say("There is no import %(import_id)s.", import_id=import_id))
+    return row
+
+
+def _own(store: Store, import_id: int, actor: Actor) -> Upload:
+    """An import of this person's: nobody slips files into another's. Raises NotFoundError."""
+    row = _find(store, import_id)
+    if row.actor != actor.name:
+        raise NotFoundError(say("There is no import %(import_id)s of yours.", import_id=import_id))
+    return row
+
+
+def _forget(store: Store, row: Upload, message: str) -> None:
+    with store.database.write("import") as connection:
+        uploads.change(connection, row.import_id, state=uploads.ABORTED, message=message)
+    files.remove_tree(store.folder.uploads / row.folder)
+
+
+def _plain(name: str) -> str:
+    """A file's name for reports: its end, without folders."""
+    return Path(name.replace("\\", "/")).name[-200:] or "file"

@@ -1,0 +1,119 @@
+"""Uploaded files become studies by a worker, and a restart loses none of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from appliance.errors import ConflictError, UsageError
+from appliance.events import Actor
+from appliance.store import uploads as rows
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.studies import search, upload_worker, uploads
+from appliance.studies.upload_worker import Importer
+
+
+def content(name: str) -> bytes:
+    return Path(str(get_testdata_file(name))).read_bytes()
+
+
+def zipped(*names: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in names:
+            archive.writestr(name, content(name))
+    return made.getvalue()
+
+
+def uploaded(store: Store, clerk: Actor, **named: bytes) -> int:
+    number = uploads.begin(store, clerk)
+    uploads.add(store, number, ((name, [data]) for name, data in named.items()), clerk)
+    uploads.end(store, number, clerk)
+    return number
+
+
+def test_files_and_archives_come_in_and_each_is_told_of(store: Store, clerk: Actor) -> None:
+    number = uploaded(
+        store, clerk, a=content("CT_small.dcm"), b=b"no DICOM", c=zipped("MR_small.dcm", "CT_small.dcm"), d=b"PK\3\4"
+    )
+    Importer(store).work_off()
+    told = uploads.get_import(store, number)
+    assert (told["state"], told["stored"], told["known"], told["not_dicom"]) == ("completed", 2, 1, 2)
+    assert told["done"] == told["total"] == told["files"] == 5
+    assert len(search.find_studies(store, search.Query())) == len(told["studies"]) == 2
+    assert not list(store.folder.uploads.iterdir())
+
+
+def test_a_worker_killed_in_the_middle_is_gone_on_from(
+    store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = uploaded(store, clerk, a=content("CT_small.dcm"), b=content("MR_small.dcm"), c=content("SC_rgb_small_odd.dcm"))
+    first, whole = Importer(store), upload_worker._Work._import
+    counted = iter(range(9))
+
+    def dies(work: upload_worker._Work, kept: str, name: str, left: int) -> None:
+        if next(counted) == 1:
+            raise KeyboardInterrupt
+        whole(work, kept, name, left)
+
+    monkeypatch.setattr(upload_worker._Work, "_import", dies)
+    with pytest.raises(KeyboardInterrupt):
+        first.work_off()
+    first.lock.release()  # as the kernel does for a dead process
+    assert uploads.get_import(store, number)["state"] == "processing"
+    Importer(store).work_off()
+    told = uploads.get_import(store, number)
+    assert (told["state"], told["stored"], told["files"]) == ("completed", 3, 3)
+
+
+def test_an_import_whose_files_are_gone_says_so(store: Store, clerk: Actor) -> None:
+    number = uploaded(store, clerk, a=content("CT_small.dcm"))
+    for path in store.folder.uploads.glob("*/*"):
+        path.unlink()
+    Importer(store).work_off()
+    told = uploads.get_import(store, number)
+    assert told["state"] == "aborted" and "upload them again" in told["message"]
+
+
+def test_a_cancelled_import_keeps_what_came_in_and_takes_no_more(store: Store, clerk: Actor) -> None:
+    waiting = uploaded(store, clerk, a=content("CT_small.dcm"))
+    uploads.cancel(store, waiting, clerk)
+    running = uploaded(store, clerk, a=content("CT_small.dcm"), b=content("MR_small.dcm"))
+    with store.database.write() as connection:
+        rows.change(connection, running, cancel=True)
+    Importer(store).work_off()
+    assert [each["state"] for each in uploads.list_imports(store)] == ["canceled", "canceled"]
+    assert uploads.get_import(store, running)["stored"] <= 1
+    with pytest.raises(ConflictError):
+        uploads.cancel(store, waiting, clerk)
+    assert not list(store.folder.uploads.iterdir())
+
+
+def test_an_upload_nobody_finishes_is_forgotten_after_an_hour(store: Store, clerk: Actor) -> None:
+    number = uploads.begin(store, clerk)
+    uploads.add(store, number, [("a", [b"x"])], clerk)
+    Importer(store).work_off()
+    assert uploads.get_import(store, number)["state"] == "uploading"
+    with store.database.write() as connection:
+        late = rows.left_behind(connection, now() + dt.timedelta(seconds=1))
+    assert [row.import_id for row in late] == [number]
+
+
+def test_the_disk_is_not_filled_by_an_upload(store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = uploads.begin(store, clerk)
+    monkeypatch.setattr(uploads, "MOST_FILES", 2)
+
+    def three() -> Iterator[tuple[str, list[bytes]]]:
+        yield from ((name, [b"x"]) for name in "abc")
+
+    with pytest.raises(UsageError, match="at most 2 files"):
+        uploads.add(store, number, three(), clerk)
+    with pytest.raises(UsageError, match="Send DICOM files"):
+        uploads.end(store, uploads.begin(store, clerk), clerk)
