@@ -1,0 +1,78 @@
+"""An upgrade goes forward whole, or leaves the database as it was and says so."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import DamagedError
+from appliance.events import Actor
+from appliance.printing import jobs
+from appliance.store.store import Store, open_store
+from tests.printing.films import add_folder_printer, submit_films
+from tests.store.upgrades import BREAKS, NEXT, ORPHANS, next_version
+
+
+@pytest.fixture
+def used(store: Store, clerk: Actor) -> Path:
+    """A database with jobs, films and events in it, closed."""
+    printer = add_folder_printer(store)
+    for _ in range(2):
+        submit_films(store, printer, films=2)
+    jobs.hold(store, 1, clerk)
+    store.close()
+    return store.folder.database
+
+
+def content(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_an_upgrade_keeps_every_row_also_of_tables_that_are_made_anew(
+    used: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [line for line in content(used) if line.startswith("INSERT") and "alembic_version" not in line]
+    next_version(tmp_path / "next", monkeypatch)
+    open_store(used.parent, settings=store.settings).close()
+    after = content(used)
+    assert f"INSERT INTO \"alembic_version\" VALUES('{NEXT}');" in after
+    assert "INSERT INTO \"ward\" VALUES('west');" in after
+    altered = ('INSERT INTO "printer" ', 'INSERT INTO "print_job" ')
+    assert {line for line in before if not line.startswith(altered)} <= set(after)
+    assert sum(line.endswith(",'west');") for line in after if line.startswith(altered)) == 2
+    reopened = open_store(used.parent, settings=store.settings)
+    assert [jobs.get_job(reopened, number).job_state for number in (1, 2)] == ["pending-held", "pending"]
+    with reopened.database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    reopened.close()
+
+
+@pytest.mark.parametrize(("last", "words"), [(BREAKS, "nobody thought of this row"), (ORPHANS, "refer to nothing")])
+def test_an_upgrade_that_fails_midway_leaves_the_database_as_it_was(
+    used: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, words: str
+) -> None:
+    before = content(used)
+    next_version(tmp_path / "next", monkeypatch, last)
+    with pytest.raises(DamagedError, match=words) as found:
+        open_store(used.parent, settings=store.settings)
+    assert found.value.exit_code == 3, "a supervisor does not start it again and again"
+    assert content(used) == before
+    assert list(store.folder.spool.iterdir()) == []
+    monkeypatch.undo()
+    open_store(used.parent, settings=store.settings).close()  # the version before goes on
+
+
+def test_an_upgrade_that_works_on_the_copy_alone_is_backed_out(
+    used: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(used)
+    only_once = f"import pathlib; pathlib.Path({str(tmp_path / 'tried')!r}).touch(exist_ok=False)"
+    next_version(tmp_path / "next", monkeypatch, only_once)
+    with pytest.raises(DamagedError, match="FileExistsError"):
+        open_store(used.parent, settings=store.settings)
+    assert (tmp_path / "tried").exists()
+    assert content(used) == before
