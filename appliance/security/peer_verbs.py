@@ -12,7 +12,7 @@ from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
 from appliance.security.audit import record
 from appliance.security.peers import PERMISSIONS, Peer
-from appliance.store import peers
+from appliance.store import callers, peers
 from appliance.store.store import Store
 from appliance.words import say
 
@@ -78,6 +78,19 @@ def note_echo(store: Store, peer: Peer, actor: Actor, *, ok: bool) -> None:
     with store.database.write() as connection:
         outcome = "success" if ok else "failure"
         record(connection, "peer-echoed", actor, outcome=outcome, object_kind="peer", object_id=peer.name)
+
+
+def latest_calls(store: Store, peer: Peer, *, limit: int = 10) -> list[Row[Any]]:
+    """The latest associations of a peer, and of whoever had its AE title; rows of store.callers, the latest first."""
+    ae_title = None if peer.ae_title == "*" else peer.ae_title
+    with store.database.read() as connection:
+        return callers.latest(connection, peer=peer.name, ae_title=ae_title, limit=limit)
+
+
+def latest_strangers(store: Store, *, limit: int = 10) -> list[Row[Any]]:
+    """The latest associations of applications that are no known peer."""
+    with store.database.read() as connection:
+        return callers.latest(connection, peer="", limit=limit)
 
 
 def check_peer(peer: Peer) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, or_, select
 
 from appliance.store.database import insert_of
 from appliance.store.tables.base import now
@@ -43,6 +43,14 @@ def put(connection: Connection, calls: Sequence[Call]) -> None:
     connection.execute(delete(caller).where(caller.c.at <= newest))
 
 
-def latest(connection: Connection, *, limit: int = KEPT) -> list[Row[Any]]:
-    """Who called, the latest first."""
-    return list(connection.execute(select(caller).order_by(caller.c.at.desc()).limit(limit)))
+def latest(
+    connection: Connection, *, peer: str | None = None, ae_title: str | None = None, limit: int = KEPT
+) -> list[Row[Any]]:
+    """Who called, the latest first: all, or those that were taken for a peer or had that AE title."""
+    query = select(caller)
+    wanted = [caller.c.peer == peer if peer is not None else None]
+    wanted.append(caller.c.ae_title == ae_title if ae_title is not None else None)
+    conditions = [each for each in wanted if each is not None]
+    if conditions:
+        query = query.where(or_(*conditions))
+    return list(connection.execute(query.order_by(caller.c.at.desc()).limit(limit)))

@@ -10,11 +10,12 @@ from flask import Flask, g
 from flask_babel import format_date, format_datetime, format_decimal
 from markupsafe import Markup, escape
 
+from appliance.reasons import in_words
 from appliance.security.users import LANGUAGES
 from appliance.web.language import NAMES, choose, translated
 from appliance.web.navigation import navigation
 from appliance.web.visitor import store
-from appliance.web.wording import COPY_WORDS, IMPORT_STATES, OBJECTS, REASONS, ROLES, state_words
+from appliance.web.wording import COPY_WORDS, IMPORT_STATES, OBJECTS, ROLES, call_words, state_words
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -32,6 +33,7 @@ def install(app: Flask) -> None:
         translated=translated,
         state_words=state_words,
         import_states=IMPORT_STATES,
+        call_words=call_words,
         role_words=ROLES,
         object_words=OBJECTS,
         copy_words=COPY_WORDS,
@@ -82,8 +84,7 @@ def day_of(date: str) -> str:
 
 def reasons(keywords: Iterable[str]) -> str:
     """State reasons in words, those without words as they are."""
-    bare = (keyword.removesuffix("-error").removesuffix("-warning").removesuffix("-report") for keyword in keywords)
-    return ", ".join(str(REASONS.get(keyword, keyword)) for keyword in bare if keyword != "none")
+    return translated(in_words(keywords))
 
 
 def size(value: float) -> str:

@@ -51,6 +51,8 @@ STATES: dict[str, tuple[LazyString, str, str]] = {
     "unverified": (_("handed over, not read back"), "done", "warning"),
     "failed": (_("failed"), "failed", "error"),
     # people and peers
+    "accepted": (_("accepted"), "done", "good"),
+    "rejected": (_("rejected"), "failed", "error"),
     "active": (_("active"), "done", "good"),
     "disabled": (_("disabled"), "stopped", "quiet"),
     "expired": (_("expired"), "stopped", "quiet"),
@@ -65,6 +67,17 @@ STATES: dict[str, tuple[LazyString, str, str]] = {
 def state_words(keyword: str) -> tuple[LazyString | str, str, str]:
     """(words, shape, tone) of a state."""
     return STATES.get(keyword, (keyword, "waiting", "calm"))
+
+
+REJECTIONS = {  # dicom.server
+    "called AE title not recognised": _("It called us by an AE title we do not have."),
+    "calling AE title not recognised": _("Its AE title, address or certificate is not one we know."),
+}
+
+
+def call_words(message: str) -> str:
+    """Why an association was rejected, in the reader's words."""
+    return str(REJECTIONS.get(message, message))
 
 
 IMPORT_STATES = {"completed": "imported", "processing": "importing"}
@@ -91,43 +104,6 @@ PHASES = {
     "check": _("checking"),
     "burn": _("burning"),
     "verify": _("reading back"),
-}
-
-REASONS: dict[str, LazyString] = {
-    # of jobs (RFC 8011 job-state-reasons)
-    "job-hold-until-specified": _("held by a person"),
-    "in-doubt": _("nobody knows whether it came out"),
-    "reprinted-after-doubt": _("printed again after doubt"),
-    "job-canceled-by-user": _("cancelled by a person"),
-    "processing-to-stop-point": _("being stopped"),
-    "job-completed-successfully": _("done"),
-    "job-outgoing": _("on its way to the printer"),
-    "queued-in-device": _("taken by the printer"),
-    "media-needed": _("film or paper is missing"),
-    "document-format-error": _("can't be composed"),
-    "printer-stopped": _("the printer stands still"),
-    "duplicate": _("the same film came before"),
-    # of printers and burners (RFC 8011 printer-state-reasons)
-    "paused": _("paused"),
-    "media-empty": _("out of film or paper"),
-    "media-low": _("film or paper runs low"),
-    "media-jam": _("jammed"),
-    "cover-open": _("cover open"),
-    "door-open": _("door open"),
-    "offline": _("off, or not reached"),
-    "toner-low": _("toner runs low"),
-    "toner-empty": _("out of toner"),
-    "marker-supply-low": _("ink or toner runs low"),
-    "marker-supply-empty": _("out of ink or toner"),
-    "output-area-full": _("output tray full"),
-    "connecting-to-device": _("calling the device"),
-    "shutdown": _("shut down"),
-    "timed-out": _("does not answer"),
-    "other": _("something else"),
-    # of discs
-    "decision-needed": _("a person must decide"),
-    "study-incomplete": _("the study is not complete"),
-    "canceled": _("cancelled"),
 }
 
 PERMISSIONS = {  # of peers, security.peers.PERMISSIONS

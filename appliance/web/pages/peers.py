@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, HiddenField, IntegerField, RadioField, SelectField, StringField
@@ -15,6 +15,7 @@ from appliance.security import peer_verbs
 from appliance.security.peers import Peer
 from appliance.store.store import Store
 from appliance.web.forms import Form, TickBoxes, at_most, between, choices, optional, required, say_done, strip
+from appliance.web.live import live, see
 from appliance.web.panels import Advice
 from appliance.web.visitor import actor, needs, store, visitor
 from appliance.web.wording import PERMISSIONS
@@ -69,17 +70,23 @@ def index() -> Any:
         peers=peer_verbs.all_peers(store()),
         permissions=PERMISSIONS,
         lets_strangers_in=store().settings.dicom.unknown_peers == "accept",
+        calls=peer_verbs.latest_strangers(store()),
     )
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
 @needs("peers.change")
 def new() -> Any:
-    form = PeerForm(obj=Peer(name="", ae_title=""))
+    form = PeerForm(obj=Peer(name="", ae_title=_asked("ae_title", 16), address=_asked("address", 64)))
     if form.does(lambda: peer_verbs.add_peer(store(), _peer(form), actor())):
         say_done(_("The peer is added."))
         return redirect(url_for("peers.index"), code=303)
     return render_template("peers/edit.html", form=form, peer=None)
+
+
+def _asked(name: str, longest: int) -> str:
+    """A value of the address: what is known of a caller that shall become a peer."""
+    return request.args.get(name, "").strip()[:longest]
 
 
 @blueprint.route("/<name>", methods=["GET", "POST"])
@@ -112,7 +119,18 @@ def echo(name: str) -> Any:
 
 
 def _check_page(peer: Peer, result: scu.EchoResult | None = None) -> str:
-    return render_template("peers/check.html", peer=peer, result=result, dicom=store().settings.dicom)
+    see("caller")
+    calls = peer_verbs.latest_calls(store(), peer)
+    return render_template("peers/check.html", peer=peer, result=result, calls=calls, dicom=store().settings.dicom)
+
+
+@blueprint.get("/<name>/calls")
+@needs("peers.echo", live=True)
+@live("caller")
+def calls(name: str) -> Any:
+    """Its latest associations: the admin sees its echo arrive."""
+    peer = peer_verbs.get_peer(store(), name)
+    return render_template("peers/_calls.html", peer=peer, calls=peer_verbs.latest_calls(store(), peer))
 
 
 @blueprint.post("/<name>/remove")
