@@ -97,7 +97,14 @@ class DatabaseSettings(Section):
     """Where rows are kept."""
 
     url: str = ""
-    """SQLAlchemy URL; empty is SQLite in the data folder."""
+    """postgresql://USER:PASSWORD@HOST/DATABASE, for several machines; empty is SQLite in the data folder."""
+
+
+class NodeSettings(Section):
+    """This machine among several that are one appliance (docs/scaling.md)."""
+
+    name: str = Field("", max_length=24, pattern=r"^[A-Za-z0-9-]*$")
+    """Its name, another one on each; empty is the host's. Printers and burners may be bound to it."""
 
 
 class StorageSettings(Section):
@@ -159,6 +166,7 @@ class NoticesSettings(Section):
     """Tells people when something waits for them."""
 
     webhook: str = ""
+    language: Literal["en", "ru", "uk", "pt", "zh_Hans"] = "en"
     film_minutes: Count = 10
 
 
@@ -186,6 +194,7 @@ class Settings(Section):
     tls: TlsSettings = TlsSettings()
     web: WebSettings = WebSettings()
     database: DatabaseSettings = DatabaseSettings()
+    node: NodeSettings = NodeSettings()
     storage: StorageSettings = StorageSettings()
     printing: PrintingSettings = PrintingSettings()
     discs: DiscsSettings = DiscsSettings()

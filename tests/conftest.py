@@ -41,6 +41,7 @@ def migrated(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) 
     name = server.database()
     settings = Settings.model_validate({"database": {"url": server.url(name)}})
     open_store(tmp_path_factory.mktemp("template") / "data", settings=settings).close()
+    server.execute(name, "DELETE FROM secret")  # it belongs to no folder
     return name
 
 

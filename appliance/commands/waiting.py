@@ -8,7 +8,6 @@ import click
 
 from appliance.commands.common import show
 from appliance.errors import ApplianceError
-from appliance.jobs.locks import is_alive
 from appliance.printing.jobs import get_job
 from appliance.printing.views import show_job
 from appliance.store import job_states as states
@@ -42,5 +41,4 @@ def follow_job(store: Store, job_id: int) -> None:
 
 def has_workers(store: Store, kind: str) -> bool:
     """Whether a process of the running service does this kind of work."""
-    names = [path.name for path in store.folder.locks.glob(f"{kind}-*")]
-    return any(is_alive(store.folder.locks, name) for name in names)
+    return bool(store.locks.living(kind))

@@ -9,7 +9,6 @@ import time
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
-from appliance.jobs.locks import OnlyOne
 from appliance.media import recovery
 from appliance.media.burners import DEFAULT_BURNER, StoredBurner, add_first_burner, all_burners, open_stored
 from appliance.media.copy_types import DEFAULT
@@ -21,6 +20,7 @@ from appliance.store import burners, discs, files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies.rules import due_studies, mark_ruled
+from appliance.words import say
 
 PURGE_SECONDS = 60.0
 RULE_SECONDS = 2.0
@@ -36,7 +36,7 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._only = OnlyOne(store.folder.locks / "disc-keeping")
+        self._only = store.locks.only_one("disc-keeping")
         self._purged = self._asked = self._ruled = 0.0
         self._asking: threading.Thread | None = None
         self._failed_rules: dict[str, float] = {}
@@ -154,7 +154,7 @@ def flag_late(store: Store) -> int:
     with store.database.read() as connection:
         late = discs.outgrown(connection, since)
     for disc_id, uid in late:
-        text = f"Instances of study {uid} came after the disc was made: it is incomplete. Make it again."
+        text = say("Instances of study %(uid)s came after the disc was made: it is incomplete. Make it again.", uid=uid)
         with store.database.write("disc") as connection:
             disc = discs.get(connection, disc_id)
             if disc is not None and "late" not in disc.reasons:

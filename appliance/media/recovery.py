@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from appliance.events import process_actor
-from appliance.jobs import locks
 from appliance.media.discs import end_canceled
 from appliance.store import discs, files
 from appliance.store.store import Store
@@ -21,7 +20,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
     with store.database.read() as connection:
         claimed = discs.claimed(connection)
     names = {name for disc in claimed for name in (disc.building_by, disc.burning_by) if name}
-    gone = set(locks.dead(store.folder.locks, names))
+    gone = set(store.locks.dead(names))
     to_ask = []
     for disc in claimed:
         if disc.building_by in gone:

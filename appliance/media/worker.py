@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import IntegrityError
 
-from appliance.jobs.locks import WorkerLock
 from appliance.media import housekeeping, recovery
 from appliance.media.burning import burn_disc
 from appliance.media.making import build_disc
@@ -29,7 +28,7 @@ class DiscWorker:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.lock = WorkerLock(store.folder.locks, "discs")
+        self.lock = store.locks.hold("discs")
         self.keeper = housekeeping.Keeper(store)
         self._stopping = threading.Event()
         self._build: threading.Thread | None = None

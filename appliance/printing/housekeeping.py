@@ -9,7 +9,6 @@ import time
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
-from appliance.jobs.locks import OnlyOne
 from appliance.printing import jobs
 from appliance.printing.printer_verbs import all_printers, get_printer
 from appliance.printing.printers import Printer
@@ -31,7 +30,7 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._only = OnlyOne(store.folder.locks / "housekeeping")
+        self._only = store.locks.only_one("housekeeping")
         self._purged = self._asked = 0.0
         self._asking: threading.Thread | None = None
 

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 from appliance.events import process_actor
-from appliance.jobs import locks
 from appliance.store import files, print_jobs
 from appliance.store import job_states as states
 from appliance.store.store import Store
@@ -27,7 +26,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
     with store.database.read() as connection:
         claimed = print_jobs.claimed(connection)
     names = {name for job in claimed for name in (job.composing_by, job.sending_by) if name}
-    gone = set(locks.dead(store.folder.locks, names))
+    gone = set(store.locks.dead(names))
     to_ask = []
     for job in claimed:
         if job.composing_by in gone or job.composing_by == worker:  # ours: its last round broke off
@@ -69,7 +68,7 @@ def sweep(store: Store, settled_seconds: float = 60.0) -> None:
     for path in store.folder.spool.iterdir():
         if not path.name.startswith(IN_USE) or _age(path) > settled_seconds:
             files.remove_tree(path) if path.is_dir() else files.remove(path)
-    locks.sweep(store.folder.locks, ("films", "discs"))
+    store.locks.sweep(("films", "discs"))
     numbered = {int(path.name): path for path in store.folder.jobs.iterdir() if path.name.isdigit()}
     with store.database.read() as connection:
         known = print_jobs.known(connection, list(numbered))

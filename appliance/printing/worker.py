@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import IntegrityError
 
-from appliance.jobs.locks import WorkerLock
 from appliance.printing import housekeeping, recovery
 from appliance.printing.composing import compose_job
 from appliance.printing.sending import send_job
@@ -29,7 +28,7 @@ class FilmWorker:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.lock = WorkerLock(store.folder.locks, "films")
+        self.lock = store.locks.hold("films")
         self.keeper = housekeeping.Keeper(store)
         self._sends: dict[int, threading.Thread] = {}
         self._recovered = self._looked = 0.0

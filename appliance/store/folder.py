@@ -14,6 +14,7 @@ class DataFolder:
     """Paths below one data folder."""
 
     root: Path
+    node: str = ""  # this machine's name where several share the folder
 
     @property
     def database(self) -> Path:
@@ -26,8 +27,8 @@ class DataFolder:
 
     @property
     def spool(self) -> Path:
-        """What arrives and is not accepted yet; emptied at start."""
-        return self.root / "spool"
+        """What arrives and is not accepted yet; emptied at start. Each machine has its own."""
+        return self.root / "spool" / self.node
 
     @property
     def uploads(self) -> Path:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import gethostname
 
 from sqlalchemy.exc import DatabaseError
 
 from appliance.config import Settings, load_settings
+from appliance.errors import ResourceError
+from appliance.store.belonging import refuse_strange_folder
 from appliance.store.database import Database, sqlite_url
 from appliance.store.folder import DataFolder
+from appliance.store.locks import Locks, open_locks
 from appliance.store.migrate import migrate
+from appliance.store.occupancy import refuse_broken_off
+from appliance.store.postgresql import words_of
 from appliance.store.soundness import damaged
 from appliance.store.tally import Tally
 
@@ -22,6 +28,7 @@ class Store:
     settings: Settings
     folder: DataFolder
     database: Database
+    locks: Locks
     tally: Tally = field(default_factory=Tally, compare=False)
 
     def has_room(self, wanted: int = 0) -> bool:
@@ -30,18 +37,39 @@ class Store:
         reserve = max(storage.reserve_mib << 20, int(self.folder.total_bytes() * storage.reserve_percent / 100))
         return self.folder.free_bytes() - wanted > reserve
 
+    @property
+    def node(self) -> str:
+        """This machine's name among several on one database; empty on one that is alone."""
+        return self.folder.node
+
     def close(self) -> None:
+        self.locks.close()
         self.database.close()
 
 
-def open_store(data: Path, config: Path | None = None, settings: Settings | None = None) -> Store:
-    """Open a data folder, made and migrated when need be. The caller fills a fresh one (see printing.first_run)."""
+def open_store(data: Path, config: Path | None = None, settings: Settings | None = None, *, part: str = "") -> Store:
+    """Open a data folder, made and migrated when need be. The caller fills a fresh one (see printing.first_run).
+
+    `part` is what the administrator of a database server sees the connections are for. Raises SettingError,
+    DamagedError, ResourceError when the server can't be reached, ConflictError when the folder is another's.
+    """
+    refuse_broken_off(data)
     settings = settings or load_settings(data, config)
-    folder = DataFolder(data.absolute())
+    url = settings.database.url
+    folder = DataFolder(data.absolute(), _node(settings) if url else "")
     folder.make()
-    database = Database(settings.database.url or sqlite_url(folder.database))
+    database = Database(url or sqlite_url(folder.database), f"{part} of {folder.node}" if folder.node else "")
     try:
         migrate(database, folder)
     except DatabaseError as error:
+        if not database.is_sqlite:
+            raise ResourceError(f"The database can't be brought up: {words_of(error)}") from error
         raise damaged(folder.database, str(error.orig)) from error
-    return Store(settings, folder, database)
+    refuse_strange_folder(database, folder)
+    return Store(settings, folder, database, open_locks(database, folder, folder.node))
+
+
+def _node(settings: Settings) -> str:
+    """The name that is set, else the host's, in letters, digits and hyphens."""
+    host = gethostname().partition(".")[0]
+    return settings.node.name or "".join(each if each.isalnum() else "-" for each in host)[:24] or "node"

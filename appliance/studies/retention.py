@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import IO
 
 from appliance.events import process_actor
 from appliance.store import discs, files, instances, retrievals, studies
@@ -99,14 +97,14 @@ class Keeper:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
-        with (self.store.folder.locks / "study-keeping").open("w") as lock:
-            while not stop.wait(KEEP_SECONDS):
-                if not _is_ours(lock):
-                    continue
-                try:
+        only = self.store.locks.only_one("study-keeping")
+        while not stop.wait(KEEP_SECONDS):
+            try:
+                if only.take():
                     self._round()
-                except Exception as error:
-                    log.error("keeping studies failed: %s", type(error).__name__)
+            except Exception as error:
+                log.error("keeping studies failed: %s", type(error).__name__)
+        only.close()
 
     def _round(self) -> None:
         sweep_shard(self.store, self._shard)
@@ -114,11 +112,3 @@ class Keeper:
         if not self._purged or time.monotonic() - self._purged > PURGE_SECONDS:
             self._purged = time.monotonic()
             purge(self.store, lambda: in_use(self.store))
-
-
-def _is_ours(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -11,7 +11,6 @@ from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.events import Actor
-from appliance.jobs import locks
 from appliance.store import files, uploads
 from appliance.store.store import Store
 from appliance.store.tables.base import now
@@ -21,6 +20,8 @@ from appliance.studies.importing import MOST_REPORTED, ImportReport
 from appliance.words import say
 
 POLL_SECONDS = 0.3
+LOOK_SECONDS = 5.0
+"""Between looks for what dead workers left."""
 TELL_SECONDS = 0.5
 LEFT_BEHIND = dt.timedelta(hours=1)
 """An upload nobody added to for so long is a browser that was closed."""
@@ -34,7 +35,7 @@ class Importer:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.lock = locks.WorkerLock(store.folder.locks, KIND)
+        self.lock = store.locks.hold(KIND)
         self._stopping: Callable[[], bool] = lambda: False
 
     def run(self, stop: threading.Event) -> None:
@@ -44,7 +45,7 @@ class Importer:
         while not stop.is_set():
             try:
                 changes = self.store.database.changes("import")
-                if changes != seen or time.monotonic() - looked > LEFT_BEHIND.total_seconds() / 10:
+                if changes != seen or time.monotonic() - looked > LOOK_SECONDS:
                     looked = time.monotonic()
                     self.work_off()
                     seen = changes
@@ -55,6 +56,8 @@ class Importer:
 
     def work_off(self) -> None:
         """Do every import that waits, or that a dead worker had begun."""
+        if not self.lock.is_held():
+            self.lock = self.store.locks.hold(KIND)
         self._take_over()
         while not self._stopping() and self._work_one():
             pass
@@ -62,10 +65,11 @@ class Importer:
     def _take_over(self) -> None:
         """What dead workers had begun waits again; what was never finished uploading is forgotten."""
         store = self.store
-        locks.sweep(store.folder.locks, (KIND,))
+        store.locks.sweep((KIND,))
         with store.database.read() as connection:
-            dead = locks.dead(store.folder.locks, uploads.workers(connection))
+            working = uploads.workers(connection)
             old = uploads.left_behind(connection, now() - LEFT_BEHIND)
+        dead = store.locks.dead(working)
         if dead or old:
             with store.database.write("import") as connection:
                 uploads.release(connection, dead)

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 
-from appliance.jobs.locks import OnlyOne
 from appliance.store.store import Store
 from appliance.upkeep import purging
 from appliance.upkeep.forwarding import Forwarder
@@ -26,7 +25,7 @@ class Keeper:
         self.store = store
         self.forwarder = Forwarder(store)
         self.notifier = Notifier(store)
-        self._only = OnlyOne(store.folder.locks / "upkeep")
+        self._only = store.locks.only_one("upkeep")
         self._told = self._purged = float("-inf")
 
     def run(self, stop: threading.Event) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import socket
+from collections.abc import Callable
 
-from appliance.jobs.locks import is_alive
 from appliance.media.burners import all_burners
 from appliance.printing.printer_verbs import all_printers
+from appliance.reasons import in_words
 from appliance.security import certificates as tls
 from appliance.security.audit_verbs import check_chain
 from appliance.security.peer_verbs import all_peers
@@ -19,11 +20,26 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import kept
 from appliance.upkeep.finding import Finding, error, fine, warning
+from appliance.words import Words, row, say, say_many
 
 CONNECT_SECONDS = 2.0
 ENDING_DAYS = 30
 """Certificates that end so soon are told about."""
 BACKUP_DAYS = 2
+PRINTER_IS = {
+    "paused": say("Printer %(printer)s is paused"),
+    "idle": say("Printer %(printer)s is idle"),
+    "processing": say("Printer %(printer)s is processing"),
+    "stopped": say("Printer %(printer)s is stopped"),
+    "unknown": say("Printer %(printer)s is unknown"),
+}
+BURNER_IS = {
+    "paused": say("Burner %(burner)s is paused"),
+    "idle": say("Burner %(burner)s is idle"),
+    "processing": say("Burner %(burner)s is processing"),
+    "stopped": say("Burner %(burner)s is stopped"),
+    "unknown": say("Burner %(burner)s is unknown"),
+}
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -31,12 +47,12 @@ def access(store: Store) -> list[Finding]:
     """Who is let in."""
     dicom = store.settings.dicom
     if dicom.unknown_peers == "refuse":
-        return [fine("access", f"Only known peers are let in; {len(all_peers(store))} are known.")]
+        return [fine("access", say("Only known peers are let in; %(count)s are known.", count=len(all_peers(store))))]
     if dicom.address in LOOPBACK:
-        text = f"Strangers are let in, but only from this machine ({dicom.address})."
-        return [warning("access", text, 'For a network: know the peers, then set dicom.unknown_peers = "refuse".')]
-    text = f"Anyone who reaches {dicom.address} may print and store: strangers are let in."
-    return [error("access", text, 'Add peers (appliance peer add), then set dicom.unknown_peers = "refuse".')]
+        text = say("Strangers are let in, but only from this machine (%(address)s).", address=dicom.address)
+        return [warning("access", text, say('For a network: know the peers, then set dicom.unknown_peers = "refuse".'))]
+    text = say("Anyone who reaches %(address)s may print and store: strangers are let in.", address=dicom.address)
+    return [error("access", text, say('Add peers (appliance peer add), then set dicom.unknown_peers = "refuse".'))]
 
 
 def ports(store: Store) -> list[Finding]:
@@ -44,17 +60,17 @@ def ports(store: Store) -> list[Finding]:
     wanted = [("DICOM", dicom.address, port) for port in dicom.ports]
     if tls.tls_files(store) is not None:
         wanted.append(("DICOM TLS", dicom.address, dicom.tls_port))
-    return [_port(*each) for each in (*wanted, ("page", web.address, web.port)) if each[2]]
+    return [_port(*each) for each in (*wanted, (say("page"), web.address, web.port)) if each[2]]
 
 
 def _port(what: str, address: str, port: int) -> Finding:
-    where = f"The {what} port {port} on {address}"
+    where = say("The %(what)s port %(port)s on %(address)s", what=what, port=port, address=address)
     reach = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
     try:
         socket.create_connection((reach, port), CONNECT_SECONDS).close()
     except OSError:
         return _why_closed(where, address, port)
-    return fine("ports", f"{where} answers.")
+    return fine("ports", say("%(where)s answers.", where=where))
 
 
 def _why_closed(where: str, address: str, port: int) -> Finding:
@@ -65,82 +81,122 @@ def _why_closed(where: str, address: str, port: int) -> Finding:
             probe.bind((address, port))
         except OSError as problem:
             advice = {
-                errno.EACCES: "Ports below 1024 need the capability: start it by systemd, or use 11112.",
-                errno.EADDRINUSE: f"Another program has it: ss -ltnp 'sport = :{port}' names it.",
-                errno.EADDRNOTAVAIL: "This machine has no such address: correct the address in the settings.",
-            }.get(problem.errno or 0, "See the log.")
-            return error("ports", f"{where} does not answer and can't be opened: {problem.strerror}.", advice)
-    return error("ports", f"{where} is closed.", "Start the service: systemctl start appliance.target; see its log.")
+                errno.EACCES: say("Ports below 1024 need the capability: start it by systemd, or use 11112."),
+                errno.EADDRINUSE: say("Another program has it: ss -ltnp 'sport = :%(port)s' names it.", port=port),
+                errno.EADDRNOTAVAIL: say("This machine has no such address: correct the address in the settings."),
+            }.get(problem.errno or 0, say("See the log."))
+            return error(
+                "ports",
+                say("%(where)s does not answer and can't be opened: %(why)s.", where=where, why=problem.strerror),
+                advice,
+            )
+    return error(
+        "ports",
+        say("%(where)s is closed.", where=where),
+        say("Start the service: systemctl start appliance.target; see its log."),
+    )
 
 
 def parts(store: Store) -> list[Finding]:
     """Whether somebody composes films and burns discs."""
-    return [_part(store, "films", "film"), _part(store, "discs", "disc")]
+    return [
+        _part(store, "films", _film_workers, say("No film worker is at work.")),
+        _part(store, "discs", _disc_workers, say("No disc worker is at work.")),
+    ]
 
 
-def _part(store: Store, kind: str, word: str) -> Finding:
-    names = [path.name for path in store.folder.locks.glob(f"{kind}-*")]
-    count = sum(is_alive(store.folder.locks, name) for name in names)
+def _film_workers(count: int) -> Words:
+    return say_many("%(number)s film worker at work.", "%(number)s film workers at work.", count)
+
+
+def _disc_workers(count: int) -> Words:
+    return say_many("%(number)s disc worker at work.", "%(number)s disc workers at work.", count)
+
+
+def _part(store: Store, kind: str, some: Callable[[int], Words], none: Words) -> Finding:
+    count = len(store.locks.living(kind))
     if count:
-        return fine("parts", f"{count} {word} worker{'s' if count > 1 else ''} at work.")
-    return error("parts", f"No {word} worker is at work.", "Start the service, or look in its log why it ended.")
+        return fine("parts", some(count))
+    return error("parts", none, say("Start the service, or look in its log why it ended."))
 
 
 def database(store: Store) -> list[Finding]:
     if not store.database.is_sqlite:
         store.database.changes()
-        return [fine("database", "The database server answers.")]
+        return [fine("database", say("The database server answers."))]
     size = store.folder.database.stat().st_size
     log = store.folder.database.with_name("appliance.db-wal")
     waiting = log.stat().st_size if log.exists() else 0
-    text = f"The database has {size >> 20} MiB, its log {waiting >> 20} MiB."
+    text = say("The database has %(size)s MiB, its log %(waiting)s MiB.", size=size >> 20, waiting=waiting >> 20)
     if waiting > 1 << 30:
-        return [warning("database", text, "A reader holds it up: restart the service.")]
+        return [warning("database", text, say("A reader holds it up: restart the service."))]
     return [fine("database", text)]
 
 
 def whole_database(store: Store) -> list[Finding]:
     found = soundness.damage(store.database)
     if found:
-        return [error("database", f"The database is damaged: {found[0]}", "Stop the service, then appliance restore.")]
-    return [fine("database", "The database is whole.")]
+        return [
+            error(
+                "database",
+                say("The database is damaged: %(found)s", found=found[0]),
+                say("Stop the service, then appliance restore."),
+            )
+        ]
+    return [fine("database", say("The database is whole."))]
 
 
 def audit_trail(store: Store) -> list[Finding]:
     broken = check_chain(store)
     if broken is not None:
-        text = f"The audit trail was changed: entry {broken} does not follow from the one before."
-        return [error("audit", text, "Keep a copy of the data folder as it is, and tell the security officer.")]
-    return [fine("audit", "The audit trail is whole.")]
+        text = say("The audit trail was changed: entry %(broken)s does not follow from the one before.", broken=broken)
+        return [error("audit", text, say("Keep a copy of the data folder as it is, and tell the security officer."))]
+    return [fine("audit", say("The audit trail is whole."))]
 
 
 def certificates(store: Store) -> list[Finding]:
     files = tls.tls_files(store)
     if files is None:
-        return [fine("certificates", "DICOM TLS is off: there is no certificate (appliance tls init makes one).")]
-    ours = [_expiry("Our certificate", view) for view in tls.read_certificates(files.certificate)[:1]]
+        return [fine("certificates", say("DICOM TLS is off: there is no certificate (appliance tls init makes one)."))]
+    ours = [_expiry(say("Our certificate"), view) for view in tls.read_certificates(files.certificate)[:1]]
     if files.authorities is not None:
         trusted = tls.read_certificates(files.authorities)
-        return [*ours, *[_expiry(f"The trusted certificate {view.subject}", view) for view in trusted], *_key(files)]
+        return [
+            *ours,
+            *[_expiry(say("The trusted certificate %(subject)s", subject=view.subject), view) for view in trusted],
+            *_key(files),
+        ]
     if store.settings.tls.mutual:
-        text = "The TLS port stays closed: peers must show a certificate, and none is trusted yet."
-        advice = "appliance tls trust FILE for each peer or its authority, or set tls.mutual = false."
+        text = say("The TLS port stays closed: peers must show a certificate, and none is trusted yet.")
+        advice = say("appliance tls trust FILE for each peer or its authority, or set tls.mutual = false.")
         return [*ours, error("certificates", text, advice), *_key(files)]
     return [*ours, *_key(files)]
 
 
 def _expiry(what: str, view: tls.CertificateView) -> Finding:
     days = view.days_left()
-    text = f"{what} is good until {view.not_after:%Y-%m-%d} ({days} days)."
-    advice = "Make or bring another: appliance tls init --replace, then give it to the peers."
+    until = {"what": what, "not_after": f"{view.not_after:%Y-%m-%d}"}
+    text = say_many(
+        "%(what)s is good until %(not_after)s (%(number)s day).",
+        "%(what)s is good until %(not_after)s (%(number)s days).",
+        days,
+        **until,
+    )
+    advice = say("Make or bring another: appliance tls init --replace, then give it to the peers.")
     if days < 0:
-        return error("certificates", f"{what} ended on {view.not_after:%Y-%m-%d}.", advice)
+        return error(
+            "certificates",
+            say("%(what)s ended on %(not_after)s.", **until),
+            advice,
+        )
     return warning("certificates", text, advice) if days < ENDING_DAYS else fine("certificates", text)
 
 
 def _key(files: tls.TlsFiles) -> list[Finding]:
     if files.key.stat().st_mode & 0o077:
-        return [warning("certificates", f"Others can read the key {files.key}.", f"chmod 0600 {files.key}")]
+        return [
+            warning("certificates", say("Others can read the key %(key)s.", key=files.key), f"chmod 0600 {files.key}")
+        ]
     return []
 
 
@@ -148,29 +204,41 @@ def printers(store: Store) -> list[Finding]:
     """What each printer said last."""
     found = []
     for printer in all_printers(store):
-        reasons = ", ".join(printer.printer_state_reasons)
-        text = f"Printer {printer.name} is {'paused' if printer.paused else printer.printer_state}"
+        reasons = in_words(printer.printer_state_reasons)
+        text = say(PRINTER_IS["paused" if printer.paused else printer.printer_state], printer=printer.name)
         if printer.printer_state == "stopped":
-            advice = f"See to it, then appliance printer resume {printer.name}."
-            found.append(error("printers", f"{text}: {printer.printer_state_message or reasons}", advice))
+            advice = say("See to it, then appliance printer resume %(printer)s.", printer=printer.name)
+            found.append(error("printers", row((text, printer.printer_state_message or reasons), ": "), advice))
         elif printer.paused or not printer.is_accepting_jobs or reasons:
-            said = reasons or ("takes no jobs" if not printer.is_accepting_jobs else "by a person")
-            found.append(warning("printers", f"{text}: {said}.", f"appliance printer check {printer.name} says more."))
+            said = reasons or (say("takes no jobs") if not printer.is_accepting_jobs else say("by a person"))
+            found.append(
+                warning(
+                    "printers",
+                    say("%(text)s: %(said)s.", text=text, said=said),
+                    say("appliance printer check %(printer)s says more.", printer=printer.name),
+                )
+            )
         else:
-            found.append(fine("printers", f"{text}."))
-    return found or [error("printers", "There is no printer.", "appliance printer add NAME --uri …")]
+            found.append(fine("printers", say("%(text)s.", text=text)))
+    return found or [error("printers", say("There is no printer."), say("appliance printer add NAME --uri …"))]
 
 
 def burners(store: Store) -> list[Finding]:
     found = []
     for burner in all_burners(store):
-        text = f"Burner {burner.name} is {'paused' if burner.paused else burner.burner_state}"
-        reasons = ", ".join(burner.burner_state_reasons)
+        text = say(BURNER_IS["paused" if burner.paused else burner.burner_state], burner=burner.name)
+        reasons = in_words(burner.burner_state_reasons)
         if burner.burner_state == "stopped" or burner.paused or reasons:
-            said = burner.burner_state_message or reasons or "by a person"
-            found.append(warning("burners", f"{text}: {said}", f"appliance burner check {burner.name} says more."))
+            said = burner.burner_state_message or reasons or say("by a person")
+            found.append(
+                warning(
+                    "burners",
+                    row((text, said), ": "),
+                    say("appliance burner check %(burner)s says more.", burner=burner.name),
+                )
+            )
         else:
-            found.append(fine("burners", f"{text}."))
+            found.append(fine("burners", say("%(text)s.", text=text)))
     return found
 
 
@@ -184,22 +252,49 @@ def films(store: Store) -> list[Finding]:
         late = print_jobs.waiting_since(connection, moment)
     found = []
     if held:
-        found.append(warning("films", f"{held} print jobs are held for a person.", "appliance job list shows why."))
+        found.append(
+            warning(
+                "films",
+                say_many(
+                    "%(number)s print job is held for a person.", "%(number)s print jobs are held for a person.", held
+                ),
+                say("appliance job list shows why."),
+            )
+        )
     if late:
-        text = f"{len(late)} print jobs wait longer than {store.settings.notices.film_minutes} minutes."
-        found.append(warning("films", text, f"Look at printer {late[0].printer} and job {late[0].job_id}."))
-    return found or [fine("films", "No film waits for a person.")]
+        text = say_many(
+            "%(number)s print job waits longer than %(minutes)s minutes.",
+            "%(number)s print jobs wait longer than %(minutes)s minutes.",
+            len(late),
+            minutes=store.settings.notices.film_minutes,
+        )
+        found.append(
+            warning(
+                "films",
+                text,
+                say("Look at printer %(printer)s and job %(job_id)s.", printer=late[0].printer, job_id=late[0].job_id),
+            )
+        )
+    return found or [fine("films", say("No film waits for a person."))]
 
 
 def audit_collector(store: Store) -> list[Finding]:
     syslog = store.settings.syslog
     if not syslog.host:
-        return [fine("audit", "Audit messages stay here: no collector is set (syslog.host).")]
+        return [fine("audit", say("Audit messages stay here: no collector is set (syslog.host)."))]
     with store.database.read() as connection:
         waiting = audit.count_after(connection, int(kept.recall(store, kept.FORWARDED, 0)))
-    text = f"{waiting} audit messages wait for the collector {syslog.host} port {syslog.port}."
+    text = say_many(
+        "%(number)s audit message waits for the collector %(host)s port %(port)s.",
+        "%(number)s audit messages wait for the collector %(host)s port %(port)s.",
+        waiting,
+        host=syslog.host,
+        port=syslog.port,
+    )
     if waiting > 1000:
-        return [warning("audit", text, "See that it listens and that its certificate is trusted; the log says more.")]
+        return [
+            warning("audit", text, say("See that it listens and that its certificate is trusted; the log says more."))
+        ]
     return [fine("audit", text)]
 
 
@@ -207,11 +302,15 @@ def backups(store: Store) -> list[Finding]:
     last = kept.recall_moment(store, kept.LAST_BACKUP)
     if last is None:
         return [
-            warning("backup", "There is no backup yet.", "appliance backup FILE, or the timer: appliance-backup.timer.")
+            warning(
+                "backup",
+                say("There is no backup yet."),
+                say("appliance backup FILE, or the timer: appliance-backup.timer."),
+            )
         ]
-    text = f"The last backup was made {last:%Y-%m-%d %H:%M} UTC."
+    text = say("The last backup was made %(last)s.", last=f"{last:%Y-%m-%d %H:%M} UTC")
     if now() - last > dt.timedelta(days=BACKUP_DAYS):
-        return [warning("backup", text, "See why the timer did not run: systemctl status appliance-backup.")]
+        return [warning("backup", text, say("See why the timer did not run: systemctl status appliance-backup."))]
     return [fine("backup", text)]
 
 

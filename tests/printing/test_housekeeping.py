@@ -42,7 +42,7 @@ def test_above_the_quota_the_oldest_ended_films_go_and_waiting_ones_stay(store: 
     for job_id in ended:
         jobs.cancel(store, job_id, clerk)
     waiting = submit_films(store, printer)
-    full = Store(_with_quota(store.settings, 0), store.folder, store.database)
+    full = replace(store, settings=_with_quota(store.settings, 0))
     assert housekeeping.purge(full) == 3
     assert [path.name for path in store.folder.jobs.iterdir()] == [str(waiting)]
 

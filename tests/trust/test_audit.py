@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -237,7 +238,7 @@ def collector_identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
 def sending_to(store: Store, transport: str, port: int, authorities: Path | None = None) -> Store:
     syslog = {"host": "127.0.0.1", "port": port, "transport": transport, "authorities": authorities}
     settings = Settings.model_validate({**store.settings.model_dump(), "syslog": syslog})
-    return Store(settings, store.folder, store.database)
+    return replace(store, settings=settings)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])

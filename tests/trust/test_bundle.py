@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from appliance.config import Settings
@@ -24,7 +25,7 @@ def test_a_bundle_names_no_patient_and_no_password(store: Store, tmp_path: Path,
     uri = "ipp://admin:hunter2@192.0.2.7/ipp/print"
     add_printer(store, Printer(name="room1", device_uri=uri, ae_titles=(), settings=printer_settings({})), clerk)
     values = store.settings.model_dump() | {"notices": {"webhook": "https://chat.example/T0KEN"}}
-    told = Store(Settings.model_validate(values), store.folder, store.database)
+    told = replace(store, settings=Settings.model_validate(values))
     path = write_bundle(told, tmp_path / "bundle.zip", health.look(told))
     with zipfile.ZipFile(path) as archive:
         text = {name: archive.read(name).decode() for name in archive.namelist()}

@@ -8,6 +8,7 @@ import email.policy
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -83,7 +84,7 @@ def hook() -> Iterator[tuple[list[Any], int, list[int]]]:
 
 def with_settings(store: Store, **sections: Any) -> Store:
     settings = Settings.model_validate({**store.settings.model_dump(), **sections})
-    return Store(settings, store.folder, store.database)
+    return replace(store, settings=settings)
 
 
 def set_printer_state(store: Store, state: str) -> None:
@@ -102,7 +103,7 @@ def test_a_stopped_printer_is_told_once_and_on_recovery(store: Store, mailbox: t
     set_printer_state(store, "idle")
     assert Notifier(told).tell() == 1
     assert box.mails[0][0] == ["it@example.org", "ray@example.org"]
-    assert box.texts[0].startswith("Printer film is stopped (media-jam).")
+    assert box.texts[0].startswith("Printer film is stopped (jammed).")
     assert box.texts[1].startswith("Well again: Printer film")
 
 
