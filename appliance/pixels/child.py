@@ -25,6 +25,7 @@ from appliance.pixels import picture, report
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError, VideoError
 from appliance.pixels.source import Limits, Source
 from appliance.pixels.stored import frame_values
+from appliance.words import say
 
 HEADER = struct.Struct("!IQ")  # length of the JSON, length of the payload
 PR_SET_PDEATHSIG = 1
@@ -164,12 +165,12 @@ def _answer(request: dict[str, Any], handle: int, sources: Sources) -> Answer:
     except PixelError as error:
         problem: PixelError = error
     except (MemoryError, cv2.error):
-        problem = TooLargeError("Decoding it takes more memory than is given.")
+        problem = TooLargeError(say("Decoding it takes more memory than is given."))
     except RecursionError:
-        problem = DamagedPixelsError("Its sequences are nested too deep.")
+        problem = DamagedPixelsError(say("Its sequences are nested too deep."))
     except Exception as error:
         # reading hostile bytes raises anything; the words of such errors may hold a patient's data
-        problem = DamagedPixelsError(f"It can't be read as DICOM ({type(error).__name__}).")
+        problem = DamagedPixelsError(say("It can't be read as DICOM (%(name)s).", name=type(error).__name__))
     sources.close()
     return {"error": type(problem).__name__, "message": str(problem)}, b""
 
@@ -207,6 +208,10 @@ def _preview(source: Source, number: int, max_edge: int, budget: int, near: int)
     return picture.preview(source, number - 1, max_edge, budget, near)
 
 
+def _windows(source: Source, number: int) -> Answer:
+    return picture.windows(source, number - 1), b""
+
+
 def _about(source: Source) -> Answer:
     options = source.pixel_options()
     about = {key: options[key] for key in ("photometric_interpretation", "pixel_representation", "pixel_keyword")}
@@ -232,6 +237,7 @@ def _references(source: Source) -> Answer:
 WITHOUT_PIXELS = ("report", "document", "references")
 DEEDS: dict[str, Callable[..., Answer]] = {
     "about": _about,
+    "windows": _windows,
     "frame": _frame,
     "encoded": _encoded,
     "raw": _raw,

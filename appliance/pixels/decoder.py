@@ -25,6 +25,7 @@ from appliance.pixels.child import ERRORS, HEADER, receive
 from appliance.pixels.display import Window
 from appliance.pixels.errors import DamagedPixelsError, PixelError, TooLargeError
 from appliance.pixels.source import Limits
+from appliance.words import say
 
 MAX_JSON = 64 << 20
 START_SECONDS = 30.0
@@ -148,6 +149,10 @@ class Decoder:
         """What the header says of the pixels: rows, columns, samples, frames, bits_stored and so on."""
         return self._ask(path, {"do": "about"})[0]
 
+    def windows(self, path: Path, number: int) -> dict[str, Any]:
+        """The windows frame `number` may be looked at through: see :func:`appliance.pixels.picture.windows`."""
+        return self._ask(path, {"do": "windows", "number": number})[0]
+
     def frame(
         self,
         path: Path,
@@ -171,7 +176,7 @@ class Decoder:
         try:
             return np.frombuffer(data, np.uint8).reshape(about["shape"])
         except (KeyError, TypeError, ValueError):
-            raise DamagedPixelsError("The decoder gave something that is no picture.") from None
+            raise DamagedPixelsError(say("The decoder gave something that is no picture.")) from None
 
     def jpeg(
         self,
@@ -242,7 +247,9 @@ class Decoder:
         try:
             file = path.open("rb")
         except OSError as error:
-            raise DamagedError(f"The instance file {path.name} can't be read: {error.strerror}.") from None
+            raise DamagedError(
+                say("The instance file %(path)s can't be read: %(why)s.", path=path.name, why=error.strerror)
+            ) from None
         with file:
             answer, data = self._ask_any(file, request)
         if "error" in answer:
@@ -266,7 +273,9 @@ class Decoder:
             return child.ask(request, file, limits.seconds, 4 * limits.frame_bytes)
         except TimeoutError:
             self._end(child)
-            raise TooLargeError(f"Decoding took more than {limits.seconds:.0f} s and was ended.") from None
+            raise TooLargeError(
+                say("Decoding took more than %(seconds)s s and was ended.", seconds=f"{limits.seconds:.0f}")
+            ) from None
         except (EOFError, OSError, ValueError):
             raise _words_for(self._end(child), limits) from None
 
@@ -291,5 +300,10 @@ class Decoder:
 
 def _words_for(ended_by: int, limits: Limits) -> PixelError:
     if ended_by == signal.SIGXCPU:
-        return TooLargeError(f"Decoding took more than {limits.cpu_seconds} s of processor time and was ended.")
-    return DamagedPixelsError("Decoding it broke the decoder. Other images are not affected.")
+        return TooLargeError(
+            say(
+                "Decoding took more than %(cpu_seconds)s s of processor time and was ended.",
+                cpu_seconds=limits.cpu_seconds,
+            )
+        )
+    return DamagedPixelsError(say("Decoding it broke the decoder. Other images are not affected."))

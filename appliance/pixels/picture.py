@@ -15,6 +15,7 @@ from appliance.pixels.display import Tone, Window
 from appliance.pixels.errors import DamagedPixelsError
 from appliance.pixels.source import Source
 from appliance.pixels.stored import frame_values
+from appliance.words import say
 
 COLOR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "YBR_PARTIAL_422")
 NEAR_STEPS = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64)
@@ -81,7 +82,7 @@ def encode(picture: NDArray[np.uint8], suffix: str, quality: int = 85) -> bytes:
     ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
     done, data = cv2.imencode(suffix, ordered, options)
     if not done:
-        raise DamagedPixelsError("The picture can't be encoded.")
+        raise DamagedPixelsError(say("The picture can't be encoded."))
     return data.tobytes()
 
 
@@ -139,6 +140,21 @@ def _grey_preview(source: Source, index: int, max_edge: int, budget: int, near: 
         "tones": [_tone(tone) for tone in tones[:8]],
     }
     return about, data
+
+
+def windows(source: Source, index: int) -> dict[str, Any]:
+    """What windows a frame may be looked at through: `tones` it says itself, in its order, and its whole `range`.
+
+    Center and width in modality units (`unit`: HU and so on; "" unknown). Color has neither.
+    """
+    if source.samples != 1 or source.header.get("PhotometricInterpretation") == "PALETTE COLOR":
+        return {"tones": [], "range": None, "unit": ""}
+    values, _ = frame_values(source, index, to_rgb=True)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    rules = display.grey_rules(source.header, index)
+    tones = [{"center": tone.window[0], "width": tone.window[1], "name": tone.name} for tone in rules.tones[:8]]
+    center, width = display.full_range(values, source.header, rules).window
+    return {"tones": tones, "range": {"center": center, "width": width}, "unit": rules.unit}
 
 
 def _coded(values: NDArray[Any], rules: display.GreyRules) -> tuple[NDArray[Any], float, float]:

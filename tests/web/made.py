@@ -29,8 +29,16 @@ def devices(store: Store) -> None:
     add_first_burner(store)
 
 
-def study(store: Store, folder: Path, *, name: str = "IVANOVA^OLGA=ИВАНОВА^ОЛЬГА", number: int = 1) -> str:
-    """A CT study of three images in the index; its Study Instance UID."""
+def study(
+    store: Store,
+    folder: Path,
+    *,
+    name: str = "IVANOVA^OLGA=ИВАНОВА^ОЛЬГА",
+    number: int = 1,
+    description: str = "Thorax",
+    window: tuple[float, float] | None = None,
+) -> str:
+    """A CT study of three images in the index, with a window of center and width or none; its Study Instance UID."""
     target = folder / f"made-{number}"
     target.mkdir()
     uid = f"1.2.826.0.1.3680043.10.1499.{number}"
@@ -41,7 +49,9 @@ def study(store: Store, folder: Path, *, name: str = "IVANOVA^OLGA=ИВАНОВ�
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uid, f"{uid}.1"
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{uid}.1.{image}"
         dataset.InstanceNumber, dataset.AccessionNumber = image, f"A{number}00"
-        dataset.StudyDescription = "Thorax"
+        dataset.StudyDescription = dataset.SeriesDescription = description
+        if window:
+            dataset.WindowCenter, dataset.WindowWidth = window
         dataset.save_as(target / f"{image}.dcm")
     importing.import_path(store, target, TESTER)
     found = search.find_studies(store, search.Query(patient_id=f"P{number}00"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,27 @@ def test_images_are_shown_in_order_and_in_a_window(store: Store, admin: PageClie
     assert admin.get(f"/studies/instances/{uid}.1.2/frames/99.jpg").mimetype == "image/svg+xml"
     seen = audit_verbs.read_entries(store, Wanted(event="study-viewed"), TESTER)
     assert [entry.object_id for entry in seen] == [uid]
+
+
+def fields(page: str) -> tuple[str, str]:
+    """Window centre and width as they stand on the viewer's page."""
+    values = [re.search(rf'name="{name}"[^>]*value="([^"]*)"', page) for name in ("center", "width")]
+    return tuple(found[1] if found else "" for found in values)  # type: ignore[return-value]
+
+
+def test_the_viewer_begins_with_the_images_own_window(store: Store, admin: PageClient, tmp_path: Path) -> None:
+    own, none = made.study(store, tmp_path, window=(40, 350)), made.study(store, tmp_path, number=2)
+    page = admin.get(f"/studies/{own}/series/{own}.1").text
+    assert fields(page) == ("40", "350") and "frames/1.jpg?" not in page.replace("amp;", "")
+    ranged = admin.get(f"/studies/{none}/series/{none}.1").text
+    assert fields(ranged) == ("136", "2063")  # -896 to 1167 HU: stored 128 to 2191, intercept -1024
+    chosen = admin.get(f"/studies/{own}/series/{own}.1?center=-600&width=1500").text
+    assert fields(chosen) == ("-600", "1500") and "frames/1.jpg?center=-600.0&amp;width=1500.0" in chosen
+    assert 'data-center="-600" data-width="1500">Lung' in page and "Whole range" in page
+    assert fields(admin.get(f"/studies/{own}/series/{own}.1?center=nan&width=inf").text) == ("40", "350")
+    as_sent = admin.get(f"/studies/instances/{own}.1.1/frames/1.jpg").data
+    assert as_sent == admin.get(f"/studies/instances/{own}.1.1/frames/1.jpg?center=40&width=350").data
+    assert as_sent != admin.get(f"/studies/instances/{own}.1.1/frames/1.jpg?center=-600&width=1500").data
 
 
 def test_files_are_imported_and_the_rest_is_told(store: Store, visitor_as: Callable[[str], PageClient]) -> None:

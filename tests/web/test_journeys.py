@@ -119,7 +119,7 @@ def test_files_are_dropped_with_progress(store: Store, live_url: str, window: Wi
 def test_images_scroll_by_key_and_the_window_by_dragging(
     store: Store, live_url: str, window: Windows, tmp_path: Path
 ) -> None:
-    uid = made.study(store, tmp_path)
+    uid = made.study(store, tmp_path, window=(40, 300))
     page = window().new_page()
     log_in(page, live_url, "viewer")
     page.goto(f"{live_url}/studies/{uid}/series/{uid}.1")
@@ -133,7 +133,12 @@ def test_images_scroll_by_key_and_the_window_by_dragging(
     page.mouse.down()
     page.mouse.move(box["x"] + 300, box["y"] + 250)
     page.mouse.up()
-    expect(page.locator("#picture[src*='width=']")).to_be_visible()
+    expect(page.locator("#picture[src*='center=90&width=400']")).to_be_visible()  # begun from its own 40, 300
+    page.get_by_role("link", name="Lung").click()
+    expect(page.locator("#picture[src*='center=-600&width=1500']")).to_be_visible()
+    page.get_by_role("link", name="Window as sent").click()
+    expect(page.locator("#picture:not([src*='center'])")).to_be_visible()
+    expect(page.locator("#width")).to_have_value("300")
 
 
 def test_ticks_stay_when_the_list_is_made_anew(store: Store, live_url: str, window: Windows) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from typing import Any
 
@@ -15,7 +16,7 @@ from appliance.errors import ApplianceError, UsageError
 from appliance.pixels import Decoder, PixelError
 from appliance.store import files
 from appliance.studies import looking, paper, removal, search
-from appliance.web import looks
+from appliance.web import looks, windows
 from appliance.web.forms import say_done
 from appliance.web.language import translated
 from appliance.web.live import live, see
@@ -88,25 +89,41 @@ def view(uid: str, series_uid: str) -> Any:
     places = looking.frames_of_series(store(), series_uid)
     looks.note("study-viewed", "study", uid)
     number = min(max(request.args.get("image", 1, type=int), 1), len(places))
-    window = {key: value for key in ("center", "width") if (value := request.args.get(key, type=float)) is not None}
+    place = places[number - 1]
+    found = _windows(place)
+    wanted = windows.chosen(*_asked_window(), found)
+    usual = windows.as_sent(found)
+    modality = (series or {}).get("modality", "")
     return render_template(
         "patients/view.html",
         study=study,
         series=series or {"series_instance_uid": series_uid, "series_description": "", "modality": ""},
         places=places,
         number=number,
-        place=places[number - 1],
-        window=window,
-        about=_about(places[number - 1].sop_instance_uid),
+        place=place,
+        window={"center": wanted.center, "width": wanted.width} if wanted else {},
+        fields=wanted or usual,
+        choices=windows.choices(found, modality),
+        shown=windows.shown,
+        unit=found.get("unit") or ("HU" if modality == "CT" else ""),
+        problem=found.get("problem", ""),
     )
 
 
-def _about(sop_instance_uid: str) -> dict[str, Any]:
-    path, _study = looking.path_of_instance(store(), sop_instance_uid)
+def _asked_window() -> tuple[float | None, float | None]:
+    """Center and width of the address; what is no finite number is none."""
+    center, width = (request.args.get(key, type=float) for key in ("center", "width"))
+    return (
+        (center, width) if all(each is not None and math.isfinite(each) for each in (center, width)) else (None, None)
+    )
+
+
+def _windows(place: looking.Place) -> dict[str, Any]:
+    path, _study = looking.path_of_instance(store(), place.sop_instance_uid)
     try:
-        return _decoder().about(path)
+        return _decoder().windows(path, place.frame)
     except (PixelError, OSError) as error:
-        return {"problem": str(error)}
+        return {"problem": translated(error)}
 
 
 @blueprint.get("/instances/<uid>/frames/<int:frame>.jpg")
@@ -116,7 +133,7 @@ def picture(uid: str, frame: int) -> Any:
     path, study = looking.path_of_instance(store(), uid)
     looks.note("study-viewed", "study", study)
     edge = min(max(request.args.get("edge", LARGEST_EDGE, type=int), 16), LARGEST_EDGE)
-    center, width = request.args.get("center", type=float), request.args.get("width", type=float)
+    center, width = _asked_window()
     window = (center, width) if center is not None and width is not None and width > 0 else None
     try:
         data = _decoder().jpeg(path, frame, window=window, max_edge=edge)

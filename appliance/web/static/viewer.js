@@ -7,6 +7,9 @@ const slider = document.getElementById("image");
 const center = document.getElementById("center");
 const width = document.getElementById("width");
 const told = document.getElementById("image-now");
+// The fields hold the image's own window; it is asked for only when somebody changed it.
+let set = "set" in viewer.dataset;
+const own = center ? [center.value, width.value] : ["", ""];
 let number = Number(viewer.dataset.number);
 let busy = false;
 let again = false;
@@ -16,7 +19,7 @@ function address(at) {
   const path = viewer.dataset.picture.replace("UID", encodeURIComponent(place.uid)).replace("/0.jpg", `/${place.frame}.jpg`);
   const edge = Math.min(2048, Math.ceil(Math.max(viewer.clientWidth, viewer.clientHeight) * devicePixelRatio / 256) * 256);
   const wanted = new URLSearchParams({ edge });
-  if (center.value !== "" && Number(width.value) > 0) {
+  if (set && center.value !== "" && Number(width.value) > 0) {
     wanted.set("center", center.value);
     wanted.set("width", width.value);
   }
@@ -53,20 +56,33 @@ viewer.addEventListener("keydown", (event) => {
 });
 viewer.addEventListener("wheel", (event) => { go(number + Math.sign(event.deltaY)); event.preventDefault(); }, { passive: false });
 slider.addEventListener("input", () => go(Number(slider.value)));
-for (const field of [center, width]) field.addEventListener("change", show);
+function setWindow(to) {
+  if (!center) return;
+  set = to !== null;
+  [center.value, width.value] = to ?? own;
+  show();
+}
+for (const field of center ? [center, width] : []) field.addEventListener("change", () => { set = true; show(); });
+for (const link of document.querySelectorAll("[data-window]")) {
+  link.addEventListener("click", (event) => {
+    setWindow("center" in link.dataset ? [link.dataset.center, link.dataset.width] : null);
+    event.preventDefault();
+  });
+}
 
 let grip = null;
 viewer.addEventListener("pointerdown", (event) => {
-  grip = { x: event.clientX, y: event.clientY, center: Number(center.value) || 128, width: Number(width.value) || 256 };
+  if (!center) return;
+  grip = { x: event.clientX, y: event.clientY, center: Number(center.value), width: Number(width.value) || 1 };
   viewer.setPointerCapture(event.pointerId);
   viewer.focus();
 });
 viewer.addEventListener("pointermove", (event) => {
   if (!grip) return;
-  const scale = Math.max(grip.width / 300, 0.01);
-  width.value = Math.max(1, Math.round(grip.width + (event.clientX - grip.x) * scale));
-  center.value = Math.round(grip.center + (event.clientY - grip.y) * scale);
-  show();
+  const scale = grip.width / 300;
+  const rounded = (value) => (scale < 0.1 ? value.toFixed(3) : String(Math.round(value)));
+  const wider = Math.max(scale < 0.1 ? 0.001 : 1, grip.width + (event.clientX - grip.x) * scale);
+  setWindow([rounded(grip.center + (event.clientY - grip.y) * scale), rounded(wider)]);
 });
 viewer.addEventListener("pointerup", () => { grip = null; });
 picture.addEventListener("dragstart", (event) => event.preventDefault());
