@@ -20,18 +20,20 @@ from typing import IO, Any
 from appliance.config import Settings
 from appliance.errors import ConflictError, DamagedError, NotFoundError, UsageError
 from appliance.events import Actor
-from appliance.jobs.locks import is_alive
 from appliance.security.audit import record
 from appliance.store import backup as tables
-from appliance.store import files
+from appliance.store import files, occupancy
+from appliance.store.file_locks import FileLocks
 from appliance.store.folder import DataFolder
 from appliance.store.store import open_store
 from appliance.upkeep import gpg
 from appliance.upkeep.backup import ABOUT, DATABASE, FOLDERS, SINGLE_FILES, SUMS
+from appliance.words import say
 
 GPG_PACKETS = (0x8C, 0xC3)
 """First byte of an OpenPGP file with a passphrase: symmetric-key encrypted session key, old and new format."""
 CHUNK = 1 << 20
+SCRATCH = "restore-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +54,18 @@ def restore(path: Path, data: Path, actor: Actor, *, passphrase: str = "", repla
 
     Raises ConflictError while a service runs there or when data is there, DamagedError, NotFoundError, UsageError.
     """
-    _refuse_running(data)
     if (data / DATABASE).exists() and not replace:
         raise ConflictError(f"There is an appliance in {data} already: use --replace to move it aside.")
     files.make_folder(data)
-    scratch = files.make_folder(data / f"restore-{secrets.token_hex(4)}")
+    with occupancy.alone(data):
+        _refuse_workers(data)
+        _sweep(data)
+        return _restore(path, data, actor, passphrase)
+
+
+def _restore(path: Path, data: Path, actor: Actor, passphrase: str) -> Restored:
+    """What is unpacked may go at any moment; from the mark on it must be moved in, now or by the next restore."""
+    scratch = files.make_folder(data / f"{SCRATCH}{secrets.token_hex(4)}")
     try:
         sums = _unpack(path, scratch, passphrase)
         about = _about(scratch)
@@ -64,9 +73,13 @@ def restore(path: Path, data: Path, actor: Actor, *, passphrase: str = "", repla
         jobs, discs = _settle(scratch, about, actor)
         files.sync_tree(scratch)
         files.failpoint("restore.unpacked")
-        moved_to = _move_aside(data)
+        aside = data / f"before-restore-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        occupancy.mark_broken_off(data, aside)
+        files.failpoint("restore.marked")
+        moved_to = _move_aside(data, aside)
         files.failpoint("restore.aside")
         _move_in(scratch, data)
+        occupancy.clear_broken_off(data)
     finally:
         files.remove_tree(scratch)
     return Restored(
@@ -80,27 +93,34 @@ def restore(path: Path, data: Path, actor: Actor, *, passphrase: str = "", repla
     )
 
 
-def _refuse_running(data: Path) -> None:
-    locks = DataFolder(data).locks
-    names = [each.name for kind in ("films", "discs") for each in locks.glob(f"{kind}-*")] if locks.is_dir() else []
-    if any(is_alive(locks, name) for name in names):
-        raise ConflictError(f"The service runs on {data}: stop it first (systemctl stop appliance.target).")
+def _refuse_workers(data: Path) -> None:
+    locks = FileLocks(DataFolder(data).locks)
+    if locks.living("films") or locks.living("discs"):
+        raise ConflictError(
+            say("The service runs on %(data)s: stop it first (systemctl stop appliance.target).", data=data)
+        )
+
+
+def _sweep(data: Path) -> None:
+    """What restores that were killed had unpacked."""
+    for path in data.glob(f"{SCRATCH}*"):
+        files.remove_tree(path)
 
 
 def _unpack(path: Path, target: Path, passphrase: str) -> dict[str, str]:
     """Unpack and check every file; their sums. Raises DamagedError."""
     if not path.is_file():
-        raise NotFoundError(f"There is no backup {path}.")
+        raise NotFoundError(say("There is no backup %(path)s.", path=path))
     with path.open("rb", buffering=0) as file, ExitStack() as stack:  # unbuffered: gpg reads the same descriptor
         encrypted = file.read(1)[:1] in [bytes((each,)) for each in GPG_PACKETS]
         file.seek(0)
         if encrypted and not passphrase:
-            raise UsageError(f"{path} is encrypted: give its passphrase.")
+            raise UsageError(say("%(path)s is encrypted: give its passphrase.", path=path))
         source: IO[bytes] = stack.enter_context(gpg.decrypting(file, passphrase)) if encrypted else file
         try:
             return _unpack_stream(source, target)
         except (tarfile.TarError, EOFError) as error:
-            raise DamagedError(f"{path} is no backup, or damaged: {error}.") from error
+            raise DamagedError(say("%(path)s is no backup, or damaged: %(why)s.", path=path, why=error)) from error
 
 
 def _unpack_stream(source: IO[bytes], target: Path) -> dict[str, str]:
@@ -110,7 +130,7 @@ def _unpack_stream(source: IO[bytes], target: Path) -> dict[str, str]:
         for member in tar:
             content = tar.extractfile(member) if member.isreg() else None
             if content is None or not _is_ours(member.name):
-                raise DamagedError(f"The backup holds {member.name!r}, which is nothing of ours.")
+                raise DamagedError(say("The backup holds %(name)s, which is nothing of ours.", name=repr(member.name)))
             if member.name == SUMS:
                 told = _read_sums(content.read().decode())
                 continue
@@ -121,7 +141,12 @@ def _unpack_stream(source: IO[bytes], target: Path) -> dict[str, str]:
             sums[member.name] = digest.hexdigest()
     if not told or sums != told:
         wrong = sorted(set(sums.items()) ^ set(told.items()))
-        raise DamagedError(f"The backup is damaged or cut short at {wrong[0][0] if wrong else SUMS}: use another one.")
+        raise DamagedError(
+            say(
+                "The backup is damaged or cut short at %(wrong)s: use another one.",
+                wrong=wrong[0][0] if wrong else SUMS,
+            )
+        )
     return sums
 
 
@@ -144,17 +169,17 @@ def _read_sums(text: str) -> dict[str, str]:
 
 def _about(folder: Path) -> dict[str, Any]:
     if not (folder / ABOUT).is_file() or not (folder / DATABASE).is_file():
-        raise DamagedError("The file is no backup of an appliance: its description or database is missing.")
+        raise DamagedError(say("The file is no backup of an appliance: its description or database is missing."))
     return dict(json.loads((folder / ABOUT).read_text("utf-8")))
 
 
-def _move_aside(data: Path) -> Path | None:
+def _move_aside(data: Path, aside: Path) -> Path | None:
     """Move what is there into a folder of its own: nothing is thrown away. The database goes first."""
     names = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *SINGLE_FILES, *FOLDERS, "spool")
     there = [name for name in names if (data / name).is_file() or _holds_something(data / name)]
     if not there:
         return None
-    aside = files.make_folder(data / f"before-restore-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+    files.make_folder(aside)
     for name in there:
         files.rename(data / name, aside / name)
     return aside
