@@ -13,6 +13,7 @@ from appliance.media import profiles, words
 from appliance.security.audit import record
 from appliance.store import burners
 from appliance.store.store import Store
+from appliance.words import say
 
 DEFAULT = "patient"
 STANDARD = {"cd": "STD-GEN-CD", "dvd": "STD-GEN-DVD-JPEG", "usb": "STD-GEN-USB-JPEG", "zip": "STD-GEN-ZIP-MAIL"}
@@ -59,12 +60,12 @@ class CopyType(BaseModel):
         try:
             medium = profiles.medium(self.medium)
             if self.profile and medium.kind not in profiles.profile(self.profile).kinds:
-                raise ValueError(f"{self.profile} is not for {medium.title}")
+                raise ValueError(say("%(profile)s is not for %(title)s", profile=self.profile, title=medium.title))
             words.words(self.language)
         except UsageError as error:
             raise ValueError(str(error)) from None
         if self.encrypted and medium.form != "zip":
-            raise ValueError("only a zip archive can be encrypted: take the medium zip")
+            raise ValueError(say("only a zip archive can be encrypted: take the medium zip"))
         return self
 
     @property
@@ -112,17 +113,27 @@ def get_copy_type(store: Store, name: str) -> CopyType:
     """A copy type by name. Raises NotFoundError."""
     found = all_copy_types(store)
     if name not in found:
-        raise NotFoundError(f"There is no copy type {name!r}; there are {', '.join(found)}.")
+        raise NotFoundError(
+            say("There is no copy type %(name)s; there are %(found)s.", name=repr(name), found=", ".join(found))
+        )
     return found[name]
+
+
+def read_copy_type(store: Store, name: str) -> tuple[CopyType, int]:
+    """A copy type by name, and its version for :func:`set_copy_type`; 0: as built in. Raises NotFoundError."""
+    choices = get_copy_type(store, name)
+    with store.database.read() as connection:
+        row = burners.get_copy_type(connection, name)
+    return choices, row.version if row else 0
 
 
 def set_copy_type(store: Store, name: str, choices: CopyType, actor: Actor, *, version: int | None = None) -> None:
     """Change a copy type, or add one. Raises UsageError, ConflictError when `version` is not the stored one."""
     if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or len(name) > 32:
-        raise UsageError("A copy type's name is made of up to 32 letters, digits, - and _.", field="name")
+        raise UsageError(say("A copy type's name is made of up to 32 letters, digits, - and _."), field="name")
     with store.database.write("disc") as connection:
         if not burners.put_copy_type(connection, name, choices.model_dump(mode="json"), version=version):
-            raise ConflictError(f"Copy type {name!r} was changed by someone else: read it again.")
+            raise ConflictError(say("Copy type %(name)s was changed by someone else: read it again.", name=repr(name)))
         record(connection, "copy-type-changed", actor, object_kind="copy-type", object_id=name)
 
 
@@ -130,5 +141,5 @@ def remove_copy_type(store: Store, name: str, actor: Actor) -> None:
     """Forget a stored copy type; one built in is again as it was. Raises NotFoundError."""
     with store.database.write("disc") as connection:
         if not burners.remove_copy_type(connection, name):
-            raise NotFoundError(f"There is no copy type {name!r} of the site's own.")
+            raise NotFoundError(say("There is no copy type %(name)s of the site's own.", name=repr(name)))
         record(connection, "copy-type-removed", actor, object_kind="copy-type", object_id=name)

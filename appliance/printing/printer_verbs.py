@@ -18,11 +18,12 @@ from appliance.printing.desk import printer_from_row, profile_from_row, profile_
 from appliance.printing.device.registry import SCHEMES
 from appliance.printing.grey_tables import checked_table
 from appliance.printing.printers import GROUPS, Printer, PrinterSettings
-from appliance.printing.profiles import FILM_KEYWORDS, PrintProfile
+from appliance.printing.profiles import FILM_KEYWORDS, TERMS, PrintProfile, is_value_of
 from appliance.security.audit import record
 from appliance.security.peer_verbs import check_ae_title
 from appliance.store import print_jobs, printers
 from appliance.store.store import Store
+from appliance.words import say
 
 
 def all_printers(store: Store) -> list[Printer]:
@@ -36,7 +37,7 @@ def get_printer(store: Store, name: str) -> Printer:
     with store.database.read() as connection:
         row = printers.get(connection, name)
     if row is None:
-        raise NotFoundError(f"There is no printer {name!r}.")
+        raise NotFoundError(say("There is no printer %(name)s.", name=repr(name)))
     return printer_from_row(row)
 
 
@@ -49,7 +50,7 @@ def printer_settings(values: Mapping[str, Any]) -> PrinterSettings:
         where = ".".join(str(part) for part in problem["loc"])
         words = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            words = "there is no such setting" + _nearest(problem["loc"])
+            words = say("there is no such setting") + _nearest(problem["loc"])
         raise UsageError(f"{where + ': ' if where else ''}{words}", field=where or "bits") from None
 
 
@@ -58,7 +59,11 @@ def _nearest(where: tuple[int | str, ...]) -> str:
     inside = [part for part in where[:-1] if isinstance(part, str)]
     known = GROUPS[inside[-1]] if inside else PrinterSettings
     near = difflib.get_close_matches(str(where[-1]), known.model_fields, 1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known.model_fields)}"
+    return (
+        say("; did you mean %(near)s?", near=near[0])
+        if near
+        else say("; there are %(model_fields)s", model_fields=", ".join(known.model_fields))
+    )
 
 
 def add_printer(store: Store, printer: Printer, actor: Actor) -> None:
@@ -67,7 +72,7 @@ def add_printer(store: Store, printer: Printer, actor: Actor) -> None:
     _check_film_sizes(store, printer.settings)
     with store.database.write("print", "printer") as connection:
         if printers.get(connection, printer.name) is not None:
-            raise ConflictError(f"There is a printer {printer.name!r} already.")
+            raise ConflictError(say("There is a printer %(printer)s already.", printer=repr(printer.name)))
         _refuse_taken_titles(connection, printer)
         printers.insert(
             connection,
@@ -89,7 +94,7 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
     with store.database.write("print", "printer") as connection:
         row = printers.get(connection, printer.name)
         if row is None:
-            raise NotFoundError(f"There is no printer {printer.name!r}.")
+            raise NotFoundError(say("There is no printer %(printer)s.", printer=repr(printer.name)))
         _refuse_taken_titles(connection, printer)
         changed = printers.change(
             connection,
@@ -100,7 +105,9 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
             settings=printer.settings.model_dump(mode="json"),
         )
         if not changed:
-            raise ConflictError(f"Printer {printer.name!r} was changed by someone else: read it again.")
+            raise ConflictError(
+                say("Printer %(printer)s was changed by someone else: read it again.", printer=repr(printer.name))
+            )
         if PrinterSettings.model_validate(row.settings) != printer.settings:
             print_jobs.compose_anew(connection, printer.name)
         _audit(connection, "printer-changed", printer.name, actor, settings=printer.settings.model_dump(mode="json"))
@@ -110,9 +117,15 @@ def remove_printer(store: Store, name: str, actor: Actor) -> None:
     """Remove a printer. Raises NotFoundError, ConflictError while jobs wait for it."""
     with store.database.write("print", "printer") as connection:
         if waiting := print_jobs.count_waiting(connection, name):
-            raise ConflictError(f"{waiting} jobs wait for printer {name!r}: move or cancel them first.")
+            raise ConflictError(
+                say(
+                    "%(waiting)s jobs wait for printer %(name)s: move or cancel them first.",
+                    waiting=waiting,
+                    name=repr(name),
+                )
+            )
         if not printers.remove(connection, name):
-            raise NotFoundError(f"There is no printer {name!r}.")
+            raise NotFoundError(say("There is no printer %(name)s.", name=repr(name)))
         _audit(connection, "printer-removed", name, actor)
 
 
@@ -148,11 +161,18 @@ def reject(store: Store, name: str, actor: Actor) -> None:
 def check_printer(printer: Printer) -> None:
     """Raise UsageError for what no printer can be, naming the field."""
     if not printer.name or not printer.name.isascii() or not printer.name.replace("-", "").replace("_", "").isalnum():
-        raise UsageError("A printer's name is made of letters, digits, - and _.", field="name")
+        raise UsageError(say("A printer's name is made of letters, digits, - and _."), field="name")
     scheme, colon, rest = printer.device_uri.partition(":")
     if scheme not in SCHEMES or not colon or not rest:
         forms = ", ".join(form for _, form in SCHEMES.values())
-        raise UsageError(f"{printer.device_uri!r} is no device address; there are {forms}.", field="device_uri")
+        raise UsageError(
+            say(
+                "%(device_uri)s is no device address; there are %(forms)s.",
+                device_uri=repr(printer.device_uri),
+                forms=forms,
+            ),
+            field="device_uri",
+        )
     for ae_title in printer.ae_titles:
         check_ae_title(ae_title, field="ae_titles")
 
@@ -163,8 +183,12 @@ def _check_film_sizes(store: Store, settings: PrinterSettings) -> None:
     for size in (settings.default_film_size_id, *(medium.film_size_id for medium in settings.media)):
         if size not in known:
             near = difflib.get_close_matches(size, known, 1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}."
-            raise UsageError(f"There is no film size {size!r}{hint}", field="media")
+            hint = (
+                say("; did you mean %(near)s?", near=near[0])
+                if near
+                else say("; there are %(known)s.", known=", ".join(known))
+            )
+            raise UsageError(say("There is no film size %(size)s%(hint)s", size=repr(size), hint=hint), field="media")
 
 
 # print profiles -----------------------------------------------------------------------------------------------------
@@ -186,7 +210,7 @@ def read_profile(store: Store, name: str) -> tuple[PrintProfile, int]:
     with store.database.read() as connection:
         row = printers.get_profile(connection, name)
     if row is None:
-        raise NotFoundError(f"There is no print profile {name!r}.")
+        raise NotFoundError(say("There is no print profile %(name)s.", name=repr(name)))
     return profile_from_row(row), row.version
 
 
@@ -195,7 +219,7 @@ def add_profile(store: Store, profile: PrintProfile, actor: Actor) -> None:
     profile = checked_profile(store, profile)
     with store.database.write("print", "printer") as connection:
         if printers.get_profile(connection, profile.name) is not None:
-            raise ConflictError(f"There is a print profile {profile.name!r} already.")
+            raise ConflictError(say("There is a print profile %(profile)s already.", profile=repr(profile.name)))
         settings = profile_settings(profile)
         printers.insert_profile(connection, name=profile.name, printer=profile.printer, settings=settings)
         _audit(connection, "profile-added", profile.name, actor, **settings)
@@ -207,11 +231,13 @@ def set_profile(store: Store, profile: PrintProfile, actor: Actor, *, version: i
     settings = profile_settings(profile)
     with store.database.write("print", "printer") as connection:
         if printers.get_profile(connection, profile.name) is None:
-            raise NotFoundError(f"There is no print profile {profile.name!r}.")
+            raise NotFoundError(say("There is no print profile %(profile)s.", profile=repr(profile.name)))
         if not printers.change_profile(
             connection, profile.name, version=version, printer=profile.printer, settings=settings
         ):
-            raise ConflictError(f"Print profile {profile.name!r} was changed by someone else: read it again.")
+            raise ConflictError(
+                say("Print profile %(profile)s was changed by someone else: read it again.", profile=repr(profile.name))
+            )
         _audit(connection, "profile-changed", profile.name, actor, **settings)
 
 
@@ -219,14 +245,14 @@ def remove_profile(store: Store, name: str, actor: Actor) -> None:
     """Remove a print profile. Raises NotFoundError."""
     with store.database.write("print", "printer") as connection:
         if not printers.remove_profile(connection, name):
-            raise NotFoundError(f"There is no print profile {name!r}.")
+            raise NotFoundError(say("There is no print profile %(name)s.", name=repr(name)))
         _audit(connection, "profile-removed", name, actor)
 
 
 def checked_profile(store: Store, profile: PrintProfile) -> PrintProfile:
     """The profile with numbers as numbers. Raises UsageError naming the field."""
     if not profile.name.strip():
-        raise UsageError("A print profile needs a name.", field="name")
+        raise UsageError(say("A print profile needs a name."), field="name")
     get_printer(store, profile.printer)
     for field in ("called_ae_title", "calling_ae_title"):
         if getattr(profile, field):
@@ -235,13 +261,35 @@ def checked_profile(store: Store, profile: PrintProfile) -> PrintProfile:
         try:
             ipaddress.ip_network(profile.address, strict=False)
         except ValueError:
-            raise UsageError(f"{profile.address!r} is no IP address or network.", field="address") from None
+            raise UsageError(
+                say("%(address)s is no IP address or network.", address=repr(profile.address)), field="address"
+            ) from None
     for field in ("defaults", "overrides"):
         unknown = [keyword for keyword in getattr(profile, field) if keyword not in FILM_KEYWORDS]
         if unknown:
-            raise UsageError(f"{unknown[0]} is no film attribute; there are {', '.join(FILM_KEYWORDS)}.", field=field)
+            raise UsageError(
+                say(
+                    "%(unknown)s is no film attribute; there are %(film_keywords)s.",
+                    unknown=unknown[0],
+                    film_keywords=", ".join(FILM_KEYWORDS),
+                ),
+                field=field,
+            )
     _check_grey(profile.grey)
-    return replace(profile, defaults=_numbers(profile.defaults), overrides=_numbers(profile.overrides))
+    numbered = replace(profile, defaults=_numbers(profile.defaults), overrides=_numbers(profile.overrides))
+    _check_values(numbered)
+    return numbered
+
+
+def _check_values(profile: PrintProfile) -> None:
+    for field in ("defaults", "overrides"):
+        for keyword, value in getattr(profile, field).items():
+            if not is_value_of(keyword, value):
+                known = ", ".join(TERMS.get(keyword, ()))
+                words = say("%(keyword)s can't be %(value)s.", keyword=keyword, value=repr(value))
+                raise UsageError(
+                    say("%(words)s There are: %(known)s.", words=words, known=known) if known else words, field=field
+                )
 
 
 def _check_grey(grey: GreyPolicy) -> None:
@@ -250,7 +298,12 @@ def _check_grey(grey: GreyPolicy) -> None:
     if grey.without_lut not in (*WITHOUT_LUT, *grey.tables):
         known = ", ".join((*WITHOUT_LUT, *grey.tables))
         raise UsageError(
-            f"This print profile has no table {grey.without_lut!r}; there are {known}.", field="without_lut"
+            say(
+                "This print profile has no table %(without_lut)s; there are %(known)s.",
+                without_lut=repr(grey.without_lut),
+                known=known,
+            ),
+            field="without_lut",
         )
 
 
@@ -261,20 +314,22 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {key: int(value) if key in NUMBERS else value for key, value in values.items()}
     except (TypeError, ValueError):
-        raise UsageError(f"{', '.join(NUMBERS)} are whole numbers.", field="defaults") from None
+        raise UsageError(say("%(numbers)s are whole numbers.", numbers=", ".join(NUMBERS)), field="defaults") from None
 
 
 def _refuse_taken_titles(connection: Any, printer: Printer) -> None:
     for row in printers.all_printers(connection):
         taken = set(row.ae_titles) & set(printer.ae_titles)
         if row.name != printer.name and taken:
-            raise ConflictError(f"AE title {sorted(taken)[0]} is printer {row.name!r}'s already.")
+            raise ConflictError(
+                say("AE title %(taken)s is printer %(name)s's already.", taken=sorted(taken)[0], name=repr(row.name))
+            )
 
 
 def _switch(store: Store, name: str, verb: str, actor: Actor, **values: Any) -> None:
     with store.database.write("print", "printer") as connection:
         if not printers.change(connection, name, **values):
-            raise NotFoundError(f"There is no printer {name!r}.")
+            raise NotFoundError(say("There is no printer %(name)s.", name=repr(name)))
         _audit(connection, f"printer-{verb}", name, actor)
 
 

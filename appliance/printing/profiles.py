@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from appliance.errors import ApplianceError
+from appliance.film.display_format import parse as parse_display_format
 from appliance.film.sheet import GreyPolicy
 from appliance.security.peers import in_network
 
@@ -17,6 +19,55 @@ FILM_KEYWORDS = (
     "RequestedDecimateCropBehavior",
 )  # fmt: skip
 """Attributes of film session, film box and image box that a profile may give defaults and overrides for."""
+
+
+TERMS: Mapping[str, tuple[str, ...]] = {  # PS3.3 C.13.1 to C.13.5
+    "PrintPriority": ("HIGH", "MED", "LOW"),
+    "FilmOrientation": ("PORTRAIT", "LANDSCAPE"),
+    "MagnificationType": ("REPLICATE", "BILINEAR", "CUBIC", "NONE"),
+    "Trim": ("YES", "NO"),
+    "RequestedResolutionID": ("STANDARD", "HIGH"),
+    "Polarity": ("NORMAL", "REVERSE"),
+    "RequestedDecimateCropBehavior": ("DECIMATE", "CROP", "FAIL"),
+}
+"""Keyword -> its enumerated values: another one in a profile would be refused or ignored on every film."""
+DENSITIES = ("BorderDensity", "EmptyImageDensity")
+"""BLACK, WHITE, or hundredths of OD."""
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "NumberOfCopies": (1, 99),
+    "MinDensity": (0, 600),
+    "MaxDensity": (0, 600),
+    "Illumination": (1, 65535),
+    "ReflectedAmbientLight": (0, 65535),
+}
+LONGEST = {"FilmSessionLabel": 64, "ConfigurationInformation": 1024}
+SHORT = 16
+"""Characters of a code string, where LONGEST says nothing else (PS3.5 CS)."""
+
+
+def is_value_of(keyword: str, value: Any) -> bool:
+    """Whether a film attribute can have this value at all; whether a printer has the medium is the printer's matter."""
+    if keyword in LIMITS:
+        least, most = LIMITS[keyword]
+        return isinstance(value, int) and least <= value <= most
+    if keyword in TERMS:
+        return value in TERMS[keyword]
+    text = str(value)
+    if keyword in DENSITIES:
+        return text in ("BLACK", "WHITE") or (text.isascii() and text.isdigit() and int(text) <= 600)
+    if keyword == "ImageDisplayFormat":
+        return can_be_format(text)
+    longest = LONGEST.get(keyword, SHORT)
+    return bool(text.strip()) and len(text) <= longest and (text.isprintable() or longest > SHORT)
+
+
+def can_be_format(text: str) -> bool:
+    """Whether an Image Display Format can be read."""
+    try:
+        parse_display_format(text)
+    except ApplianceError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)

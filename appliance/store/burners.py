@@ -57,7 +57,7 @@ def put_copy_type(connection: Connection, name: str, settings: dict[str, Any], *
         query = query.where(copy_type.c.version == version)
     if connection.execute(query.values(settings=settings, version=copy_type.c.version + 1)).rowcount == 1:
         return True
-    if get_copy_type(connection, name) is not None:
+    if version or get_copy_type(connection, name) is not None:  # it was removed or changed meanwhile
         return False
     connection.execute(copy_type.insert().values(name=name, settings=settings))
     return True

@@ -5,31 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from appliance.errors import ConflictError, NotFoundError
 from appliance.events import Actor
 from appliance.security.audit import record
-from appliance.store import files, instances, studies
+from appliance.store import discs, files, instances, retrievals, studies
 from appliance.store.store import Store
+from appliance.words import say
 
 
 def delete_study(store: Store, study_instance_uid: str, actor: Actor, *, committed_too: bool = False) -> int:
     """Remove a study with all its files; how many instances.
 
-    Raises NotFoundError; ConflictError when its sender was promised that it is kept (storage commitment) and
-    `committed_too` does not say that it may go all the same.
+    Raises NotFoundError; ConflictError when a disc on order or a retrieval needs it, or when its sender was promised
+    that it is kept (storage commitment) and `committed_too` does not say that it may go all the same.
     """
     with store.database.write("study") as connection:
         row = studies.get(connection, study_instance_uid)
         if row is None:
-            raise NotFoundError(f"There is no study {study_instance_uid} here.")
+            raise NotFoundError(
+                say("There is no study %(study_instance_uid)s here.", study_instance_uid=study_instance_uid)
+            )
+        _refuse_needed(connection, study_instance_uid)
         if not committed_too and studies.has_committed(connection, row.study_id):
             raise ConflictError(
-                f"Study {study_instance_uid} holds instances whose keeping was promised to their sender "
-                "(storage commitment). Name them as wanted gone if that is meant."
+                say(
+                    "Study %(study_instance_uid)s holds instances whose keeping was promised to their sender "
+                    "(storage commitment). Name them as wanted gone if that is meant.",
+                    study_instance_uid=study_instance_uid,
+                )
             )
         paths = _forget(connection, row, actor, "study-deleted")
     remove_files(store, paths)
     return int(row.instances)
+
+
+def _refuse_needed(connection: Connection, study_instance_uid: str) -> None:
+    if study_instance_uid in discs.studies_in_use(connection):
+        raise ConflictError(
+            say("Study %(uid)s is on a disc that is being made: wait for it, or cancel it.", uid=study_instance_uid)
+        )
+    if study_instance_uid in retrievals.studies_underway(connection):
+        raise ConflictError(say("Study %(uid)s is being fetched: wait for it, or cancel that.", uid=study_instance_uid))
 
 
 def purge_study(store: Store, study_instance_uid: str, actor: Actor) -> int:
@@ -59,7 +77,9 @@ def decide_content(store: Store, sop_instance_uid: str, sha256: str, actor: Acto
         rows = instances.of_uid(connection, sop_instance_uid)
         chosen = [row for row in rows if row.sha256.hex() == sha256]
         if not chosen:
-            raise NotFoundError(f"There is no instance {sop_instance_uid} with that content.")
+            raise NotFoundError(
+                say("There is no instance %(sop_instance_uid)s with that content.", sop_instance_uid=sop_instance_uid)
+            )
         others = [row.instance_id for row in rows if row.instance_id != chosen[0].instance_id]
         paths = instances.remove_instances(connection, others)
         instances.accept(connection, chosen[0].instance_id)

@@ -7,11 +7,11 @@ from flask import Flask
 from appliance.resources import shipped
 from appliance.store.store import Store
 from appliance.web import assets, cookies, errors, headers, language, templating, visitor
-from appliance.web.api import agent, describe, films, house, metrics, studies
+from appliance.web.api import agent, calibration, describe, discs, films, house, metrics, people, studies
 from appliance.web.hosts import OnlyOurHosts
 from appliance.web.pages import PAGES
 
-OPERATIONS = (films, studies, house, agent)
+OPERATIONS = (films, calibration, studies, discs, house, people, agent)
 """Modules whose import makes the operations of the API."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, IntegerField, SelectField, StringField
+from wtforms import BooleanField, HiddenField, IntegerField, SelectField, StringField
 
 from appliance.media import profiles, words
 from appliance.media.copy_types import CopyType, copy_type
@@ -62,9 +62,11 @@ class CopyTypeForm(Form):
     keep_device = BooleanField(TICKS["keep_device"])
     keep_characteristics = BooleanField(TICKS["keep_characteristics"])
 
+    version = HiddenField()
+
     @classmethod
-    def of(cls, name: str, choices: CopyType) -> CopyTypeForm:
-        form = cls(data={**choices.model_dump(), "name": name})
+    def of(cls, name: str, choices: CopyType, version: int = 0) -> CopyTypeForm:
+        form = cls(data={**choices.model_dump(), "name": name, "version": str(version)})
         form.medium.choices = [(each.name, each.title) for each in profiles.MEDIA.values()]
         if choices.medium not in profiles.MEDIA:
             form.medium.choices.append((choices.medium, choices.medium))

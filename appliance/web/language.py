@@ -5,8 +5,9 @@ from __future__ import annotations
 from babel import localedata
 from babel.dates import LOCALTZ
 from flask import Flask, g, request, session
-from flask_babel import Babel, gettext
+from flask_babel import Babel
 
+from appliance.language import in_language
 from appliance.security.users import LANGUAGES
 
 NAMES = {"en": "English", "ru": "Русский", "uk": "Українська", "pt": "Português", "zh_Hans": "简体中文"}
@@ -51,7 +52,5 @@ def _spoken(tag: str) -> str:
 
 
 def translated(message: object) -> str:
-    """A message of a verb in the reader's language, when it is one of appliance.words."""
-    words = message.args[0] if isinstance(message, BaseException) and message.args else message
-    template = getattr(words, "template", None)
-    return gettext(template, **words.values) if template else str(words)  # type: ignore[union-attr]
+    """A message of a verb, new or kept, in the reader's language."""
+    return in_language(message, choose(), locale())

@@ -77,12 +77,18 @@ def _takes_much(store: Store, paths: tuple[str, ...], path: str, headers: Mappin
     return path.startswith(paths) and may_send_much(store, headers.get("COOKIE", ""), headers.get("AUTHORIZATION", ""))
 
 
-def serve(store: Store, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
-    """Serve the page until `stop`."""
+def serve(
+    store: Store,
+    stop: threading.Event,
+    beat: Callable[[], None] = lambda: None,
+    opened: Callable[[str, int], None] = lambda host, port: None,
+) -> None:
+    """Serve the page until `stop`. `opened` is told once where it is, `beat` is called while it is served."""
     server = make_server(store)
     first_admin.announce(store, base_url(store, server.effective_port))
     thread = threading.Thread(target=server.run, name="page", daemon=True)
     thread.start()
+    opened(server.effective_host, int(server.effective_port))
     logger.info("The page is at http://%s:%s/", server.effective_host, server.effective_port)
     while not stop.wait(1.0) and thread.is_alive():
         beat()

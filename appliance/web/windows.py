@@ -35,7 +35,7 @@ def as_sent(windows: Mapping[str, Any]) -> Choice | None:
 
 
 def choices(windows: Mapping[str, Any], modality: str) -> list[Choice]:
-    """What a person may pick from besides the window as sent: the image's further ones, those of its kind, its range."""
+    """What a person may pick from besides the window as sent: the image's further ones, its kind's, its range."""
     named = [Choice(name=str(name), center=center, width=width) for name, center, width in HOUNSFIELD]
     whole = _whole(windows)
     if whole is None:

@@ -235,3 +235,109 @@ def test_whatever_is_sent_is_answered_as_described(app: Flask, ask: Ask, data: s
         assert got.mimetype == "application/problem+json" and got.json and got.json["status"] == got.status_code
     elif got.status_code != 308:
         assert str(got.status_code) in operation["responses"], (got.status_code, path)
+
+
+# what the page can, the API can --------------------------------------------------------------------------------------
+
+DENSITIES = [round(3.1 - 2.88 * (step / 17) ** 0.85, 2) for step in range(18)]
+
+
+def test_a_printer_is_calibrated_and_goes_back(ask: Ask) -> None:
+    path = "/printers/film/calibration"
+    first = ask("GET", path)
+    medium = first.json["items"][0]  # type: ignore[index]
+    assert len(medium["steps"]) == 18 and medium["measurements"] == []
+    body = {"medium_type": medium["medium_type"], "densities": DENSITIES, "label": "spring"}
+    got = ask("POST", path, json=body)
+    kept = got.json["items"][0]  # type: ignore[index]
+    assert got.status_code == 201 and kept["in_force"]["kind"] == "measured"
+    curve = ask("GET", f"{path}/curve").json
+    assert curve and len(curve["target"]) == 256
+    worst = max(abs(one - other) for one, other in zip(curve["reached"], curve["target"], strict=True))
+    assert worst == pytest.approx(kept["worst_error"])
+    back = {"medium_type": medium["medium_type"], "kind": "assumed"}
+    stale = ask("PUT", path, json=back, headers={"If-Match": first.headers["ETag"]})
+    assert stale.status_code == 412 and ask("PUT", path, json=back).status_code == 428
+    done = ask("PUT", path, json=back, headers={"If-Match": got.headers["ETag"]})
+    assert done.json["items"][0]["in_force"]["kind"] != "measured"  # type: ignore[index]
+    again = {"at": kept["measurements"][0]["at"]}
+    once = ask("PUT", path, json=again, headers={"If-Match": done.headers["ETag"]})
+    assert once.json["items"][0]["in_force"]["kind"] == "measured"  # type: ignore[index]
+    bad = ask("POST", path, json=body | {"densities": DENSITIES[:3]})
+    assert bad.status_code == 400 and bad.json and bad.json["field"] == "densities"
+
+
+def test_a_token_is_made_told_once_and_revoked(app: Flask, ask: Ask) -> None:
+    made_one = ask("POST", "/tokens", json={"name": "scanner", "role": "viewer", "days": 7}).json
+    assert made_one and made_one["token"]["name"] == "scanner"
+    headers = {"Authorization": f"Bearer {made_one['secret']}"}
+    client = app.test_client()
+    assert client.get("/api/v1/printers", headers=headers).status_code == 200
+    listed = ask("GET", "/tokens")
+    assert made_one["secret"] not in listed.text and listed.json["items"][0]["token_id"]  # type: ignore[index]
+    assert ask("DELETE", f"/tokens/{made_one['token']['token_id']}").status_code == 204
+    assert client.get("/api/v1/printers", headers=headers).status_code == 401
+    assert ask("POST", "/tokens", json={"name": "x", "role": "root"}).status_code == 400
+
+
+def test_a_paper_is_added_to_the_patient_named(store: Store, ask: Ask, tmp_path: Path) -> None:
+    uid = made.study(store, tmp_path)
+    paper = b"%PDF-1.4\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF"
+
+    def send(patient: str) -> Any:
+        data = {"files": (io.BytesIO(paper), "consent.pdf"), "patient_id": patient, "title": "Consent"}
+        return ask("POST", f"/studies/{uid}/documents", data=data, content_type="multipart/form-data")
+
+    assert send("P999").status_code == 409
+    got = send("P100")
+    assert got.status_code == 201 and got.json["study_instance_uid"] == uid
+    assert ask("GET", f"/studies/{uid}").json["instances"] == 4  # type: ignore[index]
+
+
+def test_two_who_change_a_disc_profile_do_not_overwrite_one_another(ask: Ask) -> None:
+    built_in = ask("GET", "/disc-profiles/patient")
+    body = built_in.json | {"description": "Ours"}  # type: ignore[operator]
+    assert ask("PUT", "/disc-profiles/patient", json=body).status_code == 428
+    tag = {"If-Match": built_in.headers["ETag"]}
+    assert ask("PUT", "/disc-profiles/patient", json=body, headers=tag).status_code == 200
+    assert ask("PUT", "/disc-profiles/patient", json=body, headers=tag).status_code == 412
+    assert ask("POST", "/disc-profiles", json={"name": "teaching", "anonymous": True}).status_code == 201
+    assert ask("POST", "/disc-profiles", json={"name": "teaching"}).status_code == 409
+    assert ask("DELETE", "/disc-profiles/teaching").status_code == 204
+    assert ask("PUT", "/disc-profiles/teaching", json={}, headers={"If-Match": '"1"'}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"defaults": {"FilmOrientation": "SIDEWAYS"}}, "defaults"),
+        ({"overrides": {"NumberOfCopies": 0}}, "overrides"),
+        ({"overrides": {"NumberOfCopies": 1.5}}, "overrides.NumberOfCopies.int"),
+        ({"defaults": {"BorderDensity": "PINK"}}, "defaults"),
+        ({"defaults": {"ImageDisplayFormat": "STANDARD\\0,0"}}, "defaults"),
+        ({"defaults": {"PatientName": "x"}}, "defaults"),
+        ({"defaults": {"MediumType": {"a": 1}}}, None),
+        ({"grey": {"without_lut": "no-such-table"}}, "without_lut"),
+        ({"grey": {"tables": {"A": [70000]}}}, None),
+        ({"gray": {}}, "gray"),
+        ({"address": "nowhere"}, "address"),
+        ({"calling_ae_title": "seventeen letters"}, "calling_ae_title"),
+    ],
+)
+def test_a_print_profile_no_film_could_follow_is_refused(ask: Ask, body: dict[str, Any], field: str | None) -> None:
+    got = ask("POST", "/print-profiles", json={"name": "p", "printer": "film", **body})
+    assert got.status_code == 400 and got.json and (field is None or got.json["field"] == field), got.text
+
+
+def test_a_print_profile_keeps_all_it_was_given(ask: Ask) -> None:
+    grey = {"without_lut": "HOUSE", "lin_od_zero_is_max_density": False, "tables": {"HOUSE": [0, 100, 65535]}}
+    body = {
+        "printer": "film", "called_ae_title": "HOUSE", "defaults": {"FilmOrientation": "LANDSCAPE"},
+        "overrides": {"NumberOfCopies": "2", "BorderDensity": "WHITE"}, "aliases": {"BIG": "14INX17IN"}, "grey": grey,
+    }  # fmt: skip
+    assert ask("POST", "/print-profiles", json={"name": "house", **body}).status_code == 201
+    kept = ask("GET", "/print-profiles/house").json
+    assert kept and {key: kept[key] for key in body} == body | {
+        "overrides": {"NumberOfCopies": 2, "BorderDensity": "WHITE"}
+    }
+    assert ask("GET", "/print-profiles").json["items"] == [kept]  # type: ignore[index]

@@ -11,6 +11,9 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from appliance.media import burners, copy_types, discs, views
+from appliance.media.discs import create_disc
+from appliance.media.ordering import DiscOrder
+from appliance.media.selection import Selection
 from appliance.media.worker import DiscWorker
 from appliance.security import audit_verbs
 from appliance.security.audit_verbs import Wanted
@@ -223,3 +226,24 @@ def test_a_disc_profile_of_the_site_is_made(store: Store, admin: PageClient) -> 
     made_type = copy_types.get_copy_type(store, "ward")
     assert (made_type.medium, made_type.viewer, made_type.web_content) == ("dvd", True, False)
     assert admin.submit("/profiles/disc/ward/remove").status_code == 303
+
+
+def test_ticked_studies_go_at_once_but_not_those_in_use(
+    store: Store, admin: PageClient, visitor_as: Callable[[str], PageClient], tmp_path: Path
+) -> None:
+    uids = [made.study(store, tmp_path, number=number, name=f"DOE^{number}") for number in (1, 2, 3)]
+    create_disc(store, DiscOrder(selection=Selection(studies=(uids[1],))), TESTER)
+    asked = admin.submit("/studies/ticked", verb="delete", study=uids)
+    assert asked.status_code == 200 and "Delete 3 studies" in asked.text and "DOE 2" in asked.text
+    assert len(search.find_studies(store, search.Query())) == 3  # nothing is gone before the answer
+    got = admin.submit("/studies/delete", study=uids)
+    assert got.status_code == 409 and "is on a disc that is being made" in got.text
+    assert [each["study_instance_uid"] for each in search.find_studies(store, search.Query())] == [uids[1]]
+    gone = audit_verbs.read_entries(store, Wanted(event="study-deleted"), TESTER)
+    assert sorted(entry.object_id for entry in gone) == [uids[0], uids[2]]
+    clerk = visitor_as("clerk")
+    assert clerk.submit("/studies/delete", study=[uids[1]]).status_code == 403
+    assert clerk.submit("/studies/ticked", verb="delete", study=[uids[1]]).status_code == 403
+    assert "Delete the ticked" not in clerk.get("/studies").text
+    on = clerk.submit("/studies/ticked", verb="disc", study=[uids[1]])
+    assert on.status_code == 303 and on.location == f"/discs/new?study={uids[1]}"

@@ -47,7 +47,8 @@ class Endpoint:
     gives: Model | None = None
     status: int = 200
     media_type: str = "application/json"  # of the answer
-    upload: bool = False
+    upload: bool = False  # takes files, as multipart/form-data
+    fields: tuple[str, ...] = ()  # text fields beside the files
     versioned: bool = False  # ETag on the answer; a change wants If-Match
 
 

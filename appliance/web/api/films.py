@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import url_for
 
+from appliance.film.sheet import GreyPolicy
 from appliance.printing import jobs, own_pages, printer_verbs, sending, views
 from appliance.printing.printers import Printer
 from appliance.printing.profiles import PrintProfile
@@ -228,6 +229,11 @@ def switch_printer(name: str, verb: str) -> Any:
 # print profiles -----------------------------------------------------------------------------------------------------
 
 
+def _profile_of(name: str, body: models.PrintProfileChange) -> PrintProfile:
+    values = body.model_dump(exclude={"name", "grey"})
+    return PrintProfile(name=name, grey=GreyPolicy(**body.grey.model_dump()), **values)
+
+
 def _profile(name: str) -> Any:
     profile, version = printer_verbs.read_profile(store(), name)
     return views.profile_view(profile) | {"version": version}, etag(version)
@@ -235,7 +241,7 @@ def _profile(name: str) -> Any:
 
 @endpoint("GET", "/print-profiles", "Every print profile", permission="profiles.see", gives=models.PrintProfiles)
 def list_print_profiles() -> Any:
-    return {"items": [views.profile_view(profile) for profile in printer_verbs.all_profiles(store())]}
+    return {"items": [_profile(profile.name)[0] for profile in printer_verbs.all_profiles(store())]}
 
 
 @endpoint(
@@ -248,7 +254,7 @@ def list_print_profiles() -> Any:
     status=201,
 )
 def add_print_profile(body: models.NewPrintProfile) -> Any:
-    printer_verbs.add_profile(store(), PrintProfile(**body.model_dump()), actor())
+    printer_verbs.add_profile(store(), _profile_of(body.name, body), actor())
     return _profile(body.name)
 
 
@@ -276,7 +282,7 @@ def get_print_profile(name: str) -> Any:
 def set_print_profile(name: str, body: models.PrintProfileChange) -> Any:
     profile, version = printer_verbs.read_profile(store(), name)
     check_version(version)
-    printer_verbs.set_profile(store(), replace(profile, **body.model_dump()), actor(), version=version)
+    printer_verbs.set_profile(store(), _profile_of(profile.name, body), actor(), version=version)
     return _profile(name)
 
 

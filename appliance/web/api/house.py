@@ -1,4 +1,4 @@
-"""Peers, users, events, health, and what describes the API itself."""
+"""Peers, events, health, and what describes the API itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Blueprint, jsonify
 
 from appliance.network import scu
 from appliance.network.calling import to_call
-from appliance.security import audit_verbs, peer_verbs, users
+from appliance.security import audit_verbs, peer_verbs
 from appliance.security.audit_verbs import Wanted
 from appliance.security.peers import Peer
 from appliance.upkeep import health
@@ -75,45 +75,6 @@ def echo_peer(name: str) -> Any:
     result = scu.echo(to_call(store(), peer))
     peer_verbs.note_echo(store(), peer, actor(), ok=result.ok)
     return {"ok": result.ok, "seconds": result.seconds, "message": result.message}
-
-
-def _user(user: users.User) -> dict[str, Any]:
-    return {key: getattr(user, key) for key in models.User.model_fields}
-
-
-@endpoint("GET", "/users", "Everybody who may log in", permission="people.change", gives=models.Users)
-def list_users() -> Any:
-    return {"items": [_user(user) for user in users.all_users(store())]}
-
-
-@endpoint(
-    "POST", "/users", "Add a user", permission="people.change", body=models.NewUser, gives=models.User, status=201
-)
-def add_user(body: models.NewUser) -> Any:
-    return _user(users.add_user(store(), body.name, body.role, body.password, actor()))
-
-
-@endpoint(
-    "PATCH",
-    "/users/<name>",
-    "Change a user's role or password, keep out or let in",
-    permission="people.change",
-    body=models.UserChange,
-    gives=models.User,
-)
-def change_user(name: str, body: models.UserChange) -> Any:
-    if body.role is not None:
-        users.set_role(store(), name, body.role, actor())
-    if body.password is not None:
-        users.set_password(store(), name, body.password, actor())
-    if body.disabled is not None:
-        users.set_disabled(store(), name, body.disabled, actor())
-    return _user(users.get_user(store(), name))
-
-
-@endpoint("DELETE", "/users/<name>", "Remove a user", permission="people.change")
-def remove_user(name: str) -> Any:
-    users.remove_user(store(), name, actor())
 
 
 @endpoint(

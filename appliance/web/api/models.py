@@ -9,7 +9,7 @@ from pydantic import Field
 
 from appliance.media.burners import BurnerSettings
 from appliance.media.copy_types import CopyType
-from appliance.printing.printers import PrinterSettings
+from appliance.printing.printers import Measurement, PrinterSettings
 from appliance.web.api.describe import Open, Strict
 
 Number = Annotated[int, Field(ge=1, le=2**53)]
@@ -127,14 +127,64 @@ class Findings(Strict):
     items: list[Finding]
 
 
+class MediumCalibration(Strict):
+    medium_type: str
+    steps: list[float]
+    in_force: dict[str, Any]
+    worst_error: float
+    measurements: list[Measurement]
+
+
+class Calibration(Strict):
+    items: list[MediumCalibration]
+
+
+class Readings(Strict):
+    medium_type: Text
+    densities: Annotated[list[Annotated[float, Field(ge=0, le=6, allow_inf_nan=False)]], Field(max_length=100)]
+    label: Annotated[str, Field(max_length=64)] = ""
+
+
+class InForce(Strict):
+    at: Text | None = None
+    medium_type: Text = ""
+    kind: Literal["assumed", "p-values"] = "assumed"
+
+
+class CurveQuery(Strict):
+    medium_type: Text = ""
+
+
+class Curve(Strict):
+    p_values: list[float]
+    target: list[float]
+    reached: list[float]
+    uncorrected: list[float]
+
+
+FilmValue = int | Annotated[str, Field(max_length=1024)]
+
+
+class Grey(Strict):
+    """What pixels mean where the film says nothing."""
+
+    without_lut: Text = "p-values"
+    lin_od_zero_is_max_density: bool = True
+    tables: Annotated[
+        dict[Text, Annotated[tuple[Annotated[int, Field(ge=0, le=65535)], ...], Field(max_length=65536)]],
+        Field(max_length=50),
+    ] = {}
+
+
 class PrintProfileChange(Strict):
     printer: Text
     called_ae_title: Text = ""
     calling_ae_title: Text = ""
     address: Text = ""
-    defaults: dict[str, Any] = {}
-    overrides: dict[str, Any] = {}
-    aliases: dict[str, str] = {}
+    defaults: dict[Text, FilmValue] = {}
+    overrides: dict[Text, FilmValue] = {}
+    aliases: Annotated[dict[Text, Text], Field(max_length=200)] = {}
+    grey: Grey = Grey()
 
 
 class NewPrintProfile(PrintProfileChange):
@@ -144,11 +194,18 @@ class NewPrintProfile(PrintProfileChange):
 class PrintProfile(Open):
     name: str
     printer: str
+    called_ae_title: str
+    calling_ae_title: str
+    address: str
+    defaults: dict[str, Any]
+    overrides: dict[str, Any]
+    aliases: dict[str, str]
+    grey: Grey
     version: int
 
 
 class PrintProfiles(Strict):
-    items: list[Any]
+    items: list[PrintProfile]
 
 
 class PeerChange(Strict):
@@ -383,6 +440,43 @@ class NewBurner(BurnerChange):
 
 class DiscProfiles(Strict):
     items: dict[str, CopyType]
+
+
+class NewDiscProfile(CopyType):
+    name: Annotated[str, Field(max_length=32)]
+
+
+class NewToken(Strict):
+    name: Annotated[str, Field(max_length=64)]
+    role: Literal["admin", "clerk", "viewer"]
+    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+
+class Token(Strict):
+    token_id: int
+    name: str
+    role: str
+    created: dt.datetime
+    created_by: str
+    expires: dt.datetime | None
+    revoked: dt.datetime | None
+    seen: dt.datetime | None
+
+
+class Tokens(Strict):
+    items: list[Token]
+
+
+class TokenMade(Strict):
+    token: Token
+    secret: str
+
+
+class Taken(Strict):
+    outcome: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
 
 
 class User(Strict):

@@ -68,7 +68,8 @@ def _operation(each: Endpoint) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(each.body)}}}
     if each.upload:
         files = {"type": "array", "items": {"type": "string", "format": "binary"}}
-        schema = {"type": "object", "properties": {"files": files}, "required": ["files"]}
+        texts = {name: {"type": "string"} for name in each.fields}
+        schema = {"type": "object", "properties": {"files": files, **texts}, "required": ["files"]}
         operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
     return operation
 

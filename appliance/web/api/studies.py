@@ -1,24 +1,19 @@
-"""Studies, archives, discs, burners, disc profiles."""
+"""Studies: imported, asked of archives, fetched, looked at, removed; papers added to them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
 from flask import url_for
 
-from appliance.media import burners, copy_types, discs, views
-from appliance.media.burners import StoredBurner
-from appliance.media.copy_types import CopyType
-from appliance.media.ordering import DiscOrder
-from appliance.media.selection import Selection
 from appliance.studies import pacs, removal, retrieving, search, uploads
 from appliance.web import looks
 from appliance.web.api import models
-from appliance.web.api.describe import check_version, endpoint, etag
+from appliance.web.api.describe import endpoint
 from appliance.web.api.films import paged
-from appliance.web.pages import discs as disc_pages
 from appliance.web.pages import imports as import_pages
+from appliance.web.pages import patients as study_pages
 from appliance.web.visitor import actor, store
 
 
@@ -88,6 +83,20 @@ def delete_study(uid: str) -> Any:
 
 @endpoint(
     "POST",
+    "/studies/<uid>/documents",
+    "Add a scanned paper (multipart: files, one PDF or JPEG; patient_id, whose it is; title)",
+    permission="patients.add",
+    gives=models.Taken,
+    upload=True,
+    fields=("patient_id", "title"),
+    status=201,
+)
+def add_document(uid: str) -> Any:
+    return asdict(study_pages.attach_upload(uid))
+
+
+@endpoint(
+    "POST",
     "/studies/query",
     "Ask an archive (C-FIND)",
     permission="patients.add",
@@ -138,234 +147,3 @@ def get_retrieval(retrieval_id: int) -> Any:
 def cancel_retrieval(retrieval_id: int) -> Any:
     retrieving.cancel_retrieve(store(), retrieval_id, actor())
     return retrieving.get_retrieval(store(), retrieval_id)
-
-
-# discs --------------------------------------------------------------------------------------------------------------
-
-
-@endpoint(
-    "GET", "/discs", "Discs, the newest first", permission="discs.see", query=models.DiscQuery, gives=models.Discs
-)
-def list_discs(query: models.DiscQuery) -> Any:
-    looks.note("discs-listed", "disc")
-    found = views.list_discs(
-        store(),
-        statuses=(query.execution_status,) if query.execution_status else (),
-        burner_name=query.burner,
-        study_instance_uid=query.study,
-        text=query.text,
-        before=query.before,
-        limit=query.limit + 1,
-    )
-    return paged(found, query.limit, "disc_id")
-
-
-def _order(body: models.NewDisc) -> DiscOrder:
-    values = body.model_dump(exclude={"studies", "series", "instances"})
-    return DiscOrder(selection=Selection(studies=body.studies, series=body.series, instances=body.instances), **values)
-
-
-@endpoint(
-    "POST", "/discs", "Order a disc", permission="discs.make", body=models.NewDisc, gives=models.DiscNumber, status=202
-)
-def create_disc(body: models.NewDisc) -> Any:
-    disc_id = discs.create_disc(store(), _order(body), actor())
-    return {"disc_id": disc_id}, {"Location": url_for("api.get_disc", disc_id=disc_id)}
-
-
-@endpoint(
-    "POST",
-    "/discs/plan",
-    "What would be made; nothing is",
-    permission="discs.make",
-    body=models.NewDisc,
-    gives=models.Plan,
-)
-def plan_disc(body: models.NewDisc) -> Any:
-    plan, gathered = discs.plan_disc(store(), _order(body))
-    return plan.to_json() | {"incomplete": list(gathered.incomplete)}
-
-
-def _disc(disc_id: int) -> Any:
-    return views.show_disc(store(), disc_id)
-
-
-@endpoint(
-    "GET", "/discs/<int:disc_id>", "A disc with its volumes and history", permission="discs.see", gives=models.Disc
-)
-def get_disc(disc_id: int) -> Any:
-    looks.note("disc-viewed", "disc", str(disc_id))
-    return _disc(disc_id)
-
-
-@endpoint(
-    "GET",
-    "/discs/<int:disc_id>/volumes/<int:number>/image",
-    "The image of a volume",
-    permission="discs.make",
-    media_type="application/octet-stream",
-)
-def get_image(disc_id: int, number: int) -> Any:
-    return disc_pages.image(disc_id, number)
-
-
-@endpoint(
-    "GET",
-    "/discs/<int:disc_id>/volumes/<int:number>/label",
-    "The label of a volume",
-    permission="discs.see",
-    media_type="application/pdf",
-)
-def get_label(disc_id: int, number: int) -> Any:
-    return disc_pages.label(disc_id, number)
-
-
-@endpoint(
-    "POST",
-    "/discs/<int:disc_id>/<any(cancel, release):verb>",
-    "Cancel, or go on after a person did something",
-    permission="discs.make",
-    gives=models.Disc,
-)
-def act_on_disc(disc_id: int, verb: str) -> Any:
-    getattr(discs, verb)(store(), disc_id, actor())
-    return _disc(disc_id)
-
-
-@endpoint(
-    "POST",
-    "/discs/<int:disc_id>/decide",
-    "Say what is right about a disc that waits for a person",
-    permission="discs.make",
-    body=models.Decide,
-    gives=models.Disc,
-)
-def decide_disc(disc_id: int, body: models.Decide) -> Any:
-    left_out = [(uid, "left out by request") for uid in body.leave_out]
-    reason = body.incomplete_reason
-    values: dict[str, Any] = {
-        "leave_out": left_out,
-        "incomplete_reason": reason,
-        "leave_out_refused": body.leave_out_refused,
-    }
-    discs.decide(store(), disc_id, actor(), decisions=body.decisions, **values)
-    return _disc(disc_id)
-
-
-@endpoint(
-    "POST",
-    "/discs/<int:disc_id>/move",
-    "Give a disc to another burner",
-    permission="discs.make",
-    body=models.MoveDisc,
-    gives=models.Disc,
-)
-def move_disc(disc_id: int, body: models.MoveDisc) -> Any:
-    discs.move(store(), disc_id, body.burner, actor())
-    return _disc(disc_id)
-
-
-@endpoint(
-    "POST",
-    "/discs/<int:disc_id>/remake",
-    "Order an ended disc once more",
-    permission="discs.make",
-    body=models.Remake,
-    gives=models.DiscNumber,
-    status=202,
-)
-def remake_disc(disc_id: int, body: models.Remake) -> Any:
-    new = discs.remake(store(), disc_id, actor(), burner=body.burner, copies=body.copies)
-    return {"disc_id": new}, {"Location": url_for("api.get_disc", disc_id=new)}
-
-
-# burners ------------------------------------------------------------------------------------------------------------
-
-
-def _burner(name: str) -> Any:
-    burner = burners.get_burner(store(), name)
-    return burners.burner_view(burner), etag(burner.version)
-
-
-@endpoint("GET", "/burners", "Every burner", permission="burners.see", gives=models.Burners)
-def list_burners() -> Any:
-    return {"items": [burners.burner_view(burner) for burner in burners.all_burners(store())]}
-
-
-@endpoint(
-    "POST",
-    "/burners",
-    "Add a burner",
-    permission="burners.change",
-    body=models.NewBurner,
-    gives=models.Burner,
-    status=201,
-)
-def add_burner(body: models.NewBurner) -> Any:
-    burner = StoredBurner(name=body.name, burner_uri=body.burner_uri, settings=body.settings)
-    burners.add_burner(store(), burner, actor())
-    return _burner(body.name)
-
-
-@endpoint("GET", "/burners/<name>", "A burner", permission="burners.see", gives=models.Burner, versioned=True)
-def get_burner(name: str) -> Any:
-    return _burner(name)
-
-
-@endpoint(
-    "PUT",
-    "/burners/<name>",
-    "Change a burner",
-    permission="burners.change",
-    body=models.BurnerChange,
-    gives=models.Burner,
-    versioned=True,
-)
-def set_burner(name: str, body: models.BurnerChange) -> Any:
-    burner = burners.get_burner(store(), name)
-    check_version(burner.version)
-    changed = replace(burner, burner_uri=body.burner_uri, settings=body.settings)
-    burners.set_burner(store(), changed, actor(), version=burner.version)
-    return _burner(name)
-
-
-@endpoint("DELETE", "/burners/<name>", "Remove a burner", permission="burners.change")
-def remove_burner(name: str) -> Any:
-    burners.remove_burner(store(), name, actor())
-
-
-@endpoint(
-    "POST",
-    "/burners/<name>/<any(pause, resume):verb>",
-    "Pause or resume a burner",
-    permission="burners.change",
-    gives=models.Burner,
-)
-def switch_burner(name: str, verb: str) -> Any:
-    (burners.pause_burner if verb == "pause" else burners.resume_burner)(store(), name, actor())
-    return _burner(name)
-
-
-@endpoint("GET", "/disc-profiles", "Whom discs are for, by name", permission="profiles.see", gives=models.DiscProfiles)
-def list_disc_profiles() -> Any:
-    return {"items": copy_types.all_copy_types(store())}
-
-
-@endpoint(
-    "PUT",
-    "/disc-profiles/<name>",
-    "Change one, or add one",
-    permission="profiles.change",
-    body=CopyType,
-    gives=CopyType,
-)
-def set_disc_profile(name: str, body: CopyType) -> Any:
-    copy_types.set_copy_type(store(), name, body, actor())
-    return copy_types.get_copy_type(store(), name)
-
-
-@endpoint(
-    "DELETE", "/disc-profiles/<name>", "Forget one; one built in is again as it was", permission="profiles.change"
-)
-def remove_disc_profile(name: str) -> Any:
-    copy_types.remove_copy_type(store(), name, actor())

@@ -6,8 +6,8 @@ import math
 import secrets
 from typing import Any
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
-from flask_babel import gettext
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, url_for
+from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
 from markupsafe import escape
 from werkzeug.utils import secure_filename
@@ -16,18 +16,20 @@ from appliance.errors import ApplianceError, UsageError
 from appliance.pixels import Decoder, PixelError
 from appliance.store import files
 from appliance.studies import looking, paper, removal, search
+from appliance.studies.intake import Taken
 from appliance.web import looks, windows
 from appliance.web.forms import say_done
 from appliance.web.language import translated
 from appliance.web.live import live, see
 from appliance.web.pages.imports import blocks
-from appliance.web.visitor import actor, needs, store
+from appliance.web.visitor import actor, needs, store, visitor
 
 blueprint = Blueprint("patients", __name__, url_prefix="/studies")
 
 PAGE = 50
 THUMBNAIL = 160
 LARGEST_EDGE = 2048
+MOST_AT_ONCE = 200
 
 
 @blueprint.get("")
@@ -161,6 +163,46 @@ def _decoder() -> Decoder:
     return decoder
 
 
+@blueprint.post("/ticked")
+@needs("discs.make")
+def ticked() -> Any:
+    """What to do with the ticked studies: on to a disc of them, or to the question whether they shall go."""
+    chosen = _ticked()
+    if request.form.get("verb") == "disc":
+        return redirect(url_for("new_disc.index", study=chosen), code=303)
+    if not visitor().may("patients.delete"):
+        abort(403)
+    found = [search.show_study(store(), uid) for uid in chosen]
+    return render_template("patients/delete.html", studies=found), 200 if found else 400
+
+
+def _ticked() -> list[str]:
+    return list(dict.fromkeys(request.form.getlist("study")))[:MOST_AT_ONCE]
+
+
+@blueprint.post("/delete")
+@needs("patients.delete")
+def delete_ticked() -> Any:
+    """Delete every ticked study that may go, and say of the others why not."""
+    ticked = _ticked()
+    problems = [problem for uid in ticked if (problem := _delete_one(uid))]
+    gone = len(ticked) - len(problems)
+    if gone:
+        say_done(ngettext("%(num)d study is deleted.", "%(num)d studies are deleted.", gone))
+    if problems:
+        return render_template("jobs/problems.html", problems=problems, back=url_for("patients.index")), 409
+    return redirect(url_for("patients.index"), code=303)
+
+
+def _delete_one(uid: str) -> str:
+    """Why a study is not deleted; "" when it is."""
+    try:
+        removal.delete_study(store(), uid, actor(), committed_too=bool(request.form.get("committed_too")))
+    except ApplianceError as error:
+        return translated(error)
+    return ""
+
+
 @blueprint.post("/<uid>/delete")
 @needs("patients.delete")
 def delete(uid: str) -> Any:
@@ -182,6 +224,13 @@ def decide(uid: str) -> Any:
 @needs("patients.add", upload=True)
 def attach(uid: str) -> Any:
     """Add a scanned paper (PDF, JPEG) to the study of a patient the person confirms."""
+    attach_upload(uid)
+    say_done(_("The paper is added to the study."))
+    return redirect(url_for("patients.show", uid=uid), code=303)
+
+
+def attach_upload(uid: str) -> Taken:
+    """Add the request's one file to a study. Raises UsageError when there is none, and what paper.attach raises."""
     upload = request.files.get("files")
     if upload is None or not upload.filename:
         raise UsageError(gettext("Choose a PDF or JPEG file."), field="files")
@@ -189,8 +238,6 @@ def attach(uid: str) -> Any:
     try:
         path = files.write_scratch(folder / (secure_filename(upload.filename) or "paper"), blocks(upload.stream))
         confirmed, title = request.form.get("patient_id", ""), request.form.get("title", "").strip()[:64]
-        paper.attach(store(), path, uid, actor(), patient_id=confirmed, title=title)
+        return paper.attach(store(), path, uid, actor(), patient_id=confirmed, title=title)
     finally:
         files.remove_tree(folder)
-    say_done(_("The paper is added to the study."))
-    return redirect(url_for("patients.show", uid=uid), code=303)

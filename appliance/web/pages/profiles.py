@@ -141,7 +141,9 @@ def _pairs(text: str, field: str) -> dict[str, str]:
 @needs("profiles.change")
 def new_copy_type() -> Any:
     form = CopyTypeForm.of("", CopyType())
-    if form.does(lambda: copy_types.set_copy_type(store(), form.name.data or "", form.choices(CopyType()), actor())):
+    if form.does(
+        lambda: copy_types.set_copy_type(store(), form.name.data or "", form.choices(CopyType()), actor(), version=0)
+    ):
         say_done(_("The profile is added."))
         return redirect(url_for("profiles.index"), code=303)
     return render_template("profiles/copy_type.html", form=form, name="")
@@ -150,10 +152,11 @@ def new_copy_type() -> Any:
 @blueprint.route("/disc/<name>", methods=["GET", "POST"])
 @needs("profiles.change")
 def edit_copy_type(name: str) -> Any:
-    before = copy_types.get_copy_type(store(), name)
-    form = CopyTypeForm.of(name, before)
+    before, version = copy_types.read_copy_type(store(), name)
+    form = CopyTypeForm.of(name, before, version)
     form.name.data = name
-    if form.does(lambda: copy_types.set_copy_type(store(), name, form.choices(before), actor())):
+    seen = int(form.version.data) if (form.version.data or "").isdecimal() else 0
+    if form.does(lambda: copy_types.set_copy_type(store(), name, form.choices(before), actor(), version=seen)):
         say_done(_("The profile is changed; it holds from the next disc on."))
         return redirect(url_for("profiles.index"), code=303)
     return render_template("profiles/copy_type.html", form=form, name=name)
