@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from appliance.errors import ApplianceError, NotFoundError
 from appliance.events import process_actor
 from appliance.jobs.retry import wait_after
@@ -227,8 +229,11 @@ class _Burn:
             result = self.burner.cancel(request)
             if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
                 return  # it can't be stopped: its end is waited for
+        with self.store.database.read() as connection:
+            self._refuse_lost(connection)
         files.remove_tree(self.folder)
         with self.store.database.write("disc") as connection:
+            self._refuse_lost(connection)
             disc = discs.get(connection, self.disc.disc_id)
             if disc is not None and disc.execution_status not in discs.FINAL:
                 end_canceled(connection, disc, str(process_actor(self.worker)))
@@ -380,8 +385,15 @@ class _Burn:
 
     # --- telling the database ---
 
+    def _refuse_lost(self, connection: Connection) -> None:
+        """Another worker may go on with the disc by now: then this one stops where it is."""
+        if not self.store.locks.holds(self.worker) or not discs.has_claim(connection, self.disc.disc_id, self.worker):
+            log.error("worker %s lost its lock: another one goes on", self.worker, extra={"disc": self.disc.disc_id})
+            raise _StopError
+
     def _change(self, group: _Group, **values: Any) -> None:
         with self.store.database.write("disc") as connection:
+            self._refuse_lost(connection)
             for piece in group.pieces:
                 discs.change_piece(connection, piece.piece_id, **values)
 

@@ -30,12 +30,16 @@ def settle_built(
     store: Store, disc: discs.Disc, worker: str, plan: dict[str, Any], gathered: Gathered, made: list[Built]
 ) -> None:
     """The images are whole and checked: the disc waits for its burner."""
+    if not _is_ours(store, disc.disc_id, worker):
+        return
     files.remove_tree(store.folder.disc(disc.disc_id) / "anonymous")
     values: dict[str, Any] = {"building_by": None, "built": True, "plan": plan, "phase": "burn", "failed": []}
     if not CopyType.model_validate(disc.choices).anonymous:
         values["patient_name"], values["patient_id"] = gathered.patient
     values |= {"info": "QUEUED", "message": plan["note"], "attempts": 0, "not_before": None}
     with store.database.write("disc") as connection:
+        if not discs.has_claim(connection, disc.disc_id, worker):
+            return
         discs.put_volumes(connection, disc.disc_id, [_volume_row(built) for built in made])
         discs.put_studies(connection, disc.disc_id, gathered.studies)
         add_pieces(connection, disc, [built.volume for built in made])
@@ -96,6 +100,8 @@ def settle(store: Store, disc_id: int, worker: str, status: str, **values: Any) 
         values.pop("plan", None)
     with store.database.write("disc") as connection:
         disc = discs.get(connection, disc_id)
+        if not discs.has_claim(connection, disc_id, worker):
+            return
         if disc is not None and disc.cancel:
             end_canceled(connection, disc, actor)
         else:
@@ -104,6 +110,8 @@ def settle(store: Store, disc_id: int, worker: str, status: str, **values: Any) 
 
 def settle_failed(store: Store, disc_id: int, worker: str, info: str, message: str, plan: Plan | None = None) -> None:
     """It can't be made: nothing of it is kept but the reasons, by instance."""
+    if not _is_ours(store, disc_id, worker):
+        return
     files.remove_tree(store.folder.disc(disc_id))
     refused = [note for note in plan.refused if note.SOPInstanceUID] if plan else []
     failed = [[note.SOPInstanceUID, reason_of(note.reason)[1]] for note in refused]
@@ -112,6 +120,8 @@ def settle_failed(store: Store, disc_id: int, worker: str, info: str, message: s
         values["plan"] = summary_of(plan)
     actor = process_actor(worker)
     with store.database.write("disc") as connection:
+        if not discs.has_claim(connection, disc_id, worker):
+            return
         discs.settle(connection, disc_id, (discs.CREATING,), discs.FAILURE, actor=str(actor), **values)
         detail = {"message": message, "info": info}
         record(
@@ -123,6 +133,8 @@ def settle_failed(store: Store, disc_id: int, worker: str, info: str, message: s
 def settle_later(store: Store, disc_id: int, worker: str, message: str) -> None:
     """The disk is short, or the database busy: later."""
     disc = get_disc(store, disc_id)
+    if not _is_ours(store, disc_id, worker):
+        return
     files.remove_tree(store.folder.disc(disc_id))
     values = {"info": "INSUFFIC_MEMORY", "reasons": ["resources"], "attempts": disc.attempts + 1}
     not_before = now() + wait_after(disc.attempts + 1)
@@ -131,5 +143,12 @@ def settle_later(store: Store, disc_id: int, worker: str, message: str) -> None:
 
 def settle_canceled(store: Store, disc_id: int, worker: str) -> None:
     """Stopped on the way: by a person, or because this worker ends and another one will build it."""
-    files.remove_tree(store.folder.disc(disc_id))
-    settle(store, disc_id, worker, discs.PENDING, info="QUEUED")
+    if _is_ours(store, disc_id, worker):
+        files.remove_tree(store.folder.disc(disc_id))
+        settle(store, disc_id, worker, discs.PENDING, info="QUEUED")
+
+
+def _is_ours(store: Store, disc_id: int, worker: str) -> bool:
+    """Whether the disc's folder may be touched: a worker that lost its lock may have been replaced."""
+    with store.database.read() as connection:
+        return store.locks.holds(worker) and discs.has_claim(connection, disc_id, worker)

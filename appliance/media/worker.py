@@ -55,6 +55,7 @@ class DiscWorker:
         if changes == self._seen and time.monotonic() - self._looked < LOOK_SECONDS:
             return False
         self._looked = time.monotonic()
+        self._renew_lock()
         self._recover()
         self.keeper.keep()
         busy = self._start_burns() | self._start_build()
@@ -86,7 +87,7 @@ class DiscWorker:
         with self.store.database.write("disc") as connection:
             claimed = discs.claim_build(connection, disc_id, self.lock.name)
         if claimed:
-            arguments = (self.store, disc_id, self.lock.name, self._stopping.is_set)
+            arguments = (self.store, disc_id, self.lock.name, self._stopped(self.lock.name))
             self._build = threading.Thread(target=build_disc, args=arguments, name=f"build-{disc_id}", daemon=True)
             self._build.start()
         return claimed
@@ -110,13 +111,24 @@ class DiscWorker:
 
     def _burn(self, disc_id: int) -> None:
         """Burn a disc this worker has claimed, or go on with it, in a thread of its own."""
-        arguments = (self.store, disc_id, self.lock.name, self._stopping.is_set)
+        arguments = (self.store, disc_id, self.lock.name, self._stopped(self.lock.name))
         thread = threading.Thread(target=burn_disc, args=arguments, name=f"burn-{disc_id}", daemon=True)
         self._burns[disc_id] = thread
         thread.start()
 
     def _reap(self) -> None:
         self._burns = {disc_id: thread for disc_id, thread in self._burns.items() if thread.is_alive()}
+
+    def _renew_lock(self) -> None:
+        """One that was lost is given up: what it claimed is found out about, by us or another, and we go on anew."""
+        if not self.lock.is_held():
+            self.lock.release()
+            self.lock = self.store.locks.hold("discs")
+            self._burns = {}
+
+    def _stopped(self, worker: str) -> Callable[[], bool]:
+        """Whether what this worker has begun under that lock must stop."""
+        return lambda: self._stopping.is_set() or not self.store.locks.holds(worker)
 
     def _recover(self) -> None:
         if time.monotonic() - self._recovered < RECOVER_SECONDS and self._recovered:

@@ -196,7 +196,8 @@ def _keep(store: Store, job_id: int, worker: str, films: list[ComposedFilm], pri
 
 def _give_back(store: Store, job_id: int, worker: str, state: str, reasons: list[str], message: str) -> None:
     with store.database.write("print") as connection:
-        print_jobs.release_compose(connection, job_id, worker)
+        if not print_jobs.release_compose(connection, job_id, worker):
+            return
         seen = (states.PENDING,)
         actor = str(process_actor(worker))
         print_jobs.settle(connection, job_id, seen, state, actor=actor, reasons=reasons, message=message)
@@ -217,5 +218,6 @@ def _failed(store: Store, job: print_jobs.Job, worker: str, error: Exception) ->
 
 def _wait(store: Store, job_id: int, worker: str, message: str) -> None:
     with store.database.write("print") as connection:
-        print_jobs.release_compose(connection, job_id, worker)
+        if not print_jobs.release_compose(connection, job_id, worker):
+            return
         print_jobs.change(connection, job_id, job_state_message=message, not_before=now() + wait_after(1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,14 @@ from appliance.printing.settling import settle_send
 from appliance.store import files, print_jobs, printers
 from appliance.store.store import Store
 
+SETTLE_TRIES = 300
+"""Seconds that a known answer waits for the database, while the claim is ours."""
+
 log = logging.getLogger(__name__)
+
+
+class LockLostError(Exception):
+    """The claim may be another worker's by now: nothing more may leave."""
 
 
 def device_of(store: Store, printer: Printer) -> Device:
@@ -54,18 +62,37 @@ def send_job(store: Store, job_id: int, worker: str) -> None:
         return
     try:
         with store.tally.timed("send"):
-            result = _send(store, job, printer)
+            result = _send(store, job, printer, worker)
+    except LockLostError:
+        log.error("worker %s lost its lock: the send stops, and is found out about", worker, extra={"job": job_id})
+        return
+    except ResourceError as error:  # the claim stays: the device is asked when the database is there
+        log.warning("not found out about yet: %s", error, extra={"job": job_id})
+        return
     except Exception as error:  # a device never raises: this is a fault of ours, in the middle of a send
         log.exception("sending broke", extra={"job": job_id, "printer": job.printer})
         result = SendResult(outcome=SendOutcome.UNCERTAIN, message=f"Sending broke: {type(error).__name__}: {error}")
     files.failpoint("send.answered")
-    settle_send(store, job_id, worker, result)
+    _settle(store, job_id, worker, result)
     files.failpoint("send.settled")
     said = result.message or result.evidence
     log.info("send: %s %s", result.outcome.value, said, extra={"job": job_id, "printer": job.printer})
 
 
-def _send(store: Store, job: print_jobs.Job, printer: Printer | None) -> SendResult:
+def _settle(store: Store, job_id: int, worker: str, result: SendResult) -> None:
+    """Settle the claim. The answer is known: a database that is away is waited for."""
+    for _ in range(SETTLE_TRIES):
+        try:
+            return settle_send(store, job_id, worker, result)
+        except ResourceError as error:
+            if not store.locks.holds(worker):
+                raise
+            log.warning("the job is settled when the database is there: %s", error, extra={"job": job_id})
+            time.sleep(1.0)
+    return None
+
+
+def _send(store: Store, job: print_jobs.Job, printer: Printer | None, worker: str) -> SendResult:
     try:
         if printer is None:
             raise NotFoundError(f"Printer {job.printer} is gone: move the job to another one.")
@@ -76,19 +103,23 @@ def _send(store: Store, job: print_jobs.Job, printer: Printer | None) -> SendRes
                 print_jobs.change(connection, job.job_id, composed=False)
             return SendResult(outcome=SendOutcome.RETRY, message="A document was damaged on disk: composed again.")
         if not job.send_started:
-            _mark_started(store, job.job_id)
+            _mark_started(store, job.job_id, worker)
     except (ApplianceError, OSError) as error:
+        if isinstance(error, ResourceError) and job.send_started:
+            raise
         passing = isinstance(error, OSError | ResourceError) and not job.send_started  # not a byte has left
         outcome = SendOutcome.RETRY if passing else SendOutcome.HOLD
         doubt = ("in-doubt",) if job.send_started else ()
         return SendResult(outcome=outcome, job_state_reasons=doubt, message=str(error))
     if job.send_started:  # an earlier worker died while bytes may have been leaving
         return replace(device.ask(request), asked=True)
-    return device.send(request, _no_progress)
+    return device.send(request, lambda sent, total: _refuse_lost(store, worker))
 
 
-def _no_progress(sent: int, total: int) -> None:
-    """The page shows state, not bytes."""
+def _refuse_lost(store: Store, worker: str) -> None:
+    """Just before bytes leave: raise LockLostError when they may not."""
+    if not store.locks.holds(worker):
+        raise LockLostError
 
 
 def _are_whole(store: Store, job: print_jobs.Job) -> bool:
@@ -143,9 +174,12 @@ def in_printing_order(films: list[Document], copies: int, *, collated: bool) -> 
 
 
 def is_canceled(store: Store, job_id: int) -> bool:
-    """Whether a person cancelled the job while it is being sent."""
-    with store.database.read() as connection:
-        job = print_jobs.get(connection, job_id)
+    """Whether a person cancelled the job while it is being sent. While the database is away nobody can."""
+    try:
+        with store.database.read() as connection:
+            job = print_jobs.get(connection, job_id)
+    except ResourceError:
+        return False
     return job is None or "processing-to-stop-point" in job.job_state_reasons
 
 
@@ -172,10 +206,12 @@ def _read(store: Store, job_id: int) -> tuple[print_jobs.Job | None, Printer | N
     return job, printer_from_row(row) if row else None
 
 
-def _mark_started(store: Store, job_id: int) -> None:
+def _mark_started(store: Store, job_id: int, worker: str) -> None:
     """From now on a crash may have cost or made a film: the job says so before the first byte leaves."""
     with store.database.write() as connection:
-        print_jobs.change(connection, job_id, send_started=True)
+        if not print_jobs.mark_started(connection, job_id, worker):
+            raise LockLostError
+    _refuse_lost(store, worker)
     files.failpoint("send.started")
 
 

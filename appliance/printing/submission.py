@@ -11,7 +11,7 @@ from pathlib import Path
 from isal import isal_zlib
 from sqlalchemy import Connection
 
-from appliance.errors import ResourceError
+from appliance.errors import ResourceError, UncertainError
 from appliance.events import Actor
 from appliance.film.boxes import FilmSession, PixelReference, to_json
 from appliance.printing.finding import job_words
@@ -69,6 +69,8 @@ def _submit(store: Store, submission: Submission, actor: Actor) -> int:
         files.rename(submission.folder, folder)
         files.failpoint("submit.renamed")
         _record(store, submission, actor, job_id, size)
+    except UncertainError:  # it may have a row: the films must stay then, and are set aside when it has none
+        raise
     except BaseException:
         files.remove_tree(folder)  # not acknowledged: nothing may be left to print
         raise

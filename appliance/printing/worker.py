@@ -53,6 +53,7 @@ class FilmWorker:
         if changes == self._seen and time.monotonic() - self._looked < LOOK_SECONDS:
             return False
         self._looked = time.monotonic()
+        self._renew_lock()
         self._recover()
         self.keeper.keep()
         sending = self._start_sends()
@@ -109,6 +110,13 @@ class FilmWorker:
 
     def _reap(self) -> None:
         self._sends = {job_id: thread for job_id, thread in self._sends.items() if thread.is_alive()}
+
+    def _renew_lock(self) -> None:
+        """One that was lost is given up: what it claimed is found out about, by us or another, and we go on anew."""
+        if not self.lock.is_held():
+            self.lock.release()
+            self.lock = self.store.locks.hold("films")
+            self._sends = {}
 
     def _recover(self) -> None:
         if time.monotonic() - self._recovered < RECOVER_SECONDS and self._recovered:

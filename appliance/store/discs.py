@@ -198,6 +198,13 @@ def take_over_burn(connection: Connection, disc_id: int, gone: str, worker: str)
     return connection.execute(query.values(burning_by=worker)).rowcount == 1
 
 
+def has_claim(connection: Connection, disc_id: int, worker: str) -> bool:
+    """Whether the disc is still this worker's, to build or to burn."""
+    query = select(disc.c.disc_id).where(disc.c.disc_id == disc_id)
+    query = query.where(or_(disc.c.building_by == worker, disc.c.burning_by == worker))
+    return connection.execute(query).first() is not None
+
+
 def count_waiting(connection: Connection, burner_name: str) -> int:
     """Discs of a burner that are not final."""
     query = select(func.count()).where(disc.c.burner == burner_name, disc.c.execution_status.not_in(FINAL))

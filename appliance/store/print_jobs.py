@@ -231,6 +231,12 @@ def claim_send(connection: Connection, job_id: int, worker: str) -> bool:
     return True
 
 
+def mark_started(connection: Connection, job_id: int, worker: str) -> bool:
+    """Bytes may leave from now on; False: the claim is not this worker's any more."""
+    query = update(print_job).where(print_job.c.job_id == job_id, print_job.c.sending_by == worker)
+    return connection.execute(query.values(send_started=True, updated=now())).rowcount == 1
+
+
 def claimed(connection: Connection) -> list[Job]:
     """Jobs that a worker has claimed, for composing or sending."""
     query = select(print_job).where(or_(print_job.c.composing_by.isnot(None), print_job.c.sending_by.isnot(None)))
@@ -243,10 +249,10 @@ def take_over(connection: Connection, job_id: int, gone: str, worker: str) -> bo
     return connection.execute(query.values(sending_by=worker)).rowcount == 1
 
 
-def release_compose(connection: Connection, job_id: int, gone: str) -> None:
-    """Free the composing claim of a worker that is gone."""
+def release_compose(connection: Connection, job_id: int, gone: str) -> bool:
+    """Free the composing claim of a worker; False: it has none."""
     query = update(print_job).where(print_job.c.job_id == job_id, print_job.c.composing_by == gone)
-    connection.execute(query.values(composing_by=None))
+    return connection.execute(query.values(composing_by=None)).rowcount == 1
 
 
 def compose_anew(connection: Connection, printer_name: str) -> None:
