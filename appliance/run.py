@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import logging
@@ -19,28 +20,35 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from appliance.config import Settings
 from appliance.errors import ConflictError, DamagedError
 from appliance.logs import start_logging
 from appliance.security.audit_verbs import note_part
+from appliance.store.occupancy import shared
 from appliance.store.soundness import refuse_damaged
 from appliance.store.store import Store, open_store
+from appliance.upkeep.pulse import Pulse, page_answers, store_answers
 
 PARTS = ("dicom", "web", "films", "discs")
 RESTART_SECONDS = (0.5, 1, 2, 5, 10)
 STOP_SECONDS = 15.0
 """What a part may take to stop after its associations are drained."""
-BEAT_SECONDS = 20.0
+BEAT_SECONDS = 30.0
 """A part that shows no life for so long feeds no watchdog."""
+STUCK_SECONDS = {"dicom": 60.0, "web": 60.0, "films": 300.0, "discs": 300.0}
+"""A part that shows no life for so long is killed and started again; as WatchdogSec= of its unit."""
+START_SECONDS = 900.0
+"""What a part may take until it is ready: a large database is read through, an upgrade is tried on a copy."""
 FILM_MEMORY = 6 << 30
 """Address space of a film worker: a film too large for it fails alone."""
 PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
 
-Beat = Callable[[], None]
+Beat = Pulse
 
 
 # one part ------------------------------------------------------------------------------------------------------------
@@ -60,7 +68,8 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
     tallies.start()
     note_part(store, part, "application-started")
     try:
-        RUNNERS[part](store, stop, _beat_to(ready_fd))
+        with occupied(store):
+            RUNNERS[part](store, stop, Pulse(_beat_to(ready_fd), store_answers(store)))
         note_part(store, part, "application-stopped")
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
@@ -82,7 +91,7 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.dicom.media_creation_scp import MediaCreationScp
     from appliance.dicom.server import DicomServer
     from appliance.dicom.storage_scp import StorageScp
-    from appliance.studies.retrieving import Retriever
+    from appliance.studies.fetching import Retriever
 
     prepare(store)
     commitment = CommitmentScp(store)
@@ -92,10 +101,10 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     incidents.start()
     beside(Retriever(store, moves=True).run, stop)
     beside(Committer(store, commitment).run, stop)
+    beat.proofs.append(server.answers_itself)
     try:
         while not stop.wait(1.0):
-            if server.is_accepting():
-                beat()
+            beat()
     finally:
         server.stop()
         incidents.stop()
@@ -107,7 +116,7 @@ def _run_web(store: Store, stop: threading.Event, beat: Beat) -> None:
 
     os.nice(5)  # associations go before: a modality waits for its answer, a page may wait a moment
     beside(Keeper(store).run, stop)
-    serve(store, stop, beat)
+    serve(store, stop, beat, lambda host, port: beat.proofs.append(partial(page_answers, host, port)))
 
 
 def _run_films(store: Store, stop: threading.Event, beat: Beat) -> None:
@@ -132,6 +141,11 @@ def _run_discs(store: Store, stop: threading.Event, beat: Beat) -> None:
     DiscWorker(store).run(stop, beat)
 
 
+def occupied(store: Store) -> contextlib.AbstractContextManager[None]:
+    """No restore may begin under us. Several machines on one server's database are not restored by us."""
+    return shared(store.folder.root) if store.database.is_sqlite else contextlib.nullcontext()
+
+
 def limit_memory(wanted: int) -> None:
     """Bound this process's address space; a smaller bound it was started with stays."""
     _, given = resource.getrlimit(resource.RLIMIT_AS)
@@ -153,19 +167,20 @@ RUNNERS: dict[str, Callable[[Store, threading.Event, Beat], None]] = {
 }
 
 
-def _beat_to(ready_fd: int | None) -> Beat:
-    """A beat is a byte to the supervisor, once a second at most; the first says ready. Without one, systemd is told."""
-    last = 0.0
+def _beat_to(ready_fd: int | None) -> Callable[[], None]:
+    """A beat is a byte to the supervisor; the first says ready. Without one, systemd is told."""
+    first = True
 
     def beat() -> None:
-        nonlocal last
-        if time.monotonic() - last < 1.0:
-            return
-        first, last = last == 0.0, time.monotonic()
+        nonlocal first
         if ready_fd is not None:
-            os.write(ready_fd, b".")
+            try:
+                os.write(ready_fd, b".")
+            except BrokenPipeError:  # the supervisor is gone, and we with it
+                os.kill(os.getpid(), signal.SIGTERM)
         else:
             notify("READY=1\nWATCHDOG=1" if first else "WATCHDOG=1")
+        first = False
 
     return beat
 
@@ -195,6 +210,7 @@ class Child:
     command: list[str]
     process: subprocess.Popen[bytes] | None = None
     pipe: int = -1  # we read its beats here
+    begun: float = 0.0  # monotonic moment of its start
     beaten: float = 0.0  # monotonic moment of the last beat; 0: not ready yet
     failures: int = 0
     start_at: float = field(default=0.0)
@@ -206,7 +222,11 @@ class Child:
         self.process = subprocess.Popen(command, pass_fds=(writing,), stdin=subprocess.DEVNULL)
         os.close(writing)
         os.set_blocking(reading, False)
-        self.pipe, self.beaten = reading, 0.0
+        self.pipe, self.beaten, self.begun = reading, 0.0, time.monotonic()
+
+    def silent(self) -> float:
+        """Seconds since it last showed life; what a start may take doesn't count."""
+        return time.monotonic() - (self.beaten or self.begun + START_SECONDS)
 
     def ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
@@ -287,6 +307,10 @@ class Supervisor:
             log.error("ended with %s; started again in %s s", code, wait, extra={"part": child.part})
         elif child.process is None and time.monotonic() >= child.start_at:
             child.start()
+        elif child.process is not None and child.silent() > STUCK_SECONDS[child.part]:
+            log.error("shows no life; it is killed and started again", extra={"part": child.part})
+            child.process.kill()
+            child.beaten = time.monotonic()  # once is enough
         elif child.beaten and time.monotonic() - child.start_at > 60:
             child.failures = 0
 

@@ -7,6 +7,7 @@ under them. Draining and stopping are the network's.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -22,6 +23,7 @@ from appliance.dicom.answering import CLASS_NOT_SUPPORTED, Answer
 from appliance.dicom.callers import CALLED_NOT_RECOGNISED, Caller, caller_of, rejection
 from appliance.dicom.last_calls import LastCalls
 from appliance.dicom.notify import Notifier
+from appliance.dicom.own_call import door_answers
 from appliance.dicom.print_classes import TRANSFER_SYNTAXES, VERIFICATION
 from appliance.dicom.print_scp import PrintScp
 from appliance.network.association import BoundedAssociation
@@ -42,6 +44,10 @@ N_SERVICES = {
     "N-ACTION": evt.EVT_N_ACTION,
     "N-DELETE": evt.EVT_N_DELETE,
 }
+
+
+Elements = dict[str, Any]
+"""Command elements by keyword."""
 
 
 class Part(Protocol):
@@ -85,6 +91,7 @@ class DicomServer:
         self._on_incident = on_incident
         self.group: ServerGroup | None = None
         self._open: dict[int, Line] = {}
+        self._own_name = f"OWN{secrets.token_hex(6)}".upper()  # we call ourselves by it; nobody can guess it
 
     def start(self) -> None:
         """Open the ports. Raises OSError when one is taken."""
@@ -120,9 +127,13 @@ class DicomServer:
         assert self.group is not None
         return self.group.port
 
-    def is_accepting(self) -> bool:
-        """Whether every port looks for connections: what the watchdog is fed by."""
-        return self.group is not None and self.group.is_accepting()
+    def answers_itself(self, seconds: float = 10.0) -> bool:
+        """Whether every port looks for connections, and a C-ECHO over the first is answered: feeds the watchdog."""
+        if self.group is None or not self.group.is_accepting():
+            return False
+        dicom = self.store.settings.dicom
+        title = dicom.ae_title
+        return door_answers(dicom.address, self.port, called=title, calling=self._own_name, seconds=seconds)
 
     def stop(self, grace: float | None = None) -> None:
         """Accept nothing more, let running messages end, abort the rest."""
@@ -161,6 +172,10 @@ class DicomServer:
     def _requested(self, event: Event) -> None:
         association: Any = event.assoc
         caller = caller_of(self.store, association)
+        if self._is_own(caller):
+            self._open[id(association)] = Line(caller=caller, routes={})
+            association.acceptor.supported_contexts = [_context(VERIFICATION, TRANSFER_SYNTAXES)]
+            return
         reason = rejection(self.store, caller)
         if reason is not None:
             association.requestor.ae_title = caller.calling_ae_title  # negotiation, which sets it, does not come
@@ -171,6 +186,9 @@ class DicomServer:
             association.kill()
             return
         association.acceptor.supported_contexts = self._plug_in(association, caller)
+
+    def _is_own(self, caller: Caller) -> bool:
+        return caller.calling_ae_title == self._own_name
 
     def _plug_in(self, association: Any, caller: Caller) -> list[PresentationContext]:
         """Ask each part what this caller may have, and remember who answers what."""
@@ -195,6 +213,8 @@ class DicomServer:
 
     def _accepted(self, event: Event) -> None:
         caller = self._open[id(event.assoc)].caller
+        if self._is_own(caller):
+            return
         log.info("%s calling %s is accepted", caller, caller.called_ae_title)
         self.calls.accepted(caller)
         self.calls.are_open(len(self._open))
@@ -213,7 +233,9 @@ class DicomServer:
         return part.spool_folder(line.caller, request) if part and line else None
 
     def _echo(self, event: Event) -> int:
-        self.calls.asked(self._open[id(event.assoc)].caller, "C-ECHO")
+        caller = self._open[id(event.assoc)].caller
+        if not self._is_own(caller):
+            self.calls.asked(caller, "C-ECHO")
         return 0x0000
 
     def _serve(self, service: str, event: Event) -> Answer:
@@ -224,13 +246,13 @@ class DicomServer:
             return Answer(status=CLASS_NOT_SUPPORTED, comment="not served here")
         return part.serve(line.caller, event, service)
 
-    def _n_request(self, service: str, event: Event) -> tuple[Dataset, Dataset | None] | Dataset:
+    def _n_request(self, service: str, event: Event) -> tuple[Elements, Dataset | None] | Elements:
         answer = self._serve(service, event)
-        status = answer.status_dataset()
+        status = answer.elements()
         return status if service == "N-DELETE" else (status, answer.dataset)
 
-    def _store(self, event: Event) -> Dataset:
-        return self._serve("C-STORE", event).status_dataset()
+    def _store(self, event: Event) -> Elements:
+        return self._serve("C-STORE", event).elements()
 
 
 @lru_cache(maxsize=4096)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from appliance.store import files, print_jobs, printers
 from appliance.store import job_states as states
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 ATTEMPTS = 3
 """A film that fails this often is aborted: it must not stop the queue."""
@@ -62,8 +64,8 @@ class ComposedFilm:
     warnings: tuple[str, ...]
 
 
-def compose_job(store: Store, job_id: int, worker: str) -> None:
-    """Compose every film of a claimed job and settle the claim, whatever happens."""
+def compose_job(store: Store, job_id: int, worker: str, beat: Callable[[], None] = lambda: None) -> None:
+    """Compose every film of a claimed job and settle the claim, whatever happens. `beat` is called before each film."""
     with store.database.read() as connection:
         job = print_jobs.get(connection, job_id)
         row = printers.get(connection, job.printer) if job else None
@@ -72,9 +74,11 @@ def compose_job(store: Store, job_id: int, worker: str) -> None:
     extra = {"job": job_id, "printer": job.printer}
     try:
         if row is None:
-            raise MediaNeededError(f"Printer {job.printer} is gone: move the job to another one.")
+            raise MediaNeededError(
+                say("Printer %(printer)s is gone: move the job to another one.", printer=job.printer)
+            )
         printer = printer_from_row(row)
-        films = compose_films(store, job_id, printer, policy_of(store, job.profile))
+        films = compose_films(store, job_id, printer, policy_of(store, job.profile), beat)
         _keep(store, job_id, worker, films, printer)
         log.info("composed", extra=extra)
     except MediaNeededError as error:
@@ -85,7 +89,9 @@ def compose_job(store: Store, job_id: int, worker: str) -> None:
         log.exception("can't be composed", extra=extra)
 
 
-def compose_films(store: Store, job_id: int, printer: Printer, policy: GreyPolicy) -> list[ComposedFilm]:
+def compose_films(
+    store: Store, job_id: int, printer: Printer, policy: GreyPolicy, beat: Callable[[], None] = lambda: None
+) -> list[ComposedFilm]:
     """Compose a job's films for a printer into the job's folder. Raises ApplianceError, OSError."""
     folder = store.folder.job(job_id)
     session = read_session(folder)
@@ -95,10 +101,11 @@ def compose_films(store: Store, job_id: int, printer: Printer, policy: GreyPolic
         catalog=load(store.folder.layouts),
         formats=load_formats(store.folder.layouts),
     )
-    numbers = range(1, len(session.film_boxes) + 1)
-    return [
-        _compose_film(store, folder, session, number, rules, f"Film {job_id}-{number:02}") for number in numbers
-    ]
+    films = []
+    for number in range(1, len(session.film_boxes) + 1):
+        beat()
+        films.append(_compose_film(store, folder, session, number, rules, f"Film {job_id}-{number:02}"))
+    return films
 
 
 def policy_of(store: Store, profile: str) -> GreyPolicy:
@@ -113,8 +120,19 @@ def sheet_of(settings: PrinterSettings, session: FilmSession, film: FilmBox, cat
     medium_type, size = wanted_medium(settings, session.MediumType, film.FilmSizeID)
     medium = medium_for(settings, medium_type, size)
     if medium is None or not medium.loaded:
-        what = "has no" if medium is None else "has not loaded"
-        raise MediaNeededError(f"The printer {what} {medium_type} {size}: load it, or move the job to another printer.")
+        raise MediaNeededError(
+            say(
+                "The printer has no %(medium_type)s %(size)s: load it, or move the job to another printer.",
+                medium_type=medium_type,
+                size=size,
+            )
+            if medium is None
+            else say(
+                "The printer has not loaded %(medium_type)s %(size)s: load it, or move the job to another printer.",
+                medium_type=medium_type,
+                size=size,
+            )
+        )
     film_size = catalog.film_size(size)
     high = film.RequestedResolutionID == "HIGH"
     size_mm = (film_size.width_mm, film_size.height_mm)
@@ -208,12 +226,12 @@ def _failed(store: Store, job: print_jobs.Job, worker: str, error: Exception) ->
     permanent = isinstance(error, ApplianceError) and error.permanent
     message = str(error) or type(error).__name__
     if isinstance(error, OSError):
-        _wait(store, job.job_id, worker, f"Composing waits: {error.strerror}.")
+        _wait(store, job.job_id, worker, say("Composing waits: %(why)s.", why=error.strerror))
     elif permanent or job.compose_attempts >= ATTEMPTS:
-        words = f"The film can't be composed: {message}"
+        words = say("The film can't be composed: %(message)s", message=message)
         _give_back(store, job.job_id, worker, states.ABORTED, ["document-format-error"], words)
     else:
-        _wait(store, job.job_id, worker, f"Composing failed and will be tried again: {message}")
+        _wait(store, job.job_id, worker, say("Composing failed and will be tried again: %(message)s", message=message))
 
 
 def _wait(store: Store, job_id: int, worker: str, message: str) -> None:

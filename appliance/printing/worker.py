@@ -33,9 +33,11 @@ class FilmWorker:
         self._sends: dict[int, threading.Thread] = {}
         self._recovered = self._looked = 0.0
         self._seen = -1
+        self._beat: Callable[[], None] = lambda: None
 
     def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
-        """Work until `stop` is set, then let sends end for a while. `beat` is called each round: it lives."""
+        """Work until `stop` is set, then let sends end for a while. `beat` is called each round and film: it lives."""
+        self._beat = beat
         while not stop.is_set():
             beat()
             try:
@@ -79,7 +81,7 @@ class FilmWorker:
             claimed = print_jobs.claim_compose(connection, job_id, self.lock.name)
         if claimed:
             files.failpoint("compose.claimed")
-            compose_job(self.store, job_id, self.lock.name)
+            compose_job(self.store, job_id, self.lock.name, self._beat)
         return True
 
     def _start_sends(self) -> bool:
