@@ -13,6 +13,7 @@ from appliance.media.ordering import LOOKED, unlooked
 from appliance.media.progress import Watch
 from appliance.media.selection import Gathered
 from appliance.media.source import SourceInstance
+from appliance.pixels import PixelError
 from appliance.store import files
 from appliance.studies import keys, part10, records
 
@@ -40,7 +41,7 @@ def anonymous_sources(
         target = folder / f"{number:07d}.dcm"
         try:
             deidentify(Path(source.path), target, options)
-        except CannotDeidentifyError as error:
+        except (CannotDeidentifyError, PixelError) as error:
             left_out[uid] = str(error)
         else:
             made.append(source_of(target))

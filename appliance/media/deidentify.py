@@ -27,27 +27,31 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError, DamagedError, UsageError
 from appliance.network.file_head import head_of_file
 from appliance.pixels.errors import NotShownError
 from appliance.pixels.source import Limits, Source
 from appliance.store.files import PartFile
+from appliance.studies.bounds import check_items
 from appliance.studies.keys import InstanceKeys
+from appliance.words import say
 
 PREFIX = "1.2.840.10008.5.1.4.1.1."
 LOOK_MODALITIES = {"US", "SC", "XC", "ES", "OT", "DOC", "SR", "IVUS", "HC"}
 # classes (after PREFIX) whose pixels or text are made for people to read, whatever Modality says
 LOOK_CLASSES = {
-    "7": "a secondary capture",
-    "3.1": "an ultrasound image",
-    "6.1": "an ultrasound image",
-    "6.2": "an ultrasound image",
-    "77.1": "a photograph, endoscopy or video",
+    "7": say("a secondary capture"),
+    "3.1": say("an ultrasound image"),
+    "6.1": say("an ultrasound image"),
+    "6.2": say("an ultrasound image"),
+    "77.1": say("a photograph, endoscopy or video"),
     "88": "a report",
     "104": "a document",
-    "9": "a waveform, whose annotations may hold names",
+    "9": say("a waveform, whose annotations may hold names"),
 }
 CHUNK = 1 << 20
+MOST_INFLATED = 1 << 27
+"""Bytes of a deflated data set, which is held in memory here."""
 
 
 class CannotDeidentifyError(ApplianceError):
@@ -69,9 +73,9 @@ class DeidentifyOptions:
 
     def __post_init__(self) -> None:
         if len(self.key) < 16:
-            raise UsageError("The key of an anonymous order has at least 16 bytes", field="key")
+            raise UsageError(say("The key of an anonymous order has at least 16 bytes"), field="key")
         if self.dates not in ("remove", "shift", "keep") or self.descriptors not in ("remove", "clean"):
-            raise UsageError("dates is remove, shift or keep; descriptors is remove or clean", field="dates")
+            raise UsageError(say("dates is remove, shift or keep; descriptors is remove or clean"), field="dates")
 
     @cached_property
     def days(self) -> int:
@@ -97,36 +101,43 @@ class DeidentifyOptions:
 def needs_a_look(keys: InstanceKeys) -> str | None:
     """Why a person must look at this instance before it goes on an anonymous disc; None when nothing says so."""
     if keys.BurnedInAnnotation.upper() == "YES":
-        return "it says that text is burned into its pixels"
+        return say("it says that text is burned into its pixels")
     tail = keys.SOPClassUID.removeprefix(PREFIX)
     for start, what in LOOK_CLASSES.items():
         if tail == start or (tail.startswith(start + ".") and tail != keys.SOPClassUID):
-            return f"it is {what}"
+            return say("it is %(what)s", what=what)
     if keys.Modality.upper() in LOOK_MODALITIES:
-        return f"its modality is {keys.Modality}, whose pixels or text often name the patient"
+        return say("its modality is %(modality)s, whose pixels or text often name the patient", modality=keys.Modality)
     if "SCREEN SAVE" in keys.ImageType.upper():
-        return "it is a picture of a screen"
+        return say("it is a picture of a screen")
     return None
 
 
 def deidentify(source: Path, target: Path, options: DeidentifyOptions) -> str:
     """Write an anonymous copy of the instance `source` as `target`; its new SOP Instance UID.
 
-    Deflated data sets are written inflated (Explicit VR Little Endian). Raises :class:`CannotDeidentifyError`.
+    Deflated data sets are written inflated (Explicit VR Little Endian). Raises :class:`CannotDeidentifyError` or
+    PixelError.
     """
     with source.open("rb") as file:
         try:
-            opened = Source(file, Limits())
+            check_items(source, 0)
+            opened = Source(file, Limits(inflated_bytes=MOST_INFLATED))
             start, end = _pixel_span(opened)
             dataset = opened.header
             _Deidentifier(dataset, options).run()
             _write(dataset, opened, start, end, target)
+        except DamagedError as error:
+            raise CannotDeidentifyError(say("An instance can't be made anonymous: %(why)s", why=str(error))) from error
         except ApplianceError:
             raise
         except (RecursionError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
             # parsing and rewriting a damaged instance raises any of these; their words may hold its text
             raise CannotDeidentifyError(
-                f"An instance can't be made anonymous: it is damaged ({type(error).__name__}). Leave it out."
+                say(
+                    "An instance can't be made anonymous: it is damaged (%(name)s). Leave it out.",
+                    name=type(error).__name__,
+                )
             ) from None
     return str(dataset.SOPInstanceUID)
 
@@ -167,7 +178,7 @@ def _copy(file: BinaryIO, part: PartFile, start: int, end: int) -> None:
     while left > 0:
         data = file.read(min(CHUNK, left))
         if not data:
-            raise CannotDeidentifyError("An instance can't be made anonymous: it ends within its pixel data.")
+            raise CannotDeidentifyError(say("An instance can't be made anonymous: it ends within its pixel data."))
         part.write(data)
         left -= len(data)
 
@@ -205,6 +216,11 @@ CHARACTERISTICS = {Tag(keyword) for keyword in ("PatientSex", "PatientAge", "Pat
 CONTENT = {Tag(keyword) for keyword in ("ContentSequence", "TextValue", "EncapsulatedDocument", "DocumentTitle",
                                         "GraphicAnnotationSequence", "UnformattedTextValue")}  # fmt: skip
 
+# Free text the table does not name (Content Label, Content Description, Segment Label and so on) stays but for this
+# patient's names and numbers. Codes are left alone: a patient may be called Brown.
+FREE_TEXT = ("LO", "SH", "ST", "LT", "UT", "UC")
+NOT_FREE = frozenset(Tag(0x0008, number) for number in range(0x0100, 0x0125))
+
 # PS3.15 E.3, CID 7050: what was done, by code
 CODES = {
     "113100": "Basic Application Confidentiality Profile",
@@ -229,11 +245,14 @@ class _Deidentifier:
         self.dataset = dataset
         self.options = options
         self.patient = options.patient(dataset)
-        self.identifying = _identifying_words(dataset) if options.descriptors == "clean" else set()
+        self.names = _words_of(dataset, IDS)
+        self.identifying = _words_of(dataset, IDS + PLACES) if options.descriptors == "clean" else set()
 
     def run(self) -> None:
         if not self.dataset.get("SOPInstanceUID") or not self.dataset.get("SOPClassUID"):
-            raise CannotDeidentifyError("An instance without SOP Class or SOP Instance UID can't be made anonymous.")
+            raise CannotDeidentifyError(
+                say("An instance without SOP Class or SOP Instance UID can't be made anonymous.")
+            )
         self._walk(self.dataset)
         self.dataset.PatientName = f"Anonymous^{self.patient}"
         self.dataset.PatientID = self.patient
@@ -262,6 +281,8 @@ class _Deidentifier:
             return "K"
         # a name or a date the table does not know yet is still one
         unknown = "Z" if element.VR in ("PN", "DA", "DT") else otherwise
+        if unknown == "K" and (element.VR in FREE_TEXT or tag == Tag("ContentLabel")) and tag not in NOT_FREE:
+            unknown = "N"
         return action or unknown
 
     def _act(self, dataset: Dataset, element: DataElement, action: str) -> None:
@@ -281,6 +302,7 @@ class _Deidentifier:
             "U": self._new_uid,
             "S": self._shift,
             "C": self._clean,
+            "N": self._without_names,
         }
 
     def _empty(self, element: DataElement) -> None:
@@ -308,6 +330,12 @@ class _Deidentifier:
         values = [element.value] if element.VM == 1 else list(element.value)
         cleaned = [_without(str(value), self.identifying) for value in values]
         element.value = cleaned[0] if element.VM == 1 else cleaned
+
+    def _without_names(self, element: DataElement) -> None:
+        values = [element.value] if element.VM == 1 else list(element.value)
+        if any(word in self.names for value in values for word in _split(str(value))):
+            cleaned = [_without(str(value), self.names) or "ANONYMIZED" for value in values]
+            element.value = cleaned[0] if element.VM == 1 else cleaned
 
     def _say(self) -> None:
         """Say in the instance that and how it was done (PS3.3 C.7.1.1, C.12.1.1)."""
@@ -350,14 +378,21 @@ def _earlier(value: str, days: int) -> str:
     return f"{moved.year:04d}{moved:%m%d}{found[4]}"
 
 
-def _identifying_words(dataset: Dataset) -> set[str]:
-    """Words of this data set that say who: names, IDs, institution."""
+IDS = ("PatientID", "OtherPatientIDs", "AccessionNumber")
+PLACES = ("InstitutionName", "InstitutionAddress", "StationName")
+
+
+def _words_of(dataset: Dataset, named: tuple[str, ...]) -> set[str]:
+    """Words of this data set that say who: all names, and what `named` attributes hold."""
     found: set[str] = set()
-    named = ("PatientID", "OtherPatientIDs", "AccessionNumber", "InstitutionName", "InstitutionAddress", "StationName")
     for element in dataset.iterall():
         if element.VR == "PN" or element.keyword in named:
-            found.update(word.casefold() for word in re.split(r"[\W_]+", str(element.value)) if len(word) > 1)
+            found.update(word for word in _split(str(element.value)) if len(word) > 1)
     return found
+
+
+def _split(text: str) -> list[str]:
+    return [word.casefold() for word in re.split(r"[\W_]+", text)]
 
 
 def _without(text: str, words: set[str]) -> str:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from appliance.legible import legible
 from appliance.studies.keys import InstanceKeys
 
 from .plan import Plan, Volume
@@ -55,6 +55,7 @@ class VolumeDescription:
     supplied: tuple[str, ...] = ()  # directory keys no image had, one line each
     left_out: tuple[str, ...] = ()  # what is not on the disc and why, one line each
     anonymous: bool = False
+    dates: str = "remove"  # what became of dates in anonymous copies: remove, shift, keep
     label_text: str = ""  # a line for the label, by the one who ordered
     label_rest: tuple[str, ...] = ()  # what had no place on the label
 
@@ -154,22 +155,9 @@ def describe(
     )
 
 
-def clean(text: str) -> str:
-    """Without control characters (no XML, no terminal likes them) and direction overrides; lines kept."""
-    return "".join(
-        each
-        for each in text
-        if each in "\n\t" or (unicodedata.category(each) not in ("Cc", "Cs", "Cn") and each not in _TURNS)
-    )
-
-
-# characters that turn the direction of what follows them: a name could disguise the text beside it
-_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff")
-
-
 def line(text: object) -> str:
     """Any text as one line."""
-    return " ".join(clean(str(text)).split())
+    return " ".join(legible(str(text)).split())
 
 
 def person(name: str) -> str:

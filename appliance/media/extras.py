@@ -16,6 +16,7 @@ from appliance.media.label import label, layouts
 from appliance.media.plan import Plan, Volume, size_of
 from appliance.store import files
 from appliance.studies.keys import InstanceKeys
+from appliance.words import say
 
 SMALLEST_SHARE = 0.02
 """A viewer whose pictures may take less of the image data than this is not worth having."""
@@ -51,7 +52,7 @@ def description_of(
         serial=serial,
         anonymous=choices.anonymous,
     )
-    found = replace(found, label_text=label_text)
+    found = replace(found, label_text=label_text, dates=choices.dates)
     layout = layouts(label_folder)[choices.label_layout]
     drawn = label(found, layout, language=choices.language, web=choices.web_content)
     return replace(found, label_rest=drawn.rest)
@@ -86,9 +87,9 @@ def content_of(
 
 
 def _left_out(choices: CopyType, web: bool, viewer: bool) -> str:
-    gone = ["the viewer"] if choices.viewer and not viewer else []
-    gone += ["pages and pictures"] if choices.web_content and not web else []
-    return f"No room for {' and '.join(gone)}." if gone else ""
+    gone = [say("the viewer")] if choices.viewer and not viewer else []
+    gone += [say("pages and pictures")] if choices.web_content and not web else []
+    return say("No room for %(gone)s.", gone=" and ".join(gone)) if gone else ""
 
 
 def fits(plan: Plan, volume: Volume, made: Content) -> bool:

@@ -47,9 +47,17 @@ from appliance.store import discs, files
 from appliance.store.files import failpoint
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 LATER = dt.timedelta(seconds=2)
 """Until a disc whose study is being retrieved is looked at again."""
+
+DATES = {
+    "remove": say("Dates and times are removed."),
+    "shift": say("Dates are moved by the same number of days everywhere; times and intervals are kept."),
+    "keep": say("Dates and times are kept."),
+}
+"""What became of dates in anonymous copies."""
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +88,13 @@ def build_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], bo
         settle_failed(store, disc_id, worker, "PROC_FAILURE", str(error))
     except Exception as error:
         log.exception("building broke", extra={"disc": disc_id})
-        settle_failed(store, disc_id, worker, "PROC_FAILURE", f"Building broke: {type(error).__name__}; see the log.")
+        settle_failed(
+            store,
+            disc_id,
+            worker,
+            "PROC_FAILURE",
+            say("Building broke: %(name)s; see the log.", name=type(error).__name__),
+        )
     finally:
         watch.ended()
 
@@ -107,6 +121,7 @@ def _build_all(store: Store, disc: discs.Disc, watch: Watch, worker: str, undeco
     failpoint("plan.done")
     made = [_make(store, disc, plan, volume, choices, watch) for volume in plan.volumes]
     failpoint("build.done")
+    said += [DATES[choices.dates]] if choices.anonymous else []
     note = note_of(plan.left_out + hidden, [*said, *(text for _, text in made)])
     settle_built(
         store, disc, worker, {**(summary_of(plan, hidden) or {}), "note": note}, gathered, [built for built, _ in made]
@@ -148,10 +163,12 @@ def _plan(
     if plan.refused:
         raise RefusedPlanError(reason_of(plan.refused[0].reason)[0], refusals_of(plan), plan)
     if not plan.volumes:
-        raise RefusedPlanError("NO_INSTANCE", "Nothing is left to be put on a disc.", plan)
+        raise RefusedPlanError("NO_INSTANCE", say("Nothing is left to be put on a disc."), plan)
     wanted = sum(volume.size for volume in plan.volumes)
     if not store.has_room(wanted):
-        raise ResourceError(f"The disk is short: the images take {wanted:,} bytes. Make room.")
+        raise ResourceError(
+            say("The disk is short: the images take %(wanted)s bytes. Make room.", wanted=f"{wanted:,}")
+        )
     return plan, hidden
 
 

@@ -23,7 +23,10 @@ from appliance.network.file_head import head_of_file
 from appliance.pixels import Decoder, PixelError, RawPixels
 from appliance.store.files import failpoint, write_scratch
 from appliance.studies import elements
+from appliance.studies.bounds import check_items
+from appliance.words import say
 
+from .inflating import inflated
 from .obstacles import UndecodableError
 from .profiles import EXPLICIT_LE
 from .source import Placed, SourceInstance
@@ -33,6 +36,10 @@ _PIXELS = {_PIXEL_DATA: "", 0x7FE00008: "OF", 0x7FE00009: "OD"}
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
 _ICON = 0x00880200
 _ALWAYS_LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+MOST_GROWTH, SMALL = 64, 16 << 20
+"""How many times larger than deflated a data set may become besides its pixels, and bytes that are always allowed."""
+DAMAGES = (ValueError, KeyError, TypeError, AttributeError, NotImplementedError, RecursionError, struct.error, EOFError)
+"""What rewriting a damaged data set raises; the words of such errors may hold its text."""
 _DEFER = 1 << 21  # bytes; larger values are read when they are copied
 _BLOCK = 1 << 22  # a multiple of every word
 
@@ -47,14 +54,21 @@ def decompressed(placed: Placed, work: Path, decoder: Decoder) -> Placed:
     failpoint("transcode.data")
     path = work / f"{'-'.join(placed.file_id)}.dcm"
     head = head_of_file(keys.SOPClassUID, keys.SOPInstanceUID, EXPLICIT_LE)
+    _check_source(source)
+    digest = hashlib.sha256()
     try:
-        transcoder = _Transcoder(source, decoder)
-        digest = hashlib.sha256()
-        write_scratch(path, chain((head,), _hashed(digest, transcoder.chunks())))
-        if transcoder.pixels is not None:
-            _compare(decoder.raw(path), transcoder.pixel_sum, keys.SOPInstanceUID)
-    except PixelError as error:
+        if UID(keys.TransferSyntaxUID).is_deflated:
+            write_scratch(path, chain((head,), _hashed(digest, _inflated(source))))
+        else:
+            check_items(Path(source.path), source.data_set_offset, keys.NumberOfFrames)
+            transcoder = _Transcoder(source, decoder)
+            write_scratch(path, chain((head,), _hashed(digest, transcoder.chunks())))
+            if transcoder.pixels is not None:
+                _compare(decoder.raw(path), transcoder.pixel_sum)
+    except (PixelError, DamagedError) as error:
         raise UndecodableError({keys.SOPInstanceUID: str(error)}) from error
+    except DAMAGES as error:
+        raise UndecodableError({keys.SOPInstanceUID: f"it is damaged ({type(error).__name__})"}) from error
     size = path.stat().st_size - len(head)
     made = replace(source, path=path, data_set_offset=len(head), data_set_size=size, sha256=digest.hexdigest())
     return replace(placed, source=made, size=len(head) + size, decompress=False)
@@ -66,9 +80,15 @@ def _hashed(digest: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _compare(again: RawPixels, pixel_sum: str, name: str) -> None:
+def _inflated(source: SourceInstance) -> Iterator[bytes]:
+    """What a deflated instance holds, which is Explicit VR Little Endian already."""
+    limit = source.keys.pixel_bytes + MOST_GROWTH * source.data_set_size + SMALL
+    return inflated(Path(source.path), source.data_set_offset, limit)
+
+
+def _compare(again: RawPixels, pixel_sum: str) -> None:
     if _sum(again.frames) != pixel_sum:
-        raise UndecodableError({name: "it does not decode to the same values after it was decompressed"})
+        raise DamagedError(say("it does not decode to the same values after it was decompressed"))
 
 
 def _sum(frames: Iterable[bytes]) -> str:
@@ -85,15 +105,24 @@ class _Transcoder:
         self.source = source
         self.syntax = UID(source.keys.TransferSyntaxUID)
         self.pixel_sum = ""  # SHA-256 of all decoded frames, once written
-        defer = None if self.syntax.is_deflated else _DEFER
-        _check_source(source)
         try:
-            self.dataset = dcmread(source.path, force=True, defer_size=defer)
+            self.dataset = dcmread(source.path, force=True, defer_size=_DEFER)
         except Exception as error:  # readers of damaged files raise whatever they like
-            raise DamagedError(f"Instance {source.keys.SOPInstanceUID} can't be read: {error}") from error
+            raise DamagedError(
+                say(
+                    "Instance %(sopinstanceuid)s can't be read: %(why)s",
+                    sopinstanceuid=source.keys.SOPInstanceUID,
+                    why=error,
+                )
+            ) from error
         has_pixels = any(tag in self.dataset for tag in _PIXELS)
         if not has_pixels and self.syntax.is_encapsulated and source.keys.Rows:
-            raise DamagedError(f"Instance {source.keys.SOPInstanceUID} is an image, but its pixels can't be found")
+            raise DamagedError(
+                say(
+                    "Instance %(sopinstanceuid)s is an image, but its pixels can't be found",
+                    sopinstanceuid=source.keys.SOPInstanceUID,
+                )
+            )
         self.pixels = decoder.raw(Path(source.path)) if self.syntax.is_encapsulated and has_pixels else None
 
     def chunks(self) -> Iterator[bytes]:
@@ -140,7 +169,7 @@ class _Transcoder:
             yield from self._decoded(tag, self.pixels)
             return
         found: Any = self.dataset.get_item(tag)
-        if self.syntax.is_deflated or found.value is not None:
+        if found.value is not None:
             value = found.value or b""
             pieces: Iterable[bytes] = (value[at : at + _BLOCK] for at in range(0, len(value), _BLOCK))
             length = len(value)
@@ -162,7 +191,15 @@ class _Transcoder:
         for number, data in enumerate(pixels.frames, 1):
             if len(data) != frame:
                 name = self.source.keys.SOPInstanceUID
-                raise DamagedError(f"Instance {name}: frame {number} decodes to {len(data)} bytes, not {frame}")
+                raise DamagedError(
+                    say(
+                        "Instance %(name)s: frame %(number)s decodes to %(data)s bytes, not %(frame)s",
+                        name=name,
+                        number=number,
+                        data=len(data),
+                        frame=frame,
+                    )
+                )
             digest.update(data)
             yield data
         self.pixel_sum = digest.hexdigest()
@@ -173,10 +210,12 @@ def _check_source(source: SourceInstance) -> None:
     """Refuse a file that is not what was received."""
     name = source.keys.SOPInstanceUID
     if not Path(source.path).is_file():
-        raise DamagedError(f"Instance {name}: its file can't be opened")
+        raise DamagedError(say("Instance %(name)s: its file can't be opened", name=name))
     found = _sum(_read(Path(source.path), source.data_set_offset, source.data_set_size))
     if source.sha256 and found != source.sha256:
-        raise DamagedError(f"Instance {name}: its file is not what was received; fetch the study again")
+        raise DamagedError(
+            say("Instance %(name)s: its file is not what was received; fetch the study again", name=name)
+        )
 
 
 def _word(tag: int, value: int) -> bytes:
@@ -193,7 +232,7 @@ def _read(path: Path, offset: int, length: int) -> Iterator[bytes]:
         while length:
             piece = file.read(min(_BLOCK, length))
             if not piece:
-                raise DamagedError(f"{path.name} ends within its pixel data; fetch the study again")
+                raise DamagedError(say("%(path)s ends within its pixel data; fetch the study again", path=path.name))
             length -= len(piece)
             yield piece
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pydicom.uid import UID
+
 from appliance.errors import DamagedError
 from appliance.media.plan import Plan
 from appliance.media.source import SourceInstance
@@ -33,7 +35,9 @@ def undecodable(plan: Plan, seconds: float = SECONDS) -> dict[str, str]:
 
 def _to_decompress(plan: Plan) -> Iterator[SourceInstance]:
     for volume in plan.volumes:
-        yield from (placed.source for placed in volume.placed if placed.decompress and placed.source.keys.Rows)
+        for source in (placed.source for placed in volume.placed if placed.decompress):
+            if UID(source.keys.TransferSyntaxUID).is_encapsulated and source.keys.Rows:
+                yield source
 
 
 def _name(source: SourceInstance) -> tuple[str, str]:

@@ -7,10 +7,12 @@ and only wanted values are copied, raw as they were sent (their character set is
 from __future__ import annotations
 
 import codecs
+import contextlib
 import mmap
+import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 
 from appliance.errors import RefusedError
 from appliance.studies import elements
+from appliance.studies.bounds import MOST_ITEMS_OF_A_KEY, items_in
 from appliance.studies.charset import CharacterSet, is_special
 from appliance.studies.keys import _TAGS as KEY_TAGS
 from appliance.studies.record_tables import INSTANCE_KEYS, PATIENT_KEYS, SERIES_KEYS, STUDY_KEYS
 from appliance.studies.records import SPECIFIC_CHARACTER_SET, instance_charset
+from appliance.words import say
 
 CANNOT_UNDERSTAND = 0xC000
 """C-STORE: the data set can't be read (PS3.4 Table B.2-1)."""
@@ -35,6 +39,8 @@ LONGEST_SEQUENCE = 16 << 20
 MOST_ELEMENTS = 2_000_000
 DEEPEST = 64
 MOST_INFLATED = 64 << 20
+HEAD = 32 * 1024
+"""Bytes of a file that are looked at first: most headers end before."""
 
 REFERENCED_EVIDENCE = 0x0040A375  # Current Requested Procedure Evidence Sequence
 CONCEPT_NAME = 0x0040A043
@@ -48,12 +54,15 @@ _OTHERS = {
     CONCEPT_NAME,
     REFERENCED_EVIDENCE,
 }
-WANTED = frozenset(
-    {tag for tag, _ in KEY_TAGS.values()}
+WANTED = {
+    tag: BaseTag(tag)
+    for tag in {tag for tag, _ in KEY_TAGS.values()}
     | {key.tag for keys in (PATIENT_KEYS, STUDY_KEYS, SERIES_KEYS, *INSTANCE_KEYS.values()) for key in keys}
     | _OTHERS
-)
+}
 """Tags that are copied."""
+
+Elements = dict[BaseTag, RawDataElement]
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -62,32 +71,48 @@ _SHORT_FORM = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM 
 _TEXTS = frozenset({"PN", "LO", "SH", "ST", "LT", "UT", "UC"})
 
 
-def read_header(path: Path, transfer_syntax: str, offset: int = 0, assumed_charset: str = "") -> Dataset:
+class Header(Dataset):
+    """Elements as they were read. Looked up some fifty times an instance: without pydicom's way round each tag."""
+
+    def get_item(self, key: Any, *, keep_deferred: bool = False) -> Any:
+        """The element as it is, by its tag as a number; None if absent."""
+        return self._dict.get(key)
+
+    def raw(self) -> Iterable[Any]:
+        """Every element as it is, in order of the data set."""
+        return self._dict.values()
+
+
+def read_header(path: Path, transfer_syntax: str, offset: int = 0, assumed_charset: str = "") -> Header:
     """The wanted elements of the data set that begins at `offset` of a file, raw.
 
     `assumed_charset` may also name one of Python's code pages (cp1251): texts that can't be in the declared set are
     then turned to UTF-8. Raises RefusedError C000 when the data set is truncated, malformed or beyond all bounds.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         if transfer_syntax == DeflatedExplicitVRLittleEndian:
             file.seek(offset)
             data, whole = _inflated(file)
-            found = _Scan(data, 0, transfer_syntax, whole).run()
+            found = _Scan(data, 0, transfer_syntax, whole=whole).run()
         else:
-            found = _mapped(file, offset, transfer_syntax)
-    dataset = Dataset(found)  # type: ignore[arg-type]
+            found = _from_head(file.fileno(), offset, transfer_syntax)
+    dataset = Header(found)  # type: ignore[arg-type]
     dataset.set_original_encoding(transfer_syntax == ImplicitVRLittleEndian, transfer_syntax != ExplicitVRBigEndian)
     name = code_page(assumed_charset)
     return _from_code_page(dataset, name) if name else dataset
 
 
-def _mapped(file: Any, offset: int, transfer_syntax: str) -> dict[BaseTag, RawDataElement]:
-    try:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError:
-        raise refusal("is empty") from None
-    with data:
-        return _Scan(data, offset, transfer_syntax, whole=True).run()
+def _from_head(descriptor: int, offset: int, transfer_syntax: str) -> Elements:
+    """Read from the head of the file where that is enough, else from all of it."""
+    size = os.fstat(descriptor).st_size
+    head = os.pread(descriptor, HEAD, 0)
+    if len(head) < size:
+        with contextlib.suppress(_BeyondHeadError):
+            return _Scan(head, offset, transfer_syntax, end=size).run()
+    elif not head:
+        raise refusal(say("is empty"))
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+        return _Scan(data, offset, transfer_syntax).run()
 
 
 def _inflated(file: Any) -> tuple[bytes, bool]:
@@ -99,59 +124,69 @@ def _inflated(file: Any) -> tuple[bytes, bool]:
             pieces.append(inflater.decompress(block, MOST_INFLATED - size))
             size += len(pieces[-1])
     except zlib.error:
-        raise refusal("is not deflated as its transfer syntax says") from None
+        raise refusal(say("is not deflated as its transfer syntax says")) from None
     if not inflater.eof and size < MOST_INFLATED:
-        raise refusal("ends before its deflated stream does")
+        raise refusal(say("ends before its deflated stream does"))
     return b"".join(pieces), inflater.eof
 
 
 def refusal(what: str) -> RefusedError:
-    return RefusedError(CANNOT_UNDERSTAND, f"the data set {what}")
+    return RefusedError(CANNOT_UNDERSTAND, say("the data set %(what)s", what=what))
+
+
+class _BeyondHeadError(Exception):
+    """What is wanted does not lie in the head of the file."""
 
 
 class _Scan:
     """One pass over a data set in memory (or mapped)."""
 
-    def __init__(self, data: Any, start: int, transfer_syntax: str, whole: bool) -> None:
+    def __init__(self, data: Any, start: int, transfer_syntax: str, *, whole: bool = True, end: int = 0) -> None:
+        """`whole`: it ends where `data` ends, or at `end`, of which `data` is the head."""
         self.data = data
         self.start = start
-        self.end = len(data)
+        self.end = end or len(data)
         self.whole = whole
+        self.is_head = self.end > len(data)
         self.implicit = transfer_syntax == ImplicitVRLittleEndian
         self.little = transfer_syntax != ExplicitVRBigEndian
         order = "<" if self.little else ">"
-        self.pair = struct.Struct(order + "HH").unpack_from
-        self.short = struct.Struct(order + "H").unpack_from
+        self.short = struct.Struct(order + "HH2sH").unpack_from
         self.long = struct.Struct(order + "L").unpack_from
         self.left = MOST_ELEMENTS
 
-    def run(self) -> dict[BaseTag, RawDataElement]:
-        found: dict[BaseTag, RawDataElement] = {}
+    def run(self) -> Elements:
+        found: Elements = {}
         try:
             for tag, vr, start, stop in self._top():
-                if tag in WANTED and tag not in found:
+                wanted = WANTED.get(tag)
+                if wanted is not None and wanted not in found:
                     limit = LONGEST_SEQUENCE if vr in (b"SQ", b"") else LONGEST_VALUE
-                    if stop - start <= limit:
-                        found[BaseTag(tag)] = self._raw(tag, vr, start, stop)
+                    if stop - start <= limit and items_in(self.data[start:stop]) <= MOST_ITEMS_OF_A_KEY:
+                        found[wanted] = self._raw(wanted, vr, start, stop)
         except (struct.error, IndexError):
+            if self.is_head:
+                raise _BeyondHeadError from None
             if self.whole:
-                raise refusal("is truncated") from None
+                raise refusal(say("is truncated")) from None
         return found
 
-    def _raw(self, tag: int, vr: bytes, start: int, stop: int) -> RawDataElement:
+    def _raw(self, tag: BaseTag, vr: bytes, start: int, stop: int) -> RawDataElement:
         name = vr.decode("ascii") if vr else None
         value = bytes(self.data[start:stop])
-        return RawDataElement(BaseTag(tag), name, len(value), value, start, self.implicit, self.little, True)
+        if len(value) < stop - start:
+            raise IndexError
+        return RawDataElement(tag, name, len(value), value, start, self.implicit, self.little, True)
 
     def _top(self) -> Iterator[tuple[int, bytes, int, int]]:
         """(tag, VR, first byte, byte after the last) of every element of the top level."""
         position = self.start
         if position >= self.end:
-            raise refusal("is empty")
+            raise refusal(say("is empty"))
         while position < self.end:
             tag, vr, length, start = self._element(position, self.implicit)
             if tag >> 16 == 0xFFFE:
-                raise refusal(f"has an item delimiter out of place (byte {position})")
+                raise refusal(say("has an item delimiter out of place (byte %(position)s)", position=position))
             if length == _UNDEFINED:
                 stop = self._undefined(tag, vr, start)
                 yield tag, vr, start, stop
@@ -161,40 +196,53 @@ class _Scan:
                 if position > self.end:
                     if not self.whole:
                         return
-                    raise refusal(f"is truncated: ({tag >> 16:04X},{tag & 0xFFFF:04X}) is longer than what is there")
+                    raise refusal(
+                        say(
+                            "is truncated: (%(tag)s,%(tag_2)s) is longer than what is there",
+                            tag=f"{tag >> 16:04X}",
+                            tag_2=f"{tag & 0xFFFF:04X}",
+                        )
+                    )
                 yield tag, vr, start, position
 
     def _element(self, position: int, implicit: bool) -> tuple[int, bytes, int, int]:
         """(tag, VR, length, first byte of the value) of the element at `position`."""
         self.left -= 1
         if self.left < 0:
-            raise refusal(f"has more than {MOST_ELEMENTS} elements")
-        group, number = self.pair(self.data, position)
+            raise refusal(say("has more than %(most_elements)s elements", most_elements=MOST_ELEMENTS))
+        group, number, vr, length = self.short(self.data, position)
         tag = group << 16 | number
         if implicit or group == 0xFFFE:
             return tag, b"", self.long(self.data, position + 4)[0], position + 8
-        vr = self.data[position + 4 : position + 6]
         if vr in _SHORT_FORM:
-            return tag, vr, self.short(self.data, position + 6)[0], position + 8
+            return tag, vr, length, position + 8
         if vr not in _LONG_FORM and not (vr.isalpha() and vr.isupper()):
-            raise refusal(f"has an element without a VR (byte {position})")
+            raise refusal(say("has an element without a VR (byte %(position)s)", position=position))
         return tag, vr, self.long(self.data, position + 8)[0], position + 12
 
     def _undefined(self, tag: int, vr: bytes, start: int) -> int:
         """The byte of the delimiter that ends a value of undefined length."""
         if vr not in (b"SQ", b"UN", b"") and tag != _PIXEL_DATA:
-            raise refusal(f"has ({tag >> 16:04X},{tag & 0xFFFF:04X}) of undefined length, which is no sequence")
+            raise refusal(
+                say(
+                    "has (%(tag)s,%(tag_2)s) of undefined length, which is no sequence",
+                    tag=f"{tag >> 16:04X}",
+                    tag_2=f"{tag & 0xFFFF:04X}",
+                )
+            )
         return self._sequence(start, self.implicit or vr == b"UN", 1)
 
     def _sequence(self, position: int, implicit: bool, depth: int) -> int:
         if depth > DEEPEST:
-            raise refusal(f"is nested deeper than {DEEPEST}")
+            raise refusal(say("is nested deeper than %(deepest)s", deepest=DEEPEST))
         while True:
             tag, _, length, start = self._element(position, True)
             if tag == _SEQUENCE_END:
                 return position
             if tag != _ITEM:
-                raise refusal(f"has a sequence whose items can't be told apart (byte {position})")
+                raise refusal(
+                    say("has a sequence whose items can't be told apart (byte %(position)s)", position=position)
+                )
             position = start + length if length != _UNDEFINED else self._item(start, implicit, depth)
 
     def _item(self, position: int, implicit: bool, depth: int) -> int:
@@ -204,7 +252,7 @@ class _Scan:
             if tag == _ITEM_END:
                 return start
             if tag >> 16 == 0xFFFE:
-                raise refusal(f"has an item delimiter out of place (byte {position})")
+                raise refusal(say("has an item delimiter out of place (byte %(position)s)", position=position))
             if length == _UNDEFINED:
                 position = self._sequence(start, implicit or vr == b"UN", depth + 1) + 8
             else:
@@ -224,12 +272,12 @@ def code_page(assumed: str) -> str:
         return ""
 
 
-def _from_code_page(dataset: Dataset, name: str) -> Dataset:
+def _from_code_page(dataset: Header, name: str) -> Header:
     """Texts that are in no set DICOM knows, in UTF-8: only where what the data set declares can't be true."""
     if instance_charset(dataset).source == "declared":
         return dataset
     turned = {tag: _turned(tag, dataset.get_item(tag), name) for tag in dataset.keys()}  # noqa: SIM118
-    changed = Dataset(turned)
+    changed = Header(turned)
     utf8 = CharacterSet(SpecificCharacterSet=("ISO_IR 192",), source="assumed")
     term = utf8.SpecificCharacterSet[0].encode()
     raw = RawDataElement(BaseTag(SPECIFIC_CHARACTER_SET), "CS", len(term), term, 0, False, True, True)

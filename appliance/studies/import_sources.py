@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from pydicom import dcmread
 
 from appliance.errors import UsageError
+from appliance.words import say
 
 MOST_FILES = 200_000
 MOST_UNPACKED = 256 << 30
 """Bytes that come out of one archive."""
 HIGHEST_RATIO = 2000
+RATIO_OF_OTHERS = 200
+"""What is no instance is not unpacked in any case; from this ratio on it is said."""
+ARCHIVES = frozenset({".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".tar", ".zst"})
 RATIO_COUNTS_FROM = 64 << 20
 """Blank images shrink a thousandfold: only what is large is held to the ratio."""
 LARGEST_DICOMDIR = 256 << 20
@@ -32,6 +36,7 @@ class Candidate:
     size: int  # as announced
     open: Callable[[], BinaryIO]
     refused: str = ""  # why it is not looked at; "" to try it
+    else_said: str = ""  # what is said should it be no instance: an archive, a bomb
 
 
 @contextmanager
@@ -40,7 +45,7 @@ def candidates(path: Path) -> Iterator[list[Candidate]]:
     if path.is_dir():
         yield _bounded(list(_in_folder(path)), path)
     elif not path.exists():
-        raise UsageError(f"There is no {path}.", field="path")
+        raise UsageError(say("There is no %(path)s.", path=path), field="path")
     elif zipfile.is_zipfile(path) and not _is_dicom(path):
         with _archive(path) as archive:
             yield _bounded(_in_archive(archive, path), path)
@@ -54,7 +59,10 @@ def _opened(path: Path) -> BinaryIO:
 
 def _bounded(found: list[Candidate], path: Path) -> list[Candidate]:
     if len(found) > MOST_FILES:
-        raise UsageError(f"{path.name} has more than {MOST_FILES:,} files.", field="path")
+        raise UsageError(
+            say("%(path)s has more than %(most_files)s files.", path=path.name, most_files=f"{MOST_FILES:,}"),
+            field="path",
+        )
     return found
 
 
@@ -82,13 +90,22 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except zipfile.BadZipFile as error:
-        raise UsageError(f"{path.name} is a damaged zip archive: {error}.", field="path") from error
+        raise UsageError(
+            say("%(path)s is a damaged zip archive: %(why)s.", path=path.name, why=error), field="path"
+        ) from error
 
 
 def _in_archive(archive: zipfile.ZipFile, path: Path) -> list[Candidate]:
     members = [info for info in archive.infolist() if not info.is_dir()]
     if sum(info.file_size for info in members) > MOST_UNPACKED:
-        raise UsageError(f"{path.name} would unpack to more than {MOST_UNPACKED >> 30} GiB.", field="path")
+        raise UsageError(
+            say(
+                "%(path)s would unpack to more than %(most_unpacked)s GiB.",
+                path=path.name,
+                most_unpacked=MOST_UNPACKED >> 30,
+            ),
+            field="path",
+        )
     return [_member(archive, info) for info in members]
 
 
@@ -96,16 +113,36 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Candidate:
     def opened() -> BinaryIO:
         return archive.open(info)  # type: ignore[return-value]
 
-    return Candidate(name=info.filename, size=info.file_size, open=opened, refused=_suspicion(info))
+    return Candidate(
+        name=info.filename, size=info.file_size, open=opened, refused=_suspicion(info), else_said=_else_said(info)
+    )
 
 
 def _suspicion(info: zipfile.ZipInfo) -> str:
     """Nothing is written under a member's name: what matters is what comes out of it."""
     if info.flag_bits & 1:
-        return "it is encrypted"
-    if info.file_size > RATIO_COUNTS_FROM and info.file_size > HIGHEST_RATIO * max(info.compress_size, 1):
-        return "it would unpack to more than two thousand times its size"
-    return ""
+        return say("it is encrypted")
+    return _growth(info) if _grows(info, HIGHEST_RATIO) else ""
+
+
+def _else_said(info: zipfile.ZipInfo) -> str:
+    """A file that is no instance is not worth a word, but for what somebody may have meant by it."""
+    if PurePosixPath(info.filename).suffix.lower() in ARCHIVES:
+        return say("it is an archive in an archive: unpack it, and import what comes out")
+    return _growth(info) if _grows(info, RATIO_OF_OTHERS) else ""
+
+
+def _grows(info: zipfile.ZipInfo, times: int) -> bool:
+    return info.file_size > RATIO_COUNTS_FROM and info.file_size > times * max(info.compress_size, 1)
+
+
+def _growth(info: zipfile.ZipInfo) -> str:
+    """Zip knows sizes beforehand: nothing was unpacked to learn this."""
+    return say(
+        "it would unpack from %(packed)s to %(size)s bytes, as bombs do: not unpacked",
+        packed=f"{info.compress_size:,}",
+        size=f"{info.file_size:,}",
+    )
 
 
 # --- DICOMDIR ---

@@ -24,6 +24,7 @@ from appliance.store.store import Store
 from appliance.studies import part10
 from appliance.studies.import_sources import Candidate, candidates, named_in_dicomdir
 from appliance.studies.intake import Arrival, Intake, Taken
+from appliance.words import say
 
 Progress = Callable[[int, int], None]
 """Called with files done and in all."""
@@ -32,7 +33,7 @@ SPOOL_PREFIX = "import-"
 BLOCK = 1 << 20
 AT_ONCE = 4
 MOST_REPORTED = 1000
-NO_DICOM = "it is no DICOM file"
+NO_DICOM = say("it is no DICOM file")
 
 
 @dataclass(kw_only=True)
@@ -137,7 +138,10 @@ class _Import:
         try:
             arrival = self._copied(candidate)
         except (DamagedError, UsageError) as error:
-            if str(error) == NO_DICOM:
+            if str(error) == NO_DICOM and candidate.else_said:
+                with self._lock:
+                    self.report.refuse(candidate.name, candidate.else_said)
+            elif str(error) == NO_DICOM:
                 self.report.not_dicom += 1
             else:
                 with self._lock:
@@ -173,9 +177,9 @@ class _Import:
             with candidate.open() as file:
                 return self._copy(file)
         except (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
-            raise DamagedError(f"it can't be read: {error}") from error
+            raise DamagedError(say("it can't be read: %(why)s", why=error)) from error
         except ValueError as error:
-            raise DamagedError(f"it can't be read: {type(error).__name__}") from error
+            raise DamagedError(say("it can't be read: %(name)s", name=type(error).__name__)) from error
 
     def _copy(self, file: BinaryIO) -> Arrival | None:
         meta, rest = part10.read_meta(file)
@@ -191,9 +195,9 @@ class _Import:
                 part.write(block)
                 size += len(block)
                 if size > self.largest:
-                    raise UsageError(f"it is larger than {self.largest >> 20} MiB")
+                    raise UsageError(say("it is larger than %(largest)s MiB", largest=self.largest >> 20))
                 if not self.store.has_room(BLOCK):
-                    raise ResourceError("The disk is short: the import stops here. Make room and import again.")
+                    raise ResourceError(say("The disk is short: the import stops here. Make room and import again."))
                 block = file.read(BLOCK)
             part.keep()
         return Arrival(

@@ -17,6 +17,7 @@ from pydicom.sequence import Sequence
 from appliance.errors import ApplianceError, UsageError
 from appliance.media.deidentify import DeidentifyOptions, deidentify, needs_a_look
 from appliance.studies.keys import InstanceKeys
+from tests.media import made as made_up
 from tests.media.content_helpers import document
 from tests.pixels.conftest import SHIPPED, grey
 
@@ -181,6 +182,71 @@ def test_what_cannot_be_made_anonymous_leaves_no_file(tmp_path: Path) -> None:
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(UsageError):
         DeidentifyOptions(key=b"short")
+
+
+def item(**values: object) -> Sequence:
+    """A sequence of one item."""
+    found = Dataset()
+    for keyword, value in values.items():
+        setattr(found, keyword, value)
+    return Sequence([found])
+
+
+# free text of objects that are no images; those marked * table E.1-1 does not name, yet they may hold a name
+TOLD = {
+    "PRESENTATION": {
+        "ContentLabel": SECRET,  # *
+        "ContentDescription": f"Key images of {SECRET}",  # *
+        "ContentCreatorName": f"{SECRET}^Creator",
+        "GraphicAnnotationSequence": item(TextObjectSequence=item(UnformattedTextValue=SECRET)),
+        "GraphicLayerSequence": item(GraphicLayer="L1", GraphicLayerDescription=f"by {SECRET}"),  # *
+    },
+    "KEY OBJECT DOC": {"ContentSequence": item(ValueType="TEXT", TextValue=f"see {SECRET}")},
+    "SR DOCUMENT": {"ContentSequence": item(ValueType="PNAME", PersonName=SECRET, RelationshipType="HAS OBS CONTEXT")},
+    "RT STRUCTURE SET": {
+        "StructureSetLabel": SECRET,
+        "StructureSetName": SECRET,
+        "StructureSetROISequence": item(ROINumber=1, ROIName=SECRET, ROIDescription=SECRET),
+        "RTROIObservationsSequence": item(ROIObservationLabel=SECRET, ROIInterpreter=SECRET),
+    },
+    "RT PLAN": {
+        "RTPlanLabel": SECRET,
+        "RTPlanName": SECRET,
+        "BeamSequence": item(BeamName=f"{SECRET} AP", BeamDescription=SECRET, TreatmentMachineName=SECRET),  # *
+        "DoseReferenceSequence": item(DoseReferenceDescription=SECRET),
+        "ReviewerName": SECRET,
+    },
+    "IMAGE": {"SegmentSequence": item(SegmentLabel=SECRET, SegmentDescription=f"liver of {SECRET}")},  # *
+    "ENCAP DOC": {"DocumentTitle": f"Letter about {SECRET}", "EncapsulatedDocument": SECRET.encode() + b"X"},
+    "REGISTRATION": {"ContentLabel": SECRET, "ContentDescription": SECRET},
+    "WAVEFORM": {"WaveformAnnotationSequence": item(UnformattedTextValue=SECRET)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dates", ["remove", "shift", "keep"])
+@pytest.mark.parametrize("kind", TOLD)
+def test_no_object_names_the_patient_in_its_free_text(made: Callable, tmp_path: Path, kind: str, dates: str) -> None:
+    dataset = made_up.of_kind(kind)
+    dataset.PatientName, dataset.PatientID = f"{SECRET}^Ann", "ID-778899"
+    for keyword, value in TOLD[kind].items():
+        setattr(dataset, keyword, value)
+    source = tmp_path / "source.dcm"
+    source.write_bytes(made_up.as_file(dataset))
+    result = made(source, replace(OPTIONS, dates=dates))
+    data = (tmp_path / "out.dcm").read_bytes()
+    assert SECRET.encode() not in data and b"778899" not in data
+    for keyword in ("ContentLabel", "StructureSetLabel", "RTPlanLabel"):  # Type 1: something has to stand there
+        assert keyword not in result or result[keyword].value
+    assert result.get("ContentDescription", "Key images of") in ("Key images of", "ANONYMIZED", "")
+
+
+def test_a_label_that_names_nobody_stays(made: Callable) -> None:
+    dataset = identifying()
+    dataset.ContentLabel, dataset.ContentDescription = "CHEST_AP", "Brown fat, chest window"
+    dataset.AnatomicRegionSequence = item(CodeValue="1", CodingSchemeDesignator="SCT", CodeMeaning=f"{SECRET} fat")
+    result = made(dataset)
+    assert (result.ContentLabel, result.ContentDescription) == ("CHEST_AP", "Brown fat, chest window")
+    assert result.AnatomicRegionSequence[0].CodeMeaning == f"{SECRET} fat", "a code is a code"
 
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pydicom
@@ -35,7 +36,7 @@ from appliance.store import audit as audit_rows
 from appliance.store import discs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
-from appliance.studies import retrieving
+from appliance.studies import completeness, retrieving
 from tests.media import made
 from tests.media.disc_helpers import (
     CLERK,
@@ -174,6 +175,39 @@ def test_an_anonymous_disc_names_nobody(store: Store, tmp_path: Path) -> None:
     assert looked["volumes"][0]["instances"] == 4
 
 
+@pytest.mark.parametrize(("dates", "code"), [("remove", None), ("shift", "113107"), ("keep", "113106")])
+def test_dates_of_an_anonymous_disc_are_what_was_chosen_and_it_says_so(
+    store: Store, tmp_path: Path, dates: str, code: str | None
+) -> None:
+    """Two studies of one patient, nine days apart."""
+    keep(
+        store,
+        [made.image(1, study=2, StudyDate="20260111", ContentDate="20260111", AcquisitionDateTime="20260111090102.5")],
+    )
+    selection = Selection(studies=(STUDY, f"{made.ROOT}.2"))
+    view = work_off(store, ordered(store, copy_type="anonymous", choices={"dates": dates}, selection=selection))
+    assert view["execution_status"] == "DONE" and "ates" in view["message"], view["message"]
+    out = tmp_path / "out"
+    command = ["xorriso", "-osirrox", "on", "-indev", view["volumes"][0]["image"], "-extract", "/", str(out)]
+    subprocess.run(command, capture_output=True, check=True)
+    found = [pydicom.dcmread(path) for path in sorted((out / "DICOM").rglob("I*"))]
+    days = [date.fromisoformat(each.StudyDate) if each.StudyDate else None for each in found]
+    assert len(found) == 4 and len({each.PatientID for each in found}) == 1
+    codes = [item.CodeValue for item in found[0].DeidentificationMethodCodeSequence]
+    assert codes == ["113100", *([code] if code else [])]
+    said = (out / "README.TXT").read_text("utf-8-sig")
+    words_of = {"remove": "have been removed", "shift": "same number of days", "keep": "have been kept"}
+    assert words_of[dates] in " ".join(said.split())
+    if dates == "remove":
+        assert not any(days) and not found[0].StudyTime
+        return
+    assert sorted({(max(days) - each).days for each in days}) == [0, 9]
+    assert (max(days) == date(2026, 1, 11)) == (dates == "keep")
+    late = next(each for each in found if "AcquisitionDateTime" in each)
+    assert late.AcquisitionDateTime == late.StudyDate + "090102.5" and late.ContentDate == late.StudyDate
+    assert {each.StudyTime for each in found} == {"030405"}
+
+
 def test_an_encrypted_archive_opens_with_its_password_only(store: Store) -> None:
     disc_id = ordered(store, medium="zip", choices={"encrypted": True})
     view = work_off(store, disc_id)
@@ -254,7 +288,7 @@ def test_a_disc_waits_until_its_study_has_come(store: Store) -> None:
 
 
 def test_what_an_archive_says_otherwise_now_waits_for_a_person(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    news = retrieving.News(differs=(f"PACS has another patient's name for study {STUDY} now",))
+    news = completeness.News(differs=(f"PACS has another patient's name for study {STUDY} now",))
     monkeypatch.setattr(asking, "ask_again", lambda store, uid: news)  # an archive is tried in tests/studies
     disc_id = ordered(store)
     view = work_off(store, disc_id)

@@ -94,7 +94,8 @@ def test_a_bomb_in_an_archive_is_refused_before_it_goes_off(
         archive.writestr("good", made.as_file(made.image(2)))
     report = import_path(store, path, clerk).to_json()
     assert report["stored"] == 1
-    assert report["refused"] == [{"file": "bomb", "reason": "it would unpack to more than two thousand times its size"}]
+    assert [each["file"] for each in report["refused"]] == ["bomb"]
+    assert "209,71" in report["refused"][0]["reason"] and "bombs" in report["refused"][0]["reason"]
     monkeypatch.setattr(import_sources, "MOST_UNPACKED", 1 << 20)
     with pytest.raises(UsageError, match="would unpack"):
         import_path(store, path, clerk)
@@ -102,6 +103,19 @@ def test_a_bomb_in_an_archive_is_refused_before_it_goes_off(
     with pytest.raises(UsageError, match="more than"):
         import_path(store, tmp_path, clerk)
         import_path(store, path, clerk)
+
+
+def test_bombs_and_archives_in_an_archive_are_named_in_the_report(store: Store, clerk: Actor, tmp_path: Path) -> None:
+    """Not "no DICOM" alone: what was refused, and why."""
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.bin", bytes(80 << 20))
+        archive.writestr("inner.zip", b"PK\3\4 whatever")
+        archive.writestr("readme.txt", b"hello")
+    report = import_path(store, path, clerk).to_json()
+    assert report["not_dicom"] == 1
+    said = {each["file"]: each["reason"] for each in report["refused"]}
+    assert "to 83,886,080 bytes" in said["zeros.bin"] and "archive in an archive" in said["inner.zip"]
 
 
 def test_a_member_that_lies_about_its_size_is_refused(store: Store, clerk: Actor, tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from appliance.words import say
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -16,7 +20,8 @@ UNDEFINED = 0xFFFFFFFF
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MOST_DEPTH = 64
-_MOST_INFLATED = 2 << 30
+_MOST_INFLATED = 4 << 30
+_BLOCK = 1 << 20
 
 
 class TruncatedError(Exception):
@@ -63,7 +68,7 @@ def read_head(data: memoryview) -> Head:
     while position + 8 <= len(data) and data[position] == 2 and data[position + 1] == 0:
         element = read_element(data, position, len(data), Encoding())
         if element.length > 1024 and element.tag != 0x00020102:
-            raise MalformedError("a file meta element is too long")
+            raise MalformedError(say("a file meta element is too long"))
         values[element.tag & 0xFFFF] = bytes(data[element.start : element.end][:1024]).rstrip(b"\0 ").decode("latin-1")
         position = element.end
     return Head(values, position)
@@ -75,15 +80,26 @@ def encoding_of(transfer_syntax: str) -> Encoding:
 
 
 def inflated(data: memoryview) -> memoryview:
-    """The data set of a Deflated instance. Raises TruncatedError or MalformedError."""
-    machine = zlib.decompressobj(-15)
-    try:
-        whole = machine.decompress(data, _MOST_INFLATED)
-    except zlib.error as error:
-        raise MalformedError("it can't be inflated") from error
-    if not machine.eof:
-        raise TruncatedError
-    return memoryview(whole)
+    """The data set of a Deflated instance, laid out in a file without a name: it may be larger than memory.
+
+    Raises TruncatedError or MalformedError.
+    """
+    machine, size = zlib.decompressobj(-15), 0
+    with tempfile.TemporaryFile() as file:
+        try:
+            for start in range(0, len(data), _BLOCK):
+                rest = bytes(data[start : start + _BLOCK])
+                while rest and not machine.eof:
+                    size += file.write(machine.decompress(rest, _BLOCK))
+                    rest = machine.unconsumed_tail
+                    if size > _MOST_INFLATED:
+                        raise MalformedError("its deflated data set is larger than 4 GiB")
+        except zlib.error as error:
+            raise MalformedError("it can't be inflated") from error
+        if not machine.eof or not size:
+            raise TruncatedError
+        file.flush()
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def read_element(data: memoryview, position: int, end: int, encoding: Encoding, depth: int = 0) -> Element:
@@ -104,7 +120,9 @@ def read_element(data: memoryview, position: int, end: int, encoding: Encoding, 
         elif vr.isalpha() and vr.isupper():
             start, length = position + 8, struct.unpack_from(order + "H", data, position + 6)[0]
         else:
-            raise MalformedError(f"({group:04X},{number:04X}) has no value representation")
+            raise MalformedError(
+                say("(%(group)s,%(number)s) has no value representation", group=f"{group:04X}", number=f"{number:04X}")
+            )
     if length == UNDEFINED:
         inner = Encoding(explicit=False) if vr == b"UN" else encoding
         return Element(tag, vr, start, length, _end_of_sequence(data, start, end, inner, depth + 1))
@@ -130,7 +148,7 @@ def items(data: memoryview, element: Element, encoding: Encoding) -> Iterator[tu
         if tag == _SEQUENCE_END:
             return
         if tag != _ITEM:
-            raise MalformedError("a sequence holds something that is no item")
+            raise MalformedError(say("a sequence holds something that is no item"))
         start = position + 8
         stop = _end_of_item(data, start, end, encoding, 1) if length == UNDEFINED else start + length
         if stop > end:
@@ -147,14 +165,14 @@ def _tag_and_length(data: memoryview, position: int, encoding: Encoding) -> tupl
 def _end_of_sequence(data: memoryview, position: int, end: int, encoding: Encoding, depth: int) -> int:
     """Behind the delimiter of a sequence (or of encapsulated pixels) of undefined length."""
     if depth > _MOST_DEPTH:
-        raise MalformedError("sequences are nested too deep")
+        raise MalformedError(say("sequences are nested too deep"))
     while position + 8 <= end:
         tag, length = _tag_and_length(data, position, encoding)
         position += 8
         if tag == _SEQUENCE_END:
             return position
         if tag != _ITEM:
-            raise MalformedError("a sequence holds something that is no item")
+            raise MalformedError(say("a sequence holds something that is no item"))
         position = _end_of_item(data, position, end, encoding, depth) if length == UNDEFINED else position + length
     raise TruncatedError
 
