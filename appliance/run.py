@@ -27,6 +27,7 @@ from appliance.config import Settings
 from appliance.errors import ConflictError, DamagedError
 from appliance.logs import start_logging
 from appliance.security.audit_verbs import note_part
+from appliance.store.locks import OnlyOne
 from appliance.store.occupancy import shared
 from appliance.store.soundness import refuse_damaged
 from appliance.store.store import Store, open_store
@@ -44,6 +45,8 @@ START_SECONDS = 900.0
 """What a part may take until it is ready: a large database is read through, an upgrade is tried on a copy."""
 FILM_MEMORY = 6 << 30
 """Address space of a film worker: a film too large for it fails alone."""
+NAME_SECONDS = 20.0
+"""How long a part's predecessor may take to let go of the machine's name."""
 PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ Beat = Pulse
 def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = None) -> None:
     """Run one part in this process until SIGTERM or SIGINT."""
     _die_with_parent()
-    store = open_store(data, config)
+    store = open_store(data, config, part=part)
     start_logging(store.settings.log.level, store.settings.log.format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -93,6 +96,7 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.dicom.storage_scp import StorageScp
     from appliance.studies.fetching import Retriever
 
+    mine = hold_name(store)
     prepare(store)
     commitment = CommitmentScp(store)
     incidents = IncidentAudit(store)
@@ -108,6 +112,18 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     finally:
         server.stop()
         incidents.stop()
+        mine.close()
+
+
+def hold_name(store: Store) -> OnlyOne:
+    """This machine's name among several is its own: another one would empty its spool. Raises ConflictError."""
+    mine = store.locks.only_one(f"node-{store.node}")
+    end = time.monotonic() + NAME_SECONDS
+    while store.node and not mine.take():
+        if time.monotonic() > end:
+            raise ConflictError(f"Another machine is named {store.node}: set node.name, another one on each.")
+        time.sleep(0.5)
+    return mine
 
 
 def _run_web(store: Store, stop: threading.Event, beat: Beat) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,7 +166,8 @@ def add_first_burner(store: Store) -> None:
             return
     if not all_burners(store):
         burner = StoredBurner(name=DEFAULT_BURNER, burner_uri=f"folder:{store.folder.burned}")
-        add_burner(store, burner, process_actor("first run"))
+        with suppress(ConflictError):  # two machines start in one moment
+            add_burner(store, burner, process_actor("first run"))
     with store.database.write() as connection:
         secrets.put(connection, FIRST_ADDED, "added")
 

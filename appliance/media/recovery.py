@@ -33,6 +33,9 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
 
 
 def _free_building(store: Store, disc: discs.Disc, worker: str) -> None:
+    with store.database.read() as connection:
+        if not discs.has_claim(connection, disc.disc_id, disc.building_by):
+            return  # another one was first, and may be building it
     files.remove_tree(store.folder.disc(disc.disc_id))
     seen, actor = (discs.CREATING,), str(process_actor(worker))
     with store.database.write("disc") as connection:

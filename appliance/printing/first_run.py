@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from appliance.errors import ConflictError
 from appliance.events import process_actor
 from appliance.printing.desk import DEFAULT_PRINTER
 from appliance.printing.printer_verbs import add_printer, all_printers
@@ -24,6 +27,7 @@ def add_first_printer(store: Store) -> None:
             ae_titles=(store.settings.dicom.ae_title,),
             settings=PrinterSettings(),
         )
-        add_printer(store, printer, process_actor("first run"))
+        with suppress(ConflictError):  # two machines start in one moment
+            add_printer(store, printer, process_actor("first run"))
     with store.database.write() as connection:
         secrets.put(connection, DONE, "added")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from appliance.events import process_actor
@@ -13,6 +14,9 @@ from appliance.store.store import Store
 
 IN_USE = ("backup-", "reprint-", "page-", "import-", "retrieve-", "paper-")
 """Spool folders that verbs make, in whichever process; all others are the associations'."""
+
+OTHERS_SECONDS = 600.0
+"""A folder of jobs younger than this may be another machine's, which has still to write its row."""
 
 log = logging.getLogger(__name__)
 
@@ -63,22 +67,32 @@ def sweep(store: Store, settled_seconds: float = 60.0) -> None:
 
     What lies in the spool was never acknowledged. A folder without a row is one whose N-ACTION was not answered: it is
     kept aside for a while, and not printed. What is younger than `settled_seconds` may be a command's or a page's at
-    work in this moment, and is left for the next time.
+    work in this moment, and is left for the next time. The spool is this machine's own; the jobs are everybody's, and
+    another machine may be about to write the row of a folder.
     """
+    moment = _moment(store)
     for path in store.folder.spool.iterdir():
-        if not path.name.startswith(IN_USE) or _age(path) > settled_seconds:
+        if not path.name.startswith(IN_USE) or moment - path.stat().st_mtime > settled_seconds:
             files.remove_tree(path) if path.is_dir() else files.remove(path)
     store.locks.sweep(("films", "discs"))
     numbered = {int(path.name): path for path in store.folder.jobs.iterdir() if path.name.isdigit()}
     with store.database.read() as connection:
         known = print_jobs.known(connection, list(numbered))
+    settled_seconds = OTHERS_SECONDS if store.node else settled_seconds
     for number in sorted(set(numbered) - known):
-        if _age(numbered[number]) > settled_seconds:
-            _set_aside(store, numbered[number])
+        with suppress(FileNotFoundError):  # another machine starts, too, and was first
+            if moment - numbered[number].stat().st_mtime > settled_seconds:
+                _set_aside(store, numbered[number])
 
 
-def _age(path: Path) -> float:
-    return time.time() - path.stat().st_mtime
+def _moment(store: Store) -> float:
+    """Now, by the clock that dates the files: on a shared folder that is not ours."""
+    if not store.node:
+        return time.time()
+    probe = files.write_scratch(store.folder.spool / "probe", b"")
+    moment = probe.stat().st_mtime
+    files.remove(probe)
+    return moment
 
 
 def _set_aside(store: Store, path: Path) -> None:

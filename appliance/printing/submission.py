@@ -115,6 +115,7 @@ def _record(store: Store, submission: Submission, actor: Actor, job_id: int, siz
     session, moment = submission.session, now()
     print_id = fingerprint(session, store.folder.job(job_id))
     with store.database.write("print") as connection:
+        store.folder.job(job_id).stat()  # who stood still for ten minutes may find it set aside: never acknowledged
         reasons, warnings = list(submission.held_because), list(submission.warnings)
         if (
             not submission.intended

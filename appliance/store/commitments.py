@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection
 from typing import Any
 
@@ -42,6 +43,16 @@ def due(connection: Connection, limit: int = 20) -> list[Commitment]:
 
 def change(connection: Connection, commitment_id: int, **values: Any) -> None:
     connection.execute(update(commitment).where(commitment.c.commitment_id == commitment_id).values(**values))
+
+
+def claim(connection: Connection, seen: Commitment, until: dt.datetime) -> bool:
+    """Take a request that is due until a moment; False: another machine was first."""
+    query = update(commitment).where(
+        commitment.c.commitment_id == seen.commitment_id,
+        commitment.c.state == PENDING,
+        commitment.c.not_before == seen.not_before,
+    )
+    return connection.execute(query.values(not_before=until)).rowcount == 1
 
 
 def get(connection: Connection, commitment_id: int) -> Commitment | None:

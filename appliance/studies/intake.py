@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from appliance.errors import ApplianceError, RefusedError
+from appliance.errors import ApplianceError, RefusedError, UncertainError
 from appliance.events import Actor
 from appliance.security.audit import record
 from appliance.store import files, instances
@@ -86,6 +86,8 @@ class Intake:
                 each.result()
             files.failpoint("store.synced")
             outcome = self._index(new_instance(arrival, understood, place), understood.rejects, actor)
+        except UncertainError:  # it may have a row: housekeeping removes the file when it has none
+            raise
         except BaseException:
             files.remove(target)  # not acknowledged
             raise
