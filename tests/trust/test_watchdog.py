@@ -77,10 +77,9 @@ def test_the_door_calls_itself_without_a_trace_also_where_strangers_are_refused(
 def test_a_door_with_no_association_free_still_answers_itself(tmp_path: Path) -> None:
     settings = Settings.model_validate({"dicom": {"ports": [0], "associations": 1}})
     store = open_store(tmp_path / "data", settings=settings)
-    with door_of(store) as door:
-        with RawPeer(door.port) as peer:
-            assert peer.associate()[:1] == b"\x02"
-            assert door.answers_itself(5)
+    with door_of(store) as door, RawPeer(door.port) as peer:
+        assert peer.associate()[:1] == b"\x02"
+        assert door.answers_itself(5)
     store.close()
 
 
