@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -72,17 +73,16 @@ class Answer:
         """The same, with a warning told as success: for peers that stop on any warning."""
         return replace(self, status=SUCCESS, comment="", tags=()) if is_warning(self.status) else self
 
-    def status_dataset(self) -> Dataset:
-        """The elements of the command set, as pynetdicom's handlers return them."""
-        status = Dataset()
-        status.Status = self.status
+    def elements(self) -> dict[str, Any]:
+        """The elements of the command set by keyword, as handlers return them."""
+        found: dict[str, Any] = {"Status": self.status}
         if self.comment and self.status != SUCCESS:
-            status.ErrorComment = short_comment(self.comment)
+            found["ErrorComment"] = short_comment(self.comment)
         if self.instance:
-            status.AffectedSOPInstanceUID = self.instance
+            found["AffectedSOPInstanceUID"] = self.instance
         if self.tags:
-            status.AttributeIdentifierList = list(self.tags)
-        return status
+            found["AttributeIdentifierList"] = list(self.tags)
+        return found
 
 
 def tags_of(keywords: Iterable[str]) -> tuple[int, ...]:

@@ -1,14 +1,14 @@
 """Responses as PS3.7 wants them: what a handler returned becomes one DIMSE response, whatever it returned or raised.
 
-A handler bound to pynetdicom's events returns a status (int, or Dataset with Status and further elements of the command
-set: Affected SOP Instance UID, Error Comment, Error ID, Attribute Identifier List, Offending Element), or for DIMSE-N
-(status, data set or None). An empty data set goes out as none.
+A handler bound to pynetdicom's events returns a status, or for DIMSE-N (status, data set or None). A status is an int,
+or a mapping by keyword (or Dataset) of Status and further elements of the command set: Affected SOP Instance UID, Error
+Comment, Error ID, Attribute Identifier List, Offending Element. An empty data set goes out as none.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -32,6 +32,7 @@ from pynetdicom.sop_class import uid_to_service_class
 
 from appliance.errors import ApplianceError
 from appliance.network.commands import Value
+from appliance.network.messages import set_uid
 from appliance.store import files
 
 if TYPE_CHECKING:
@@ -170,21 +171,22 @@ def _unblocked_abort(association: BoundedAssociation) -> Iterator[None]:
 def _parts(returned: Any, has_dataset: bool) -> tuple[dict[str, Value], Dataset | None]:
     """The command elements and the data set of what a handler returned."""
     status, dataset = returned if isinstance(returned, tuple) else (returned, None)
+    return _elements(status), dataset if has_dataset else None
+
+
+def _elements(status: Any) -> dict[str, Value]:
+    """The command elements of a status: a number, or Status and more by keyword."""
+    if isinstance(status, int):
+        return {"Status": int(status)}
     if isinstance(status, Dataset):
-        if "Status" not in status:
-            raise ValueError("the handler's status data set has no Status")
-        extra: dict[str, Value] = {"Status": int(status.Status)}
-        for keyword in _EXTRAS:
-            if keyword in status and status[keyword].value not in (None, "", []):
-                extra[keyword] = status[keyword].value
-        if "ErrorComment" in extra:
-            comment = extra["ErrorComment"]
-            extra["ErrorComment"] = _comment(comment if isinstance(comment, str) else "/".join(comment))
-    elif isinstance(status, int):
-        extra = {"Status": int(status)}
-    else:
+        status = {keyword: status[keyword].value for keyword in ("Status", *_EXTRAS) if keyword in status}
+    if not isinstance(status, Mapping) or "Status" not in status:
         raise TypeError("the handler returned no status")
-    return extra, dataset if has_dataset else None
+    found = {keyword: value for keyword, value in status.items() if value not in (None, "", [])}
+    if "ErrorComment" in found:
+        comment = found["ErrorComment"]
+        found["ErrorComment"] = _comment(comment if isinstance(comment, str) else "/".join(comment))
+    return found | {"Status": int(status["Status"])}
 
 
 def _comment(text: str) -> str:
@@ -240,9 +242,9 @@ def _begin(request: Any, service: Service | None) -> Any:
     if hasattr(response, "MessageID"):
         response.MessageID = None
     target = service.target if service is not None else "Affected"
-    response.AffectedSOPClassUID = getattr(request, f"{target}SOPClassUID", None)
+    set_uid(response, "AffectedSOPClassUID", getattr(request, f"{target}SOPClassUID", None))
     if hasattr(response, "AffectedSOPInstanceUID"):
-        response.AffectedSOPInstanceUID = getattr(request, f"{target}SOPInstanceUID", None)
+        set_uid(response, "AffectedSOPInstanceUID", getattr(request, f"{target}SOPInstanceUID", None))
     for keyword in ("ActionTypeID", "EventTypeID"):
         if hasattr(request, keyword):
             setattr(response, keyword, getattr(request, keyword))

@@ -34,6 +34,14 @@ _FIELDS = {name: number for number, (name, _) in stock._MESSAGE_TYPES.items()}
 _TAPS = (evt.EVT_PDU_SENT, evt.EVT_DATA_SENT, evt.EVT_FSM_TRANSITION)
 _MAY_BE_EMPTY = frozenset({0x0100, 0x0110, 0x0130, 0x0140, 0x0150})
 """N-EVENT-REPORT, N-GET, N-ACTION, N-CREATE, N-DELETE: small requests, at times announced with a data set in vain."""
+_UIDS = {
+    "AffectedSOPClassUID": "_affected_sop_class_uid",
+    "AffectedSOPInstanceUID": "_affected_sop_instance_uid",
+    "RequestedSOPClassUID": "_requested_sop_class_uid",
+    "RequestedSOPInstanceUID": "_requested_sop_instance_uid",
+}
+"""Where pynetdicom's primitives keep them."""
+_LONGEST_UID = 64
 _CANCELS = 10
 _EVENT_THREADS = 8
 _CHUNK = 256 * 1024
@@ -354,6 +362,16 @@ class MessageProvider(DIMSEServiceProvider):
             evt.trigger(self._assoc, evt.EVT_DIMSE_SENT, {"message": message})
 
 
+def set_uid(primitive: Any, keyword: str, uid: UID | None) -> None:
+    """Set a UID of a primitive; ValueError when it is longer than a UID can be (as pynetdicom's own setters).
+
+    Those check it a second time, at some cost, and log each odd UID of a hostile peer.
+    """
+    if uid is not None and len(uid) > _LONGEST_UID:
+        raise ValueError(f"{keyword} is longer than a UID")
+    setattr(primitive, _UIDS[keyword], uid or None)
+
+
 def _primitive(command: Mapping[str, Value], context_id: int, body: Body) -> Any:
     """pynetdicom's primitive of a received message, or Refused when a value can't be taken."""
     kind = stock._MESSAGE_TYPES[command["CommandField"]][1].__name__
@@ -365,8 +383,10 @@ def _primitive(command: Mapping[str, Value], context_id: int, body: Body) -> Any
     for keyword, value in command.items():
         if hasattr(primitive, keyword):
             try:
-                # Unchecked here: pydicom would log each odd UID of a hostile peer.
-                setattr(primitive, keyword, UID(value, IGNORE) if keyword.endswith("UID") else value)
+                if keyword in _UIDS:
+                    set_uid(primitive, keyword, UID(value, IGNORE))
+                else:
+                    setattr(primitive, keyword, value)
             except (ValueError, TypeError):
                 faults.append(keyword)
     dataset_keyword = stock._DATASET_KEYWORDS.get(kind)

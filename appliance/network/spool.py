@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from appliance.errors import ApplianceError, RefusedError, ResourceError
+from appliance.network.digest import FileDigest
 from appliance.network.file_head import head_of_file, may_be_uid
 from appliance.store import files
+from appliance.words import say
 
 if TYPE_CHECKING:
     from appliance.network.association import BoundedAssociation
@@ -59,7 +60,12 @@ class SpooledDataset:
     offset: int  # of the data set's first byte: 0, or after the file meta information of a C-STORE
     size: int  # of the data set in bytes
     transfer_syntax: str  # UID
-    sha256: str | None  # of the data set (not the head before it), in hex; None where not asked for
+    digest: FileDigest | None  # of the data set (not the head before it), to be asked last; None for an N-SET
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the data set, in hex; waits until it is worked out."""
+        return self.digest.hexdigest() if self.digest is not None else None
 
 
 class MemoryBody:
@@ -74,7 +80,9 @@ class MemoryBody:
     def write(self, data: memoryview) -> None:
         self.size += len(data)
         if self.error is None and self.size > self._limit:
-            self.error = ResourceError(f"the data set is larger than the {self._limit} bytes this request may have")
+            self.error = ResourceError(
+                say("the data set is larger than the %(limit)s bytes this request may have", limit=self._limit)
+            )
             self.stream = BytesIO()
         if self.error is None:
             self.stream.write(data)
@@ -102,12 +110,14 @@ class SpoolBody:
         self.transfer_syntax = transfer_syntax
         self._head = len(head)
         self._limit = limit
-        self._hash = hashlib.sha256() if hashed else None
+        self._digest: FileDigest | None = None
         self._part: files.PartFile | None = None
         try:
             self._part = files.PartFile(folder / uuid.uuid4().hex)
             if head:
                 self._part.write(head)
+            if hashed:
+                self._digest = FileDigest(self._part.part, len(head))
             files.failpoint("receive.begun")
         except OSError as error:
             self._fail(_disk_error(error))
@@ -121,7 +131,9 @@ class SpoolBody:
         if self.error is not None or self._part is None:
             return
         if self.size > self._limit:
-            self._fail(ResourceError(f"the data set is larger than the limit of {self._limit} bytes"))
+            self._fail(
+                ResourceError(say("the data set is larger than the limit of %(limit)s bytes", limit=self._limit))
+            )
             return
         try:
             self._part.write(data)
@@ -129,14 +141,16 @@ class SpoolBody:
         except OSError as error:
             self._fail(_disk_error(error))
             return
-        if self._hash is not None:
-            self._hash.update(data)
+        if self._digest is not None:
+            self._digest.follow(self._head + self.size)
 
     def finish(self) -> None:
         """All of it has come: the file is whole, though not durable."""
         if self.error is None and self._part is not None:
             try:
                 self._part.file.close()
+                if self._digest is not None:
+                    self._digest.follow(self._head + self.size, whole=True)
                 files.failpoint("receive.whole")
             except OSError as error:
                 self._fail(_disk_error(error))
@@ -148,6 +162,8 @@ class SpoolBody:
     def discard(self) -> None:
         """Remove the file if it is still where it was written."""
         part, self._part = self._part, None
+        if self._digest is not None:
+            self._digest.close()
         if part is None:
             return
         with contextlib.suppress(OSError):
@@ -159,13 +175,13 @@ class SpoolBody:
         """The file. Raises the error that kept it from being written."""
         self.looked_at = True
         if self.error is not None or self._part is None:
-            raise self.error or ResourceError("the data set was not kept")
+            raise self.error or ResourceError(say("the data set was not kept"))
         return SpooledDataset(
             path=self._part.part,
             offset=self._head,
             size=self.size,
             transfer_syntax=self.transfer_syntax,
-            sha256=self._hash.hexdigest() if self._hash is not None else None,
+            digest=self._digest,
         )
 
 
@@ -174,8 +190,8 @@ Body = MemoryBody | SpoolBody
 
 def _disk_error(error: OSError) -> ApplianceError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    what = "the disk is full" if full else f"the disk refuses to write ({error.strerror or error})"
-    return ResourceError(f"{what}: the data set was not kept")
+    what = say("the disk is full") if full else say("the disk refuses to write (%(why)s)", why=error.strerror or error)
+    return ResourceError(say("%(what)s: the data set was not kept", what=what))
 
 
 def spooled_dataset(event: Event) -> SpooledDataset:
@@ -187,7 +203,7 @@ def spooled_dataset(event: Event) -> SpooledDataset:
     body = getattr(event.request, "body", None)
     if not isinstance(body, SpoolBody):
         status = 0xC000 if isinstance(event.request, C_STORE) else 0x0110
-        raise RefusedError(status, "no data set came with the request")
+        raise RefusedError(status, say("no data set came with the request"))
     return body.dataset()
 
 
@@ -219,7 +235,7 @@ def _spool_body(folder: Path, request: SpoolRequest, limit: int) -> SpoolBody:
         if may_be_uid(request.sop_class_uid) and may_be_uid(request.sop_instance_uid):
             head = head_of_file(request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax)
         else:
-            refusal = RefusedError(0xC000, "a UID of the instance is not a UID")
+            refusal = RefusedError(0xC000, say("a UID of the instance is not a UID"))
     body = SpoolBody(
         folder, head=head, transfer_syntax=request.transfer_syntax, limit=limit, hashed=request.kind == "C-STORE"
     )

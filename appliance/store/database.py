@@ -16,6 +16,7 @@ from appliance.store import files
 from appliance.store import postgresql as server
 from appliance.store.prepared import Prepared, at_once
 from appliance.store.tables.ground import change, number
+from appliance.words import say
 
 BUSY_MILLISECONDS = 5000
 """How long a writer waits for another one."""
@@ -46,7 +47,7 @@ class Database:
             with self.engine.connect().execution_options(**self._reading) as connection, connection.begin():
                 yield connection
         except TROUBLE as error:
-            raise ResourceError(f"The database can't be read: {server.words_of(error)}") from error
+            raise ResourceError(say("The database can't be read: %(why)s", why=server.words_of(error))) from error
 
     @contextmanager
     def write(self, *topics: str) -> Iterator[Connection]:
@@ -69,7 +70,7 @@ class Database:
             if became == "committed":
                 return
             kind = UncertainError if became == "unknown" else ResourceError
-            raise kind(f"The database can't be written: {server.words_of(error)}") from error
+            raise kind(say("The database can't be written: %(why)s", why=server.words_of(error))) from error
 
     def changes(self, *topics: str) -> int:
         """A number that rises with every transaction that wrote one of the topics (all when none is named)."""
@@ -120,7 +121,8 @@ def sqlite_url(path: Path) -> str:
 def _open(url: str, part: str) -> Engine:
     if not url.startswith("sqlite"):
         return server.open_engine(url, part)
-    engine = create_engine(url, connect_args={"check_same_thread": False})
+    # the connection used last first: SQLite's cache of pages is each connection's own, and stale after another's write
+    engine = create_engine(url, connect_args={"check_same_thread": False}, pool_use_lifo=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

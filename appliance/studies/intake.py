@@ -9,7 +9,7 @@ same UID are kept aside for a person, never in place of what is there.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ __all__ = ["Arrival", "Intake", "Taken"]
 OUT_OF_RESOURCES = 0xA700
 STORED, KNOWN, KEPT_ASIDE = "stored", "known", "kept-aside"
 SYNCING = 16
-"""Files and folders synced at once."""
+"""Folders synced at once."""
 
 log = logging.getLogger(__name__)
 
@@ -71,19 +71,14 @@ class Intake:
             raise RefusedError(OUT_OF_RESOURCES, str(error)) from error
 
     def _take(self, arrival: Arrival, actor: Actor) -> Taken:
+        understood = self._reader.understand(arrival)
         place = _place(arrival)
         target = self.store.folder.instances / place
         files.make_folder(target.parent)
         files.move(arrival.path, target)
         try:
             files.failpoint("store.renamed")
-            synced = self._begin_sync(target)  # while the header is read
-            try:
-                understood = self._reader.understand(arrival, target)
-            finally:
-                wait(synced)
-            for each in synced:
-                each.result()
+            self._sync(target)
             files.failpoint("store.synced")
             outcome = self._index(new_instance(arrival, understood, place), understood.rejects, actor)
         except UncertainError:  # it may have a row: housekeeping removes the file when it has none
@@ -102,10 +97,13 @@ class Intake:
             study_instance_uid=understood.shared.study["study_instance_uid"],
         )
 
-    def _begin_sync(self, target: Path) -> list[Future[None]]:
+    def _sync(self, target: Path) -> None:
         """Make a file and its name durable, both at once: the journal takes one turn for them."""
-        todo = ((files.sync_file, target), (files.sync_folder, target.parent))
-        return [self._syncing.submit(sync, path) for sync, path in todo]
+        named = self._syncing.submit(files.sync_folder, target.parent)
+        try:
+            files.sync_file(target)
+        finally:
+            named.result()
 
     def _index(self, new: instances.NewInstance, named: rejection.Rejected | None, actor: Actor) -> str:
         """Commit its rows, with those of others that come in the same moment."""

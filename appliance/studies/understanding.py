@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-
-from pydicom.dataset import Dataset
 
 from appliance.errors import RefusedError
 from appliance.store.instances import NewInstance
 from appliance.store.tables.base import now
 from appliance.studies import normal, rejection
 from appliance.studies.charset import CharacterSet
-from appliance.studies.header import CANNOT_UNDERSTAND, read_header
+from appliance.studies.header import CANNOT_UNDERSTAND, Header, read_header
 from appliance.studies.keys import _TAGS as KEY_TAGS
 from appliance.studies.keys import InstanceKeys, instance_keys, some_keys
 from appliance.studies.record_tables import PATIENT_KEYS, ROOT_TYPES, SERIES_KEYS, STUDY_KEYS, record_type
@@ -29,6 +28,7 @@ from appliance.studies.records import (
     describe_below,
     instance_charset,
 )
+from appliance.words import say
 
 DOES_NOT_MATCH_CLASS = 0xA900
 NO_IDENTITY = 0xC001
@@ -67,7 +67,7 @@ class Arrival:
     path: Path  # in a folder on the data folder's disk; renamed or left for its owner to remove
     offset: int  # of the data set in it, behind a head of our own
     size: int  # of the data set in bytes
-    sha256: str  # of the data set
+    sha256: str | Callable[[], str]  # of the data set, in hex; asked for last where it is still being worked out
     transfer_syntax: str
     sop_class_uid: str = ""  # as announced by its sender; "": not announced
     sop_instance_uid: str = ""
@@ -75,6 +75,10 @@ class Arrival:
     peer: str = ""  # name of the known peer
     has_rule: bool = False  # that peer's studies become discs by themselves
     assumed_charset: str = ""
+
+    def digest(self) -> bytes:
+        """The SHA-256; waits until it is worked out."""
+        return bytes.fromhex(self.sha256 if isinstance(self.sha256, str) else self.sha256())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +102,7 @@ class Understood:
 
     shared: Shared
     own: dict[str, Any]  # keys of its own
-    records: DirectoryRecords
+    records: DirectoryRecords  # its own alone
     rejects: rejection.Rejected | None  # what it names, if it is a rejection note
 
     @property
@@ -116,23 +120,23 @@ class Reader:
     def __init__(self) -> None:
         self._known: dict[Any, Shared] = {}
 
-    def understand(self, arrival: Arrival, path: Path) -> Understood:
-        """Read an arrival that lies at `path` now.
+    def understand(self, arrival: Arrival) -> Understood:
+        """Read an arrival where it lies.
 
         Raises RefusedError: C000 not understood, C001 no identity, A900 not what was announced.
         """
-        header = read_header(path, arrival.transfer_syntax, arrival.offset, arrival.assumed_charset)
+        header = read_header(arrival.path, arrival.transfer_syntax, arrival.offset, arrival.assumed_charset)
         try:
             found = self._understood(arrival, header)
         except RefusedError:
             raise
         except Exception as error:  # whatever a hostile value makes the decoders raise
-            why = f"the data set can't be understood ({type(error).__name__})"
+            why = say("the data set can't be understood (%(name)s)", name=type(error).__name__)
             raise RefusedError(CANNOT_UNDERSTAND, why) from error
         _check(found, arrival)
         return found
 
-    def _understood(self, arrival: Arrival, header: Dataset) -> Understood:
+    def _understood(self, arrival: Arrival, header: Header) -> Understood:
         mark = _mark(arrival, header)
         shared = self._known.get(mark)
         if shared is None:
@@ -150,14 +154,13 @@ class Reader:
         )
 
 
-def _mark(arrival: Arrival, header: Dataset) -> Any:
+def _mark(arrival: Arrival, header: Header) -> Any:
     """The bytes all shared values come from."""
-    raw = [header.get_item(tag) for tag in header.keys() if int(tag) in _SHARED_TAGS]  # noqa: SIM118
-    values = tuple((each.tag, each.VR, each.value) for each in raw)
+    values = tuple((each.tag, each.VR, each.value) for each in header.raw() if each.tag in _SHARED_TAGS)
     return arrival.transfer_syntax, arrival.assumed_charset, values
 
 
-def _shared(arrival: Arrival, header: Dataset) -> Shared:
+def _shared(arrival: Arrival, header: Header) -> Shared:
     charset = instance_charset(header, arrival.assumed_charset)
     keys = instance_keys(header, arrival.transfer_syntax, arrival.assumed_charset)
     keys = replace(keys, **{name: _clean(getattr(keys, name)) for name in _NAMES})
@@ -191,12 +194,12 @@ def _check(found: Understood, arrival: Arrival) -> None:
     names = {"SOP Class UID": found.sop_class_uid, "SOP Instance UID": found.sop_instance_uid}
     announced = (arrival.sop_class_uid or found.sop_class_uid, arrival.sop_instance_uid or found.sop_instance_uid)
     if all(map(_UID.fullmatch, names.values())) and announced != tuple(names.values()):
-        raise RefusedError(DOES_NOT_MATCH_CLASS, "the data set is another SOP class or instance than announced")
+        raise RefusedError(DOES_NOT_MATCH_CLASS, say("the data set is another SOP class or instance than announced"))
     names["Study Instance UID"] = found.shared.study["study_instance_uid"]
     names["Series Instance UID"] = found.shared.series["series_instance_uid"]
     for name, uid in names.items():
         if not _UID.fullmatch(uid):
-            raise RefusedError(NO_IDENTITY, f"the data set has no valid {name}")
+            raise RefusedError(NO_IDENTITY, say("the data set has no valid %(name)s", name=name))
 
 
 def is_filed_by_itself(sop_class_uid: str) -> bool:
@@ -221,7 +224,7 @@ def new_instance(arrival: Arrival, found: Understood, path: str) -> NewInstance:
             "path": path,
             "offset": arrival.offset,
             "size": arrival.size,
-            "sha256": bytes.fromhex(arrival.sha256),
+            "sha256": arrival.digest(),
             "received": moment,
             "source": arrival.source[:64],
         },
