@@ -36,6 +36,7 @@ from appliance.network.spool import SpoolRequest
 from appliance.network.uids import is_valid_uid
 from appliance.security.peer_verbs import get_peer
 from appliance.store import commitments
+from appliance.store.files import failpoint
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import commitment
@@ -152,6 +153,7 @@ class Committer:
             failed = commitment.check(self._store, row.commitment_id, row.asked, actor)
         try:
             how = self._tell(row, _report(row, failed), SOME_FAILED if failed else ALL_GOOD)
+            failpoint("commitment.told")
             values: dict[str, Any] = {"state": commitments.ANSWERED, "message": how}
         except ApplianceError as error:
             values = _later(row, str(error))

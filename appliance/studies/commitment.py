@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from appliance.events import Actor
 from appliance.security.audit import record
-from appliance.store import commitments, instances
+from appliance.store import commitments, files, instances
 from appliance.store.store import Store
 
 # PS3.3 C.14.1.1: Failure Reason (0008,1197)
@@ -52,6 +52,7 @@ def request_commitment(
             object_id=transaction_uid,
             detail=detail,
         )
+    files.failpoint("commitment.asked")
     return number
 
 
@@ -78,6 +79,7 @@ def check(store: Store, commitment_id: int, asked: Asked, actor: Actor) -> Faile
             object_id=str(commitment_id),
             detail=detail,
         )
+    files.failpoint("commitment.checked")
     return failed
 
 
