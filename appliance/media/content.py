@@ -20,12 +20,14 @@ from anyascii import anyascii
 
 from appliance import __version__
 from appliance.errors import UsageError
+from appliance.legible import finalized
 from appliance.pixels import Decoder, PixelError
 from appliance.resources import shipped
 from appliance.store import files
+from appliance.words import say
 
 from . import viewer
-from .description import Item, Series, VolumeDescription, clean, clock, day, line, person
+from .description import Item, Series, VolumeDescription, clock, day, line, person
 from .words import words
 
 RESERVED = frozenset({"DICOMDIR", "README.TXT", "INDEX.HTM", "SHA256.TXT", "IHE_PDI", "DICOM", "DOCUMENT", "VIEWER"})
@@ -135,15 +137,23 @@ def _fenced(relative: Path, long_names: bool) -> str:
     name = "/".join(parts)
     if parts[0].upper() in RESERVED:
         raise UsageError(
-            f"The site's file {relative} has a name the disc needs for itself: rename it", field="site_files"
+            say("The site's file %(relative)s has a name the disc needs for itself: rename it", relative=relative),
+            field="site_files",
         )
     fits = _joliet if long_names else NAME_8_3.fullmatch
     if len(parts) > 7 or not all(fits(part) for part in parts):
         hint = (
-            "rename it" if long_names else "rename it (8 characters, a dot, 3 characters), or allow long names (Joliet)"
+            say("rename it")
+            if long_names
+            else say("rename it (8 characters, a dot, 3 characters), or allow long names (Joliet)")
         )
         raise UsageError(
-            f"The site's file {relative} has a name that can't stand on the disc: {hint}", field="site_files"
+            say(
+                "The site's file %(relative)s has a name that can't stand on the disc: %(hint)s",
+                relative=relative,
+                hint=hint,
+            ),
+            field="site_files",
         )
     return name
 
@@ -289,7 +299,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: clean(value) if type(value) is str else value,
+        finalize=finalized,
     )
     environment.filters.update(line=line, person=person, day=day, clock=clock)
     return environment

@@ -21,10 +21,12 @@ from reportlab.graphics.barcode import code128, qr
 from appliance.errors import UsageError
 from appliance.film.fonts import Fonts, default_fonts
 from appliance.film.lettering import fit
+from appliance.legible import finalized
 from appliance.resources import shipped
 from appliance.units import MILLIMETRES_PER_INCH
+from appliance.words import say
 
-from .description import VolumeDescription, clean, clock, day, line, person
+from .description import VolumeDescription, clock, day, line, person
 from .words import words
 
 RESOLUTION = 600
@@ -171,7 +173,7 @@ def _layout(name: str, values: dict[str, Any]) -> Layout:
         barcode = tuple(_Barcode(**one) for one in values.pop("barcode", ()))
         return Layout(**values, text=text, barcode=barcode)
     except TypeError as error:
-        raise UsageError(f"Label layout {name}: {error}", field="layout") from None
+        raise UsageError(say("Label layout %(name)s: %(why)s", name=name, why=error), field="layout") from None
 
 
 def label(
@@ -278,13 +280,15 @@ def _bars(one: _Barcode, layout: Layout, value: str) -> Iterator[Rectangle]:
     if not value:
         return
     if not layout.holds(one.left, one.top, one.left + one.width, one.top + one.height):
-        raise UsageError(f"The {one.kind} barcode of the label lies where nothing can be printed", field="layout")
+        raise UsageError(
+            say("The %(kind)s barcode of the label lies where nothing can be printed", kind=one.kind), field="layout"
+        )
     if one.kind == "qr":
         yield from _qr(one, value)
     elif one.kind == "code128":
         yield from _code128(one, value)
     else:
-        raise UsageError(f"Labels have barcodes qr and code128, not {one.kind}", field="layout")
+        raise UsageError(say("Labels have barcodes qr and code128, not %(kind)s", kind=one.kind), field="layout")
 
 
 def _qr(one: _Barcode, value: str) -> Iterator[Rectangle]:
@@ -328,7 +332,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: clean(value) if isinstance(value, str) else value,
+        finalize=finalized,
     )
     environment.filters.update(line=line, person=person, day=day, clock=clock)
     return environment

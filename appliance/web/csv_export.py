@@ -6,13 +6,15 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
+from appliance.legible import legible
+
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a cell that a spreadsheet takes for a formula begins with."""
 
 
 def safe_cell(value: object) -> str:
     """A value as text; an apostrophe before what would be a formula."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else legible(str(value))
     return f"'{text}" if text.lstrip(" ").startswith(DANGEROUS) else text
 
 

@@ -10,6 +10,7 @@ from flask import Flask, g
 from flask_babel import format_date, format_datetime, format_decimal
 from markupsafe import Markup, escape
 
+from appliance.legible import finalized
 from appliance.reasons import in_words
 from appliance.security.users import LANGUAGES
 from appliance.web.language import NAMES, choose, translated
@@ -21,6 +22,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def install(app: Flask) -> None:
+    app.jinja_env.finalize = finalized
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
         moment=moment,

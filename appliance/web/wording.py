@@ -49,6 +49,7 @@ STATES: dict[str, tuple[LazyString, str, str]] = {
     "burned": (_("burned"), "done", "good"),
     "verified": (_("burned and read back"), "done", "good"),
     "unverified": (_("handed over, not read back"), "done", "warning"),
+    "in-doubt": (_("nobody knows whether it came out"), "held", "warning"),
     "failed": (_("failed"), "failed", "error"),
     # people and peers
     "accepted": (_("accepted"), "done", "good"),
@@ -186,6 +187,8 @@ EVENTS = {
     "disc-ordered": _("Disc ordered"),
     "disc-cancel": _("Disc cancelled"),
     "disc-release": _("Disc released"),
+    "disc-confirm": _("Disc looked at: it came out"),
+    "disc-spoil": _("Disc looked at: it is spoilt"),
     "disc-decide": _("Disc decided"),
     "disc-move": _("Disc moved"),
     "discs-listed": _("Discs looked at"),

@@ -168,7 +168,7 @@ def _decoder() -> Decoder:
 def ticked() -> Any:
     """What to do with the ticked studies: on to a disc of them, or to the question whether they shall go."""
     chosen = _ticked()
-    if request.form.get("verb") == "disc":
+    if request.form.get("verb") != "delete":
         return redirect(url_for("new_disc.index", study=chosen), code=303)
     if not visitor().may("patients.delete"):
         abort(403)

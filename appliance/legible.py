@@ -1,0 +1,30 @@
+"""Text from elsewhere, made so that it can't pass for other text.
+
+A name with U+202E in it reads backwards from there on, and drags along what stands after it: a page, a label or a
+list would show "exe.gnp" as "png.exe". Letters of every script stay, right-to-left ones among them, and so do the
+plain marks (U+200E, U+200F) that such scripts need.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff")
+"""Characters that turn the direction of what follows them: embeddings, overrides, isolates."""
+
+
+def legible(text: str) -> str:
+    """Without control characters (no XML, no terminal likes them) and direction overrides; lines kept."""
+    if text.isprintable():
+        return text
+    return "".join(each for each in text if each in "\n\t" or (each not in TURNS and _is_text(each)))
+
+
+def _is_text(letter: str) -> bool:
+    return unicodedata.category(letter) not in ("Cc", "Cs", "Cn")
+
+
+def finalized(value: Any) -> Any:
+    """For templates: what a plain text is shown as. Markup of our own passes as it is."""
+    return legible(value) if type(value) is str else value
