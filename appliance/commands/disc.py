@@ -1,4 +1,4 @@
-"""``appliance disc``: create, list, show, cancel, release, decide, move, remake, password, verify."""
+"""``appliance disc``: create, list, show, cancel, release, confirm, spoil, decide, move, remake, password, verify."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from appliance.commands.common import actor, json_option, show, with_store
 from appliance.commands.waiting import has_workers, wait_option
 from appliance.errors import ApplianceError, UsageError
 from appliance.media import discs as verbs
+from appliance.media import doubt
 from appliance.media.check.finding import ERROR
 from appliance.media.copy_types import all_copy_types
 from appliance.media.obstacles import can_be_left_out
@@ -169,7 +170,9 @@ def _verb(name: str, words: str, deed: Callable[[Store, int, Any], None]) -> Non
 
 
 _verb("cancel", "Never make discs; one at work is stopped.", verbs.cancel)
-_verb("release", "Let discs go on that wait for a person.", verbs.release)
+_verb("release", "Let discs go on that wait for a person; what is in doubt is made anew.", verbs.release)
+_verb("confirm", "You looked at the disc in doubt: it came out.", doubt.confirm)
+_verb("spoil", "You looked at the disc in doubt: it is spoilt, another one is made.", doubt.spoil)
 
 
 @command.command("decide")

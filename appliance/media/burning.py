@@ -35,6 +35,7 @@ from appliance.store import burners, discs, files
 from appliance.store.files import failpoint
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 POLL_SECONDS = 0.5
 ASK_OPERATOR = "CHECK_MCD_OP"
@@ -45,7 +46,7 @@ INFO = {
     "busy": "MCD_BUSY",
 }
 """Reason of a burner -> Execution Status Info (PS3.4 S); any other asks for an operator."""
-ENDED = ("verified", "unverified", "failed", "canceled")
+ENDED = ("verified", "unverified", "in-doubt", "failed", "canceled")
 SUFFIX = {"jpeg": "jpg"}
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def burn_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], boo
         return
     except Exception as error:  # a burner never raises: this is a fault of ours, in the middle of a burn
         log.exception("burning broke", extra={"disc": disc_id})
-        message = f"Burning broke: {type(error).__name__}: see the log."
+        message = say("Burning broke: %(name)s: see the log.", name=type(error).__name__)
         _settle(store, disc_id, worker, discs.PENDING, info="PROC_FAILURE", message=message, held=True)
 
 
@@ -100,7 +101,7 @@ class _Burn:
         self.medium = profiles.medium(disc.medium)
         try:
             if row is None:
-                raise NotFoundError(f"Burner {disc.burner} is gone: move the disc to another one.")
+                raise NotFoundError(say("Burner %(burner)s is gone: move the disc to another one.", burner=disc.burner))
             self.uri = row.burner_uri
             self.burner: Burner = open_stored(store, from_row(row))
         except ApplianceError as error:
@@ -177,11 +178,15 @@ class _Burn:
         elif outcome is BurnOutcome.RETRY:
             self._change(group, state="waiting")
             wait = now() + wait_after(self.disc.attempts)
-            values: dict[str, Any] = {"info": "MCD_BUSY", "reasons": list(result.reasons), "message": result.message}
+            values: dict[str, Any] = {
+                "info": "MCD_BUSY",
+                "reasons": list(result.reasons),
+                "message": result.message,
+            }
             self._end(discs.PENDING, not_before=wait, **values)
         else:
             doubt = outcome is BurnOutcome.UNCERTAIN
-            self._change(group, state="failed" if doubt else "waiting", message=result.message, ended=now())
+            self._change(group, state="in-doubt" if doubt else "waiting", message=result.message, ended=now())
             reasons = ["in-doubt" if doubt else "burner-refused", *result.reasons]
             if doubt:
                 self._replace(group)
@@ -197,7 +202,12 @@ class _Burn:
         tried = sum(row.volume == first.volume and row.copy == first.copy for row in rows)
         self._replace(group)
         if tried >= self.choices.attempts:
-            text = f"{message} {tried} pieces were tried: look at burner {self.disc.burner} and its media."
+            text = say(
+                "%(message)s %(tried)s pieces were tried: look at burner %(burner)s and its media.",
+                message=message,
+                tried=tried,
+                burner=self.disc.burner,
+            )
             why = ["piece-failed", *reasons]
             self._end(discs.PENDING, info="MCD_FAILURE", reasons=why, message=text, held=True)
         raise _AnotherError
@@ -294,7 +304,9 @@ class _Burn:
         volume, first, disc = group.volume, group.pieces[0], self.disc
         serials = tuple(piece.serial for piece in group.pieces)
         count = len(self.volumes)
-        title = f"disc {volume.volume} of {count}" + (f", copy {first.copy}" if disc.copies > 1 else "")
+        title = say("disc %(volume)s of %(count)s", volume=volume.volume, count=count) + (
+            f", copy {first.copy}" if disc.copies > 1 else ""
+        )
         return BurnRequest(
             job_name=self._job_name(volume, first),
             image=self.folder / volume.image,
@@ -376,7 +388,7 @@ class _Burn:
             self._remake()
 
     def _remake(self) -> None:
-        text = "An image was damaged on disk: it is made again."
+        text = say("An image was damaged on disk: it is made again.")
         with self.store.database.write("disc") as connection:
             for piece in discs.pieces(connection, [self.disc.disc_id]):
                 if piece.state not in ENDED:
@@ -440,5 +452,5 @@ def _settle(store: Store, disc_id: int, worker: str, status: str, **values: Any)
 def _how(found: Verification) -> str:
     """How far a piece is known to be right, in words."""
     if found.by == "robot":
-        return f"by the robot's own verdict, not read back here: {found.message}"
+        return say("by the robot's own verdict, not read back here: %(message)s", message=found.message)
     return found.message

@@ -29,6 +29,7 @@ from appliance.store.database import next_number
 from appliance.store.files import failpoint
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 LASTING = ("patient:", "study:", "instance:")
 """Decisions that hold for every disc; the others are of one order."""
@@ -59,7 +60,7 @@ def create_disc(store: Store, order: DiscOrder, actor: Actor, *, execution_statu
     """
     chosen = settled(store, order)
     if not store.has_room():
-        raise ResourceError("The disk is short: no new discs until kept ones are purged or room is made.")
+        raise ResourceError(say("The disk is short: no new discs until kept ones are purged or room is made."))
     gathered = gather(store, order.selection) if execution_status == discs.PENDING else None
     failpoint("disc.start")
     with store.database.write("disc") as connection:
@@ -69,7 +70,7 @@ def create_disc(store: Store, order: DiscOrder, actor: Actor, *, execution_statu
         for text in order.decisions:
             _keep_decision(connection, text, disc_id, actor)
         detail = {"studies": list(gathered.studies) if gathered else [], "copy_type": order.copy_type}
-        _audit(connection, "disc-ordered", disc_id, actor, burner=order.burner, copies=order.copies, **detail)
+        audited(connection, "disc-ordered", disc_id, actor, burner=order.burner, copies=order.copies, **detail)
     failpoint("disc.committed")
     return disc_id
 
@@ -141,21 +142,27 @@ def cancel(store: Store, disc_id: int, actor: Actor) -> None:
             end_canceled(connection, disc, str(actor))
         else:
             discs.change(connection, disc_id, cancel=True)
-        _audit(connection, "disc-cancel", disc_id, actor)
+        audited(connection, "disc-cancel", disc_id, actor)
     if disc.building_by is None and disc.burning_by is None:
         files.remove_tree(store.folder.disc(disc_id))
 
 
 def end_canceled(connection: Connection, disc: discs.Disc, actor: str) -> None:
     """The end of a cancelled disc: its files go, what was burned of it stays on record."""
-    ended: dict[str, Any] = {"held": False, "building_by": None, "burning_by": None, "password": "", "purged": True}
+    ended: dict[str, Any] = {
+        "held": False,
+        "building_by": None,
+        "burning_by": None,
+        "password": "",
+        "purged": True,
+    }
     seen = (disc.execution_status,)
     ended |= {"info": "UNKNOWN", "reasons": ["canceled"]}
     if not discs.settle(connection, disc.disc_id, seen, discs.FAILURE, actor=actor, **ended):
-        raise ConflictError(f"Disc {disc.disc_id} changed in this moment: look again.")
+        raise ConflictError(say("Disc %(disc_id)s changed in this moment: look again.", disc_id=disc.disc_id))
     for piece in discs.pieces(connection, [disc.disc_id]):
         if piece.state in ("waiting", "burning", "burned"):
-            said = "" if piece.state == "waiting" else "Cancelled when it was burning or burned."
+            said = "" if piece.state == "waiting" else say("Cancelled when it was burning or burned.")
             discs.change_piece(connection, piece.piece_id, state="canceled", message=said, ended=now())
 
 
@@ -165,9 +172,18 @@ def release(store: Store, disc_id: int, actor: Actor) -> None:
     Raises NotFoundError, ConflictError.
     """
     with store.database.write("disc") as connection:
-        _held(connection, disc_id, "release")
-        _go_on(connection, disc_id, actor)
-        _audit(connection, "disc-release", disc_id, actor)
+        held_disc(connection, disc_id, "release")
+        end_doubt(connection, disc_id, "failed", say("Made anew after doubt."))
+        go_on(connection, disc_id, actor)
+        audited(connection, "disc-release", disc_id, actor)
+
+
+def end_doubt(connection: Connection, disc_id: int, state: str, message: str) -> list[Any]:
+    """Settle the pieces a burner could not tell about; those that were."""
+    doubted = [piece for piece in discs.pieces(connection, [disc_id]) if piece.state == "in-doubt"]
+    for piece in doubted:
+        discs.change_piece(connection, piece.piece_id, state=state, message=message)
+    return doubted
 
 
 def decide(
@@ -186,7 +202,7 @@ def decide(
     `leave_out_refused`: all that can't go on the disc is left out. Raises NotFoundError, ConflictError.
     """
     with store.database.write("disc") as connection:
-        disc = _held(connection, disc_id, "decide")
+        disc = held_disc(connection, disc_id, "decide")
         values: dict[str, Any] = {
             "decisions": list(dict.fromkeys([*disc.decisions, *decisions])),
             "leave_out": [*disc.leave_out, *[list(pair) for pair in leave_out]],
@@ -197,10 +213,14 @@ def decide(
             values["choices"] = disc.choices | {"leave_out_refused": True}
         for text in decisions:
             _keep_decision(connection, text, disc_id, actor)
-        _go_on(connection, disc_id, actor, **values)
-        detail = {"decisions": list(decisions), "left_out": len(leave_out), "incomplete_reason": incomplete_reason}
+        go_on(connection, disc_id, actor, **values)
+        detail = {
+            "decisions": list(decisions),
+            "left_out": len(leave_out),
+            "incomplete_reason": incomplete_reason,
+        }
         detail["leave_out_refused"] = leave_out_refused
-        _audit(connection, "disc-decide", disc_id, actor, **detail)
+        audited(connection, "disc-decide", disc_id, actor, **detail)
 
 
 def move(store: Store, disc_id: int, burner: str, actor: Actor) -> None:
@@ -211,13 +231,13 @@ def move(store: Store, disc_id: int, burner: str, actor: Actor) -> None:
     with store.database.write("disc") as connection:
         disc = _may(connection, disc_id, "move", (discs.IDLE, *discs.UNDERWAY))
         if disc.burning_by is not None:
-            raise ConflictError(f"Disc {disc_id} is being burned: cancel it, or wait.")
+            raise ConflictError(say("Disc %(disc_id)s is being burned: cancel it, or wait.", disc_id=disc_id))
         values = {"burner": burner, "attempts": 0, "not_before": None}
         discs.change(connection, disc_id, **values)
         for piece in discs.pieces(connection, [disc_id]):
             if piece.state == "waiting":
                 discs.change_piece(connection, piece.piece_id, burner=burner)
-        _audit(connection, "disc-move", disc_id, actor, burner=burner)
+        audited(connection, "disc-move", disc_id, actor, burner=burner)
 
 
 def remake(store: Store, disc_id: int, actor: Actor, *, burner: str | None = None, copies: int | None = None) -> int:
@@ -225,7 +245,13 @@ def remake(store: Store, disc_id: int, actor: Actor, *, burner: str | None = Non
     with store.database.read() as connection:
         disc = _may(connection, disc_id, "remake", discs.FINAL)
     order = order_of(disc)
-    values = {**vars(order), "remake_of": disc_id, "request_uid": None, "request": None, "file_set_id": ""}
+    values = {
+        **vars(order),
+        "remake_of": disc_id,
+        "request_uid": None,
+        "request": None,
+        "file_set_id": "",
+    }
     if burner:
         values["burner"] = burner
     if copies:
@@ -237,9 +263,11 @@ def password_of(store: Store, disc_id: int, actor: Actor) -> tuple[str, bytes]:
     """The password of an encrypted archive, and the sheet it is printed on (PDF). Raises NotFoundError."""
     disc = get_disc(store, disc_id)
     if not disc.password:
-        raise NotFoundError(f"Disc {disc_id} has no password: it is not encrypted, or its files are purged.")
+        raise NotFoundError(
+            say("Disc %(disc_id)s has no password: it is not encrypted, or its files are purged.", disc_id=disc_id)
+        )
     with store.database.write() as connection:
-        _audit(connection, "disc-password-shown", disc_id, actor)
+        audited(connection, "disc-password-shown", disc_id, actor)
     return disc.password, password_sheet(disc_id, disc.file_set_id, disc.password)
 
 
@@ -269,14 +297,14 @@ def _keep_decision(connection: Connection, text: str, disc_id: int, actor: Actor
         discs.decide(connection, text, disc_id, str(actor))
 
 
-def _held(connection: Connection, disc_id: int, verb: str) -> discs.Disc:
+def held_disc(connection: Connection, disc_id: int, verb: str) -> discs.Disc:
     disc = _may(connection, disc_id, verb, discs.UNDERWAY)
     if not disc.held:
-        raise ConflictError(f"Disc {disc_id} waits for nobody.")
+        raise ConflictError(say("Disc %(disc_id)s waits for nobody.", disc_id=disc_id))
     return disc
 
 
-def _go_on(connection: Connection, disc_id: int, actor: Actor, **values: Any) -> None:
+def go_on(connection: Connection, disc_id: int, actor: Actor, **values: Any) -> None:
     seen = discs.UNDERWAY
     values |= {"held": False, "not_before": None, "attempts": 0}
     discs.settle(connection, disc_id, seen, discs.PENDING, actor=str(actor), info="QUEUED", **values)
@@ -286,16 +314,24 @@ def _may(connection: Connection, disc_id: int, verb: str, statuses: Sequence[str
     disc = _find(connection, disc_id)
     if disc.execution_status not in statuses:
         wanted = " or ".join(statuses)
-        raise ConflictError(f"Disc {disc_id} is {disc.execution_status}: {verb} is for discs that are {wanted}.")
+        raise ConflictError(
+            say(
+                "Disc %(disc_id)s is %(execution_status)s: %(verb)s is for discs that are %(wanted)s.",
+                disc_id=disc_id,
+                execution_status=disc.execution_status,
+                verb=verb,
+                wanted=wanted,
+            )
+        )
     return disc
 
 
 def _find(connection: Connection, disc_id: int) -> discs.Disc:
     disc = discs.get(connection, disc_id)
     if disc is None:
-        raise NotFoundError(f"There is no disc {disc_id}.")
+        raise NotFoundError(say("There is no disc %(disc_id)s.", disc_id=disc_id))
     return disc
 
 
-def _audit(connection: Connection, event: str, disc_id: int, actor: Actor, **detail: object) -> None:
+def audited(connection: Connection, event: str, disc_id: int, actor: Actor, **detail: object) -> None:
     record(connection, event, actor, object_kind="disc", object_id=str(disc_id), detail=detail)

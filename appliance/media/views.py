@@ -121,7 +121,7 @@ def seconds_left(done: int, total: int, began: dt.datetime | None) -> int | None
 def volume_view(store: Store, row: discs.Disc, volume: Any, pieces: Sequence[Any]) -> dict[str, Any]:
     """One volume; `verified` once every piece of it is."""
     own = [piece for piece in pieces if piece.volume == volume.volume]
-    standing = [piece for piece in own if piece.state not in ("failed", "canceled")]
+    standing = [piece for piece in own if piece.state not in ("failed", "in-doubt", "canceled")]
     image = store.folder.disc(row.disc_id) / volume.image
     return {
         "volume": volume.volume,

@@ -119,7 +119,7 @@ piece = Table(  # the record of each physical piece of media
     Column("copy", Integer, nullable=False),  # from 1
     Column("serial", String(32), nullable=False, unique=True),  # as on its label
     Column("burner", String(64), nullable=False),
-    Column("state", String(16), nullable=False),  # waiting burning burned verified unverified failed canceled
+    Column("state", String(16), nullable=False),  # waiting burning burned verified unverified in-doubt failed canceled
     Column("message", Text, nullable=False, default=""),
     Column("evidence", Text, nullable=False, default=""),  # how we know
     Column("sha256", String(64), nullable=False, default=""),  # of what was read back

@@ -101,13 +101,13 @@ def get_label(disc_id: int, number: int) -> Any:
 
 @endpoint(
     "POST",
-    "/discs/<int:disc_id>/<any(cancel, release):verb>",
-    "Cancel, or go on after a person did something",
+    "/discs/<int:disc_id>/<any(cancel, release, confirm, spoil):verb>",
+    "Cancel; go on after a person did something; say that a disc in doubt came out, or is spoilt",
     permission="discs.make",
     gives=models.Disc,
 )
 def act_on_disc(disc_id: int, verb: str) -> Any:
-    getattr(discs, verb)(store(), disc_id, actor())
+    disc_pages.VERBS[verb](store(), disc_id, actor())
     return _disc(disc_id)
 
 

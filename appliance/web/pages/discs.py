@@ -8,7 +8,7 @@ from flask import Blueprint, Response, redirect, render_template, request, send_
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
 
-from appliance.media import burners, discs, handing, views
+from appliance.media import burners, discs, doubt, handing, views
 from appliance.store import discs as statuses
 from appliance.store.store import Store
 from appliance.web import looks
@@ -103,10 +103,13 @@ def label(disc_id: int, number: int) -> Any:
     return Response(handing.label_of(store(), disc_id, number), mimetype="application/pdf")
 
 
-@blueprint.post("/<int:disc_id>/<any(cancel, release):verb>")
+VERBS = {"cancel": discs.cancel, "release": discs.release, "confirm": doubt.confirm, "spoil": doubt.spoil}
+
+
+@blueprint.post("/<int:disc_id>/<any(cancel, release, confirm, spoil):verb>")
 @needs("discs.make")
 def switch(disc_id: int, verb: str) -> Any:
-    getattr(discs, verb)(store(), disc_id, actor())
+    VERBS[verb](store(), disc_id, actor())
     return redirect(url_for("discs.show", disc_id=disc_id), code=303)
 
 
