@@ -19,6 +19,7 @@ from appliance.film.fonts import Fonts, default_fonts
 from appliance.film.layout import Place, page
 from appliance.film.lettering import ASCENT, DESCENT, fit, lay_legibly, printable
 from appliance.film.sheet import Margins, Sheet
+from appliance.words import say
 
 PADDING_MM = 0.8  # between a strip's text and the film's edge or the image
 LINES = 4  # texts above one another; more stand side by side
@@ -34,7 +35,7 @@ class _Text:
     @property
     def what(self) -> str:
         """Which text it is, for warnings: never the text itself."""
-        return "film session label" if self.position is None else f"annotation {self.position}"
+        return say("film session label") if self.position is None else f"annotation {self.position}"
 
 
 def annotate(
@@ -63,7 +64,9 @@ def annotate(
     texts = _texts(film_box, session_label, formats)
     if any(text.position is not None for text in texts) and not formats.knows(film_box.AnnotationDisplayFormatID):
         asked = (film_box.AnnotationDisplayFormatID or "")[:32]
-        brush.warnings.append(f"Annotation Display Format ID {asked!r} is not known, the default one was used")
+        brush.warnings.append(
+            say("Annotation Display Format ID %(asked)s is not known, the default one was used", asked=repr(asked))
+        )
     for where in WHERE:
         there = [text for text in texts if text.place.where == where]
         for image in sorted({text.image for text in there}):
@@ -71,7 +74,7 @@ def annotate(
             if image <= len(areas):
                 _draw_strip(brush, areas[image - 1] if image else whole, strip)
             else:
-                brush.warnings.extend(f"{text.what}: the film has no such image box" for text in strip)
+                brush.warnings.extend(say("%(what)s: the film has no such image box", what=text.what) for text in strip)
     return brush.warnings
 
 
@@ -178,6 +181,8 @@ def _draw_text(brush: _Brush, slot: Place, text: _Text) -> None:
     baseline = slot.top + round(slot.height * ASCENT / (ASCENT + DESCENT))
     lay_legibly(brush.canvas, drawn.mask, baseline - drawn.baseline, left, brush.black, brush.white)
     if drawn.is_cut:
-        brush.warnings.append(f"{text.what}: too long for its place, its end is not printed")
+        brush.warnings.append(say("%(what)s: too long for its place, its end is not printed", what=text.what))
     if drawn.missing:
-        brush.warnings.append(f"{text.what}: no font has {', '.join(drawn.missing)}, printed as a box")
+        brush.warnings.append(
+            say("%(what)s: no font has %(missing)s, printed as a box", what=text.what, missing=", ".join(drawn.missing))
+        )

@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.errors import SettingError
 from appliance.resources import shipped
+from appliance.words import say
 
 DEFAULT = "DEFAULT"
 WHERE = ("top", "bottom", "image-top", "image-bottom")
@@ -72,7 +73,7 @@ def load_formats(*sites: Path) -> AnnotationFormats:
             by_id |= {_key(name): _format(name, table) for name, table in read.get("annotations", {}).items()}
             label = _place("[session_label]", read["session_label"]) if "session_label" in read else label
         except (SettingError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingError(f"layout file {path}: {error}") from error
+            raise SettingError(say("layout file %(path)s: %(why)s", path=path, why=error)) from error
     return AnnotationFormats(by_id=MappingProxyType(by_id), session_label=label)
 
 
@@ -84,7 +85,13 @@ def _format(name: str, table: Mapping[str, Any]) -> AnnotationFormat:
     where = f"[annotations.{name}]"
     unknown = set(table) - {"title", "places"}
     if unknown or "places" not in table:
-        raise SettingError(f"{where}: title and places are known, places is needed; not {', '.join(sorted(unknown))}")
+        raise SettingError(
+            say(
+                "%(where)s: title and places are known, places is needed; not %(unknown)s",
+                where=where,
+                unknown=", ".join(sorted(unknown)),
+            )
+        )
     return AnnotationFormat(title=table.get("title", ""), places=tuple(_place(where, p) for p in table["places"]))
 
 
@@ -92,15 +99,31 @@ def _place(where: str, table: Mapping[str, Any]) -> TextPlace:
     known = [f.name for f in fields(TextPlace)]
     unknown = set(table) - set(known)
     if unknown:
-        raise SettingError(f"{where}: {', '.join(sorted(unknown))} not known; known are {', '.join(known)}")
+        raise SettingError(
+            say(
+                "%(where)s: %(unknown)s not known; known are %(known)s",
+                where=where,
+                unknown=", ".join(sorted(unknown)),
+                known=", ".join(known),
+            )
+        )
     positions = table.get("positions", "any")
     place = TextPlace(**{**table, "positions": positions if isinstance(positions, str) else tuple(positions)})
     if place.where not in WHERE or place.align not in ALIGN:
-        raise SettingError(f"{where}: where is one of {', '.join(WHERE)}, align one of {', '.join(ALIGN)}")
+        raise SettingError(
+            say(
+                "%(where)s: where is one of %(where_2)s, align one of %(align)s",
+                where=where,
+                where_2=", ".join(WHERE),
+                align=", ".join(ALIGN),
+            )
+        )
     if isinstance(place.positions, str) and place.positions not in ("any", "images"):
-        raise SettingError(f'{where}: positions is a list of numbers, "images" or "any"')
+        raise SettingError(say('%(where)s: positions is a list of numbers, "images" or "any"', where=where))
     if place.where.startswith("image") and place.positions != "images":
-        raise SettingError(f'{where}: {place.where} takes positions = "images"')
+        raise SettingError(say('%(where)s: %(where_2)s takes positions = "images"', where=where, where_2=place.where))
     if not 0 < place.smallest_mm <= place.text_mm:
-        raise SettingError(f"{where}: text_mm and smallest_mm are above 0, and smallest_mm is the smaller")
+        raise SettingError(
+            say("%(where)s: text_mm and smallest_mm are above 0, and smallest_mm is the smaller", where=where)
+        )
     return place

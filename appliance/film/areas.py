@@ -17,6 +17,7 @@ from appliance.film.layout import Page, Place, page, place
 from appliance.film.sheet import Margins, Sheet
 from appliance.film.sizing import SizeVerdict, size_verdict
 from appliance.units import pixels
+from appliance.words import say
 
 TRIM_MM = 0.25  # width of the line around each image
 
@@ -73,7 +74,11 @@ def set_verdict(
     found = areas(film_box, sheet, session_label, catalog, formats)
     position = image_box.ImageBoxPosition
     if not 1 <= position <= len(found.images):
-        what = f"Image Box Position {position} is not among the film's 1 to {len(found.images)}"
+        what = say(
+            "Image Box Position %(position)s is not among the film's 1 to %(images)s",
+            position=position,
+            images=len(found.images),
+        )
         raise RefusedError(INVALID_ATTRIBUTE_VALUE, what)
     return size_verdict(image_box, film_box, found.images[position - 1], found.page, sheet, strict=strict)
 

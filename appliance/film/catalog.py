@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from appliance.errors import NotFoundError, SettingError
 from appliance.resources import shipped
+from appliance.words import say
 
 SAME_MM = 1.0  # sheets this near to a film size are of that size
 TOUCH = 1e-4  # boxes may overlap by this much: fractions are written with few digits
@@ -80,7 +81,13 @@ class Catalog:
         """The size meant by `name`. Raises NotFoundError that names those known."""
         key = self.film_size_id(name)
         if key is None:
-            raise NotFoundError(f"film size {name!r} is not known; known are {', '.join(self.film_sizes)}")
+            raise NotFoundError(
+                say(
+                    "film size %(name)s is not known; known are %(film_sizes)s",
+                    name=repr(name),
+                    film_sizes=", ".join(self.film_sizes),
+                )
+            )
         return self.film_sizes[key]
 
     def size_of_sheet(self, width_mm: float, height_mm: float) -> str | None:
@@ -119,7 +126,7 @@ def _read_file(path: Path, tables: dict[str, dict[str, Any]]) -> None:
             for key, values in read.get(name, {}).items():
                 tables[name][key] = _named(f"[{name}.{key}]", make, key, values)
     except (SettingError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"layout file {path}: {error}") from error
+        raise SettingError(say("layout file %(path)s: %(why)s", path=path, why=error)) from error
 
 
 def _named(where: str, make: Any, key: str, values: Any) -> Any:
@@ -133,7 +140,9 @@ def _make(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     for key in values:
         if key not in names:
-            raise SettingError(f"{key!r} is not known; known are {', '.join(sorted(names))}")
+            raise SettingError(
+                say("%(key)s is not known; known are %(names)s", key=repr(key), names=", ".join(sorted(names)))
+            )
     return kind(**values)
 
 
@@ -153,10 +162,10 @@ def _slides(key: str, values: Mapping[str, Any]) -> Slides:
 
 def _custom(key: str, values: Mapping[str, Any]) -> CustomLayout:
     if not key.isdecimal() or int(key) < 1:
-        raise SettingError("the name of a custom layout is a number from 1")
+        raise SettingError(say("the name of a custom layout is a number from 1"))
     layout = _make(CustomLayout, {**values, "boxes": tuple(_make(Box, box) for box in values["boxes"])})
     if layout.unit not in ("fraction", "mm") or not layout.boxes:
-        raise SettingError('unit is "fraction" or "mm", and there is at least one box')
+        raise SettingError(say('unit is "fraction" or "mm", and there is at least one box'))
     for number, box in enumerate(layout.boxes, 1):
         _check_box(layout, number, box)
     return layout
@@ -166,10 +175,10 @@ def _check_box(layout: CustomLayout, number: int, box: Box) -> None:
     _positive(box.width, box.height)
     outside = layout.unit == "fraction" and max(box.left + box.width, box.top + box.height) > 1 + TOUCH
     if outside or min(box.left, box.top) < 0:
-        raise SettingError(f"box {number} lies outside the film")
+        raise SettingError(say("box %(number)s lies outside the film", number=number))
     for other, earlier in enumerate(layout.boxes[: number - 1], 1):
         if _overlap(box, earlier):
-            raise SettingError(f"boxes {other} and {number} overlap")
+            raise SettingError(say("boxes %(other)s and %(number)s overlap", other=other, number=number))
 
 
 def _overlap(a: Box, b: Box) -> bool:
@@ -180,7 +189,7 @@ def _overlap(a: Box, b: Box) -> bool:
 
 def _positive(*numbers: float) -> None:
     if any(number <= 0 for number in numbers):
-        raise SettingError("sizes and numbers must be above 0")
+        raise SettingError(say("sizes and numbers must be above 0"))
 
 
 READERS = {"film_sizes": _film_size, "slides": _slides, "custom": _custom}

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from appliance.errors import SettingError
 from appliance.film import gsdf
 from appliance.film.sheet import Characteristic, Sheet
+from appliance.words import say
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +47,9 @@ def driving_levels(densities: ArrayLike, sheet: Sheet) -> Floats:
     if kind == "assumed-paper":
         darkest, clearest = 10.0**-sheet.max_density, 10.0**-sheet.min_density
         return _srgb(np.clip((10.0**-wanted - darkest) / (clearest - darkest), 0.0, 1.0))
-    raise SettingError(f"characteristic {kind!r} is not known; known are {', '.join(KINDS)}")
+    raise SettingError(
+        say("characteristic %(kind)s is not known; known are %(kinds)s", kind=repr(kind), kinds=", ".join(KINDS))
+    )
 
 
 def densities(levels: ArrayLike, sheet: Sheet) -> Floats:
@@ -67,7 +70,10 @@ def _measured(characteristic: Characteristic) -> tuple[Floats, Floats]:
     read = np.asarray(characteristic.densities, dtype=np.float64)
     if levels.size != read.size or levels.size < 2 or read.max() == read.min():
         raise SettingError(
-            f"the measured characteristic {characteristic.name!r} needs two or more levels and their densities"
+            say(
+                "the measured characteristic %(name)s needs two or more levels and their densities",
+                name=repr(characteristic.name),
+            )
         )
     order = np.argsort(levels, kind="stable")
     return levels[order], _falling(read[order])

@@ -25,6 +25,7 @@ from appliance.film.presentation import grey_table, is_inverted, level_of_densit
 from appliance.film.raster import FilmRaster
 from appliance.film.sheet import GreyPolicy, Sheet
 from appliance.film.sizing import PRINTED, TOO_LARGE, SizeVerdict, magnification_type, size_verdict
+from appliance.words import say
 
 DEFAULT_POLICY = GreyPolicy()
 
@@ -63,7 +64,13 @@ def compose(
     unknown or an image that may not be cut or shrunk is too large, DamagedError where pixels are missing.
     """
     if not 1 <= number <= len(session.film_boxes):
-        raise UsageError(f"film {number} was asked for, the session has {len(session.film_boxes)}")
+        raise UsageError(
+            say(
+                "film %(number)s was asked for, the session has %(film_boxes)s",
+                number=number,
+                film_boxes=len(session.film_boxes),
+            )
+        )
     film_box = session.film_boxes[number - 1]
     in_color = sheet.color and any(box.image and box.image.SamplesPerPixel == 3 for box in film_box.image_boxes)
     if in_color:
@@ -84,7 +91,7 @@ def _blank(film_box: FilmBox, sheet: Sheet, folder: Path, policy: GreyPolicy, pl
         canvas.fill(border)
     film = _Film(film_box, sheet, policy, folder, places, canvas, border, {})
     if note:
-        film.warn(f"Border Density: {note}")
+        film.warn(say("Border Density: %(note)s", note=note))
     return film
 
 
@@ -97,20 +104,23 @@ def _draw_boxes(film: _Film) -> None:
         else:
             _draw_image(film, box, area)
     if boxes:
-        film.warn("the film has no such position, it is not printed", *boxes)
+        film.warn(say("the film has no such position, it is not printed"), *boxes)
 
 
 def _draw_empty(film: _Film, area: Place) -> None:
     density, note = background_density(film.film_box.EmptyImageDensity, film.sheet.empty_image_density, film.sheet)
     film.canvas[area.rows, area.columns] = level_of_density(density, film.sheet)
     if note:
-        film.warn(f"Empty Image Density: {note}")
+        film.warn(say("Empty Image Density: %(note)s", note=note))
 
 
 def _draw_image(film: _Film, box: ImageBox, area: Place) -> None:
     verdict = size_verdict(box, film.film_box, area, film.areas.page, film.sheet)
     if verdict.status == TOO_LARGE:
-        raise RefusedError(TOO_LARGE, f"image {box.ImageBoxPosition}: {verdict.reason}")
+        raise RefusedError(
+            TOO_LARGE,
+            say("image %(imageboxposition)s: %(why)s", imageboxposition=box.ImageBoxPosition, why=verdict.reason),
+        )
     if verdict.status != PRINTED:
         film.warn(verdict.reason, box.ImageBoxPosition)
     target = area.centred(verdict.width, verdict.height)
@@ -169,7 +179,7 @@ def _smoothing(film: _Film, box: ImageBox) -> int:
     asked = box.SmoothingType or film.film_box.SmoothingType
     steps = scale.smoothing(asked)
     if steps is None:
-        film.warn(f"Smoothing Type {asked!r} is not known, none was used", box.ImageBoxPosition)
+        film.warn(say("Smoothing Type %(asked)s is not known, none was used", asked=repr(asked)), box.ImageBoxPosition)
     return steps or 0
 
 

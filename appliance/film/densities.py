@@ -9,6 +9,7 @@ from appliance.film.boxes import FilmBox, ImageBox
 from appliance.film.characteristic import own_viewing
 from appliance.film.sheet import Sheet
 from appliance.units import density_from_hundredths
+from appliance.words import say
 
 LEAST_JND = 20.0  # a film seen in fewer steps than this is blank to the eye: such light is an error of the sender
 
@@ -35,11 +36,24 @@ def density_range(image_box: ImageBox | None, film_box: FilmBox, sheet: Sheet) -
     least, clamped_min = _within(asked_min, sheet.min_density, sheet)
     most, clamped_max = _within(asked_max, sheet.max_density, sheet)
     if least >= most:
-        note = f"densities {asked_min} to {asked_max} leave no range, the printer's are used"
+        note = say(
+            "densities %(asked_min)s to %(asked_max)s leave no range, the printer's are used",
+            asked_min=asked_min,
+            asked_max=asked_max,
+        )
         return DensityRange(min_density=sheet.min_density, max_density=sheet.max_density, notes=(note,))
-    limits = f"{sheet.min_density:.2f} to {sheet.max_density:.2f} OD"
+    limits = say(
+        "%(min_density)s to %(max_density)s OD",
+        min_density=f"{sheet.min_density:.2f}",
+        max_density=f"{sheet.max_density:.2f}",
+    )
     notes = [
-        f"{name} Density {asked} is beyond the printer's {limits}, its limit is used"
+        say(
+            "%(name)s Density %(asked)s is beyond the printer's %(limits)s, its limit is used",
+            name=name,
+            asked=asked,
+            limits=limits,
+        )
         for name, asked, clamped in (("Min", asked_min, clamped_min), ("Max", asked_max, clamped_max))
         if clamped
     ]
@@ -66,9 +80,11 @@ def viewing(image_box: ImageBox | None, film_box: FilmBox, sheet: Sheet) -> tupl
         asked = replace(asked, reflected_ambient_light=float(film_box.ReflectedAmbientLight))
     if asked == usual or _steps(asked) >= min(LEAST_JND, _steps(usual)):
         return asked, chosen.notes
-    note = (
-        f"Illumination {film_box.Illumination} and Reflected Ambient Light {film_box.ReflectedAmbientLight} cd/m2 "
-        "would show nothing, the printer's own light is used"
+    note = say(
+        "Illumination %(illumination)s and Reflected Ambient Light %(reflectedambientlight)s "
+        "cd/m2 would show nothing, the printer's own light is used",
+        illumination=film_box.Illumination,
+        reflectedambientlight=film_box.ReflectedAmbientLight,
     )
     return usual, (*chosen.notes, note)
 
@@ -89,6 +105,10 @@ def background_density(word: str | None, default: str, sheet: Sheet) -> tuple[fl
         return named[text], ""
     if not (text.isascii() and text.isdigit()):
         usual = named.get(default.strip().upper(), sheet.max_density)
-        return usual, f"density {word!r} is not BLACK, WHITE or hundredths of OD, {default} is used"
+        return usual, say(
+            "density %(word)s is not BLACK, WHITE or hundredths of OD, %(default)s is used",
+            word=repr(word),
+            default=default,
+        )
     kept, clamped = _within(int(text), sheet.max_density, sheet)
-    return kept, f"density {text} is beyond the printer's, its limit is used" if clamped else ""
+    return kept, say("density %(text)s is beyond the printer's, its limit is used", text=text) if clamped else ""

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from appliance.errors import RefusedError
+from appliance.words import say
 
 INVALID_ATTRIBUTE_VALUE = 0x0106
 MOST_IN_A_LINE = 50
@@ -43,7 +44,9 @@ def parse(ImageDisplayFormat: str) -> DisplayFormat:
     text = ImageDisplayFormat.strip(" \0").upper()
     kind, backslash, rest = (part.strip() for part in text.partition("\\"))
     if kind not in HOW_MANY_NUMBERS:
-        raise _refused(ImageDisplayFormat, f"known are {', '.join(HOW_MANY_NUMBERS)}")
+        raise _refused(
+            ImageDisplayFormat, say("known are %(how_many_numbers)s", how_many_numbers=", ".join(HOW_MANY_NUMBERS))
+        )
     display_format = DisplayFormat(kind=kind, numbers=_numbers(rest, ImageDisplayFormat) if backslash else ())
     _check(display_format, ImageDisplayFormat)
     return display_format
@@ -53,7 +56,10 @@ def _numbers(text: str, whole: str) -> tuple[int, ...]:
     parts = [part.strip(" ") for part in text.split(",")] if text else []
     for part in parts:
         if not re.fullmatch("[0-9]{1,6}", part):
-            raise _refused(whole, f"{part!r} is not a number; numbers are separated by commas, as in STANDARD\\2,3")
+            raise _refused(
+                whole,
+                say("%(part)s is not a number; numbers are separated by commas, as in STANDARD\\2,3", part=repr(part)),
+            )
     return tuple(map(int, parts))
 
 
@@ -62,15 +68,33 @@ def _check(display_format: DisplayFormat, whole: str) -> None:
     least, most = HOW_MANY_NUMBERS[kind]
     if not least <= len(numbers) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
-        raise _refused(whole, f"{kind} takes {wanted} numbers, {len(numbers)} were read")
+        raise _refused(
+            whole,
+            say(
+                "%(kind)s takes %(wanted)s numbers, %(numbers)s were read",
+                kind=kind,
+                wanted=wanted,
+                numbers=len(numbers),
+            ),
+        )
     if any(number < 1 for number in numbers):
-        raise _refused(whole, "every number must be at least 1")
+        raise _refused(whole, say("every number must be at least 1"))
     if kind == "CUSTOM":
         return
     boxes = numbers[0] * numbers[1] if kind == "STANDARD" else sum(numbers)
     if any(number > MOST_IN_A_LINE for number in numbers) or boxes > MOST_BOXES:
-        raise _refused(whole, f"at most {MOST_IN_A_LINE} boxes in a line and {MOST_BOXES} on a film")
+        raise _refused(
+            whole,
+            say(
+                "at most %(most_in_a_line)s boxes in a line and %(most_boxes)s on a film",
+                most_in_a_line=MOST_IN_A_LINE,
+                most_boxes=MOST_BOXES,
+            ),
+        )
 
 
 def _refused(whole: str, why: str) -> RefusedError:
-    return RefusedError(INVALID_ATTRIBUTE_VALUE, f"Image Display Format {whole!r} can't be used: {why}")
+    return RefusedError(
+        INVALID_ATTRIBUTE_VALUE,
+        say("Image Display Format %(whole)s can't be used: %(why)s", whole=repr(whole), why=why),
+    )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from appliance.errors import UsageError
 from appliance.film.raster import FilmRaster
 from appliance.units import MILLIMETRES_PER_INCH, POINTS_PER_INCH, pixels, points
+from appliance.words import say
 
 _INSET = 0.002  # points (0.7 um): an edge that ends just past a dot makes poppler stretch the image by a dot
 _CLEAR_OF_HALF = 0.05  # dots
@@ -18,8 +19,15 @@ def check_bits(raster: FilmRaster, *, document: str, grey: Sequence[int], instea
     allowed = (8,) if raster.color else grey
     if raster.bits not in allowed:
         raise UsageError(
-            f"{document} holds {'colour' if raster.color else 'grey'} of {' or '.join(map(str, allowed))} bits, "
-            f"not {raster.bits}: set the printer's bits to one of these, or {instead}.",
+            say(
+                "%(document)s holds %(kind)s of %(allowed)s bits, not %(bits)s: set the printer's bits to "
+                "one of these, or %(instead)s.",
+                document=document,
+                kind=say("colour") if raster.color else say("grey"),
+                allowed=" or ".join(map(str, allowed)),
+                bits=raster.bits,
+                instead=instead,
+            ),
             field="bits",
         )
 

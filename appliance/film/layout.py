@@ -11,6 +11,7 @@ from appliance.film.catalog import Box, Catalog, CustomLayout, Slides, shipped_c
 from appliance.film.display_format import INVALID_ATTRIBUTE_VALUE, DisplayFormat
 from appliance.film.sheet import Margins, Sheet
 from appliance.units import MILLIMETRES_PER_INCH, pixels
+from appliance.words import say
 
 NO_MARGINS = Margins()
 
@@ -69,7 +70,12 @@ def page(sheet: Sheet, FilmOrientation: str | None) -> Page:
     height = pixels(height_mm - margins.top - margins.bottom, sheet.resolution)
     if width < 1 or height < 1:
         raise RefusedError(
-            INVALID_ATTRIBUTE_VALUE, f"the margins of a sheet of {width_mm:g} x {height_mm:g} mm leave nothing"
+            INVALID_ATTRIBUTE_VALUE,
+            say(
+                "the margins of a sheet of %(width_mm)s x %(height_mm)s mm leave nothing",
+                width_mm=f"{width_mm:g}",
+                height_mm=f"{height_mm:g}",
+            ),
         )
     return Page(
         width=width,
@@ -88,7 +94,11 @@ def is_landscape(FilmOrientation: str | None) -> bool:
     word = (FilmOrientation or "").strip(" \0").upper()
     if word not in ("", "PORTRAIT", "LANDSCAPE"):
         raise RefusedError(
-            INVALID_ATTRIBUTE_VALUE, f"Film Orientation {FilmOrientation!r} is neither PORTRAIT nor LANDSCAPE"
+            INVALID_ATTRIBUTE_VALUE,
+            say(
+                "Film Orientation %(filmorientation)s is neither PORTRAIT nor LANDSCAPE",
+                filmorientation=repr(FilmOrientation),
+            ),
         )
     return word == "LANDSCAPE"
 
@@ -190,7 +200,14 @@ def _custom(display_format: DisplayFormat, catalog: Catalog) -> CustomLayout:
     layout = catalog.custom.get(display_format.numbers[0])
     if layout is None:
         known = ", ".join(f"CUSTOM\\{number}" for number in sorted(catalog.custom))
-        raise RefusedError(INVALID_ATTRIBUTE_VALUE, f"there is no layout {display_format}; there are {known or 'none'}")
+        raise RefusedError(
+            INVALID_ATTRIBUTE_VALUE,
+            say(
+                "there is no layout %(display_format)s; there are %(known)s",
+                display_format=display_format,
+                known=known or "none",
+            ),
+        )
     return layout
 
 
@@ -205,7 +222,14 @@ def _custom_box(
         top, bottom = _inset(_interval(box.top * area.height, box.height * area.height), area.height, gaps[1])
     if right > area.width or bottom > area.height:
         room = f"{area.width / held.across:.0f} x {area.height / held.down:.0f} mm"
-        raise RefusedError(INVALID_ATTRIBUTE_VALUE, f"a box of layout {display_format} lies outside the film's {room}")
+        raise RefusedError(
+            INVALID_ATTRIBUTE_VALUE,
+            say(
+                "a box of layout %(display_format)s lies outside the film's %(room)s",
+                display_format=display_format,
+                room=room,
+            ),
+        )
     return Place(left=area.left + left, top=area.top + top, width=right - left, height=bottom - top)
 
 

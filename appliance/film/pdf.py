@@ -15,6 +15,7 @@ from PIL import ImageCms
 from appliance.film.deflate import deflated, row_bytes
 from appliance.film.document import check_bits, image_box, page_size
 from appliance.film.raster import FilmRaster
+from appliance.words import say
 
 PRODUCER = "appliance"
 MIME_TYPE = "application/pdf"
@@ -32,7 +33,7 @@ def pdf_document(raster: FilmRaster, *, title: str) -> bytes:
     title: shown by viewers and printers; must hold nothing of the patient.
     Raises UsageError unless the raster is grey of 8 or 16 bits or RGB of 8.
     """
-    check_bits(raster, document="PDF", grey=BITS, instead="its format to PostScript for 12 bits")
+    check_bits(raster, document="PDF", grey=BITS, instead=say("its format to PostScript for 12 bits"))
     image = list(deflated(raster.pixels, raster.bits))
     objects = _objects(raster, title, image)
     pieces, offsets, length = [_HEADER], [], len(_HEADER)

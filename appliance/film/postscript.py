@@ -17,6 +17,7 @@ from appliance.errors import UsageError
 from appliance.film.deflate import deflated, row_bytes
 from appliance.film.document import check_bits, image_box, page_size
 from appliance.film.raster import FilmRaster
+from appliance.words import say
 
 CREATOR = "appliance"
 MIME_TYPE = "application/postscript"
@@ -45,9 +46,9 @@ def postscript_document(
     7 bits, a quarter longer, for lines that don't carry binary.
     Raises UsageError unless the raster is grey of 8 or 12 bits or RGB of 8, and copies at least 1.
     """
-    check_bits(raster, document="PostScript", grey=BITS, instead="its format to PDF for 16 bits")
+    check_bits(raster, document="PostScript", grey=BITS, instead=say("its format to PDF for 16 bits"))
     if copies < 1:
-        raise UsageError(f"A film is printed at least once, not {copies} times.", field="copies")
+        raise UsageError(say("A film is printed at least once, not %(copies)s times.", copies=copies), field="copies")
     data = b"".join(deflated(raster.pixels, raster.bits))
     if ascii85:
         data = b"".join(_ascii85(data))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from appliance.errors import DamagedError
 from appliance.film.boxes import Image
+from appliance.words import say
 
 Pixels = NDArray[Any]  # uint8 or uint16
 
@@ -49,7 +50,9 @@ def _mapped(path: Path, offset: int, kind: str, count: int) -> Pixels:
     try:
         return np.memmap(path, dtype=kind, mode="r", offset=offset, shape=(count,))
     except (OSError, ValueError) as error:
-        raise DamagedError(f"the pixels of an image are missing or cut short in {path.name}: {error}") from error
+        raise DamagedError(
+            say("the pixels of an image are missing or cut short in %(path)s: %(why)s", path=path.name, why=error)
+        ) from error
 
 
 def _stored(words: Pixels, image: Image) -> Pixels:

@@ -20,6 +20,7 @@ from appliance.media.label_output import FONT, pdf_font
 from appliance.media.progress import Watch
 from appliance.store import files
 from appliance.store.files import PartFile, failpoint
+from appliance.words import say
 
 BLOCK = 1 << 20
 
@@ -34,7 +35,9 @@ def encrypt(built: Built, password: str, watch: Watch) -> Built:
         sums = _write(built, part, secret, watch)
         failpoint("build.encrypted")
         if dict(_sums(part.part, secret)) != sums:
-            raise DamagedError(f"Volume {built.volume}: the encrypted archive is not what went in; make it again.")
+            raise DamagedError(
+                say("Volume %(volume)s: the encrypted archive is not what went in; make it again.", volume=built.volume)
+            )
         whole = part.commit()
     files.rename(whole, built.path)
     digest, size = sha256_of(built.path)

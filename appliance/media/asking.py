@@ -6,7 +6,8 @@ from appliance.media.obstacles import HeldError, LaterError
 from appliance.media.selection import Gathered, Selection, gather
 from appliance.store import discs, retrievals
 from appliance.store.store import Store
-from appliance.studies.retrieving import ask_again
+from appliance.studies.completeness import ask_again
+from appliance.words import say
 
 IDENTITY = "identity:"
 """Decision ``identity:Study-Instance-UID``: what the archive says now is the same patient and study."""
@@ -19,12 +20,14 @@ def complete_instances(store: Store, disc: discs.Disc) -> tuple[Gathered, list[s
         coming = retrievals.studies_underway(connection)
     gathered = gather(store, selection)
     if coming & set(gathered.studies):
-        raise LaterError("Its study is still being retrieved.")
+        raise LaterError(say("Its study is still being retrieved."))
     unasked = _asked_again(store, gathered, disc)
     gathered = gather(store, selection)  # asking again may have shown that something is missing
     if gathered.incomplete and not disc.incomplete_reason:
         lines = "; ".join(gathered.incomplete)
-        raise HeldError("study-incomplete", f"{lines}. Retrieve the rest, or give a reason to make it so.")
+        raise HeldError(
+            "study-incomplete", say("%(lines)s. Retrieve the rest, or give a reason to make it so.", lines=lines)
+        )
     return gathered, unasked
 
 
@@ -36,5 +39,7 @@ def _asked_again(store: Store, gathered: Gathered, disc: discs.Disc) -> list[str
     if undecided:
         said = "; ".join(text for uid in undecided for text in differing[uid])
         how = ", ".join(f"{IDENTITY}{uid}" for uid in undecided)
-        raise HeldError("decision-needed", f"{said}. If what is here is right, decide {how}.")
+        raise HeldError(
+            "decision-needed", say("%(said)s. If what is here is right, decide %(how)s.", said=said, how=how)
+        )
     return [each.unasked for each in news.values() if each.unasked]

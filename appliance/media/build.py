@@ -14,6 +14,7 @@ from appliance.errors import ApplianceError, ConflictError, DamagedError
 from appliance.pixels import Decoder
 from appliance.store import files
 from appliance.store.files import PartFile
+from appliance.words import say
 
 from . import check, targets
 from .check import Demands, Finding, Report
@@ -82,7 +83,7 @@ def build(
     that volume.
     """
     if not plan.ready:
-        raise ConflictError("The plan still has conflicts or refusals; decide them first")
+        raise ConflictError(say("The plan still has conflicts or refusals; decide them first"))
     files.make_folder(folder)
     return [build_volume(plan, volume, folder, content(volume) if content else (), progress) for volume in plan.volumes]
 
@@ -105,14 +106,19 @@ def build_volume(
     content: Content = (),
     progress: Progress | None = None,
     signer: Signer | None = None,
+    decompressing: Callable[[int], None] = lambda done: None,
+    checking: Progress | None = None,
 ) -> Built:
-    """Make one volume; see :func:`build`. With a `signer` the list of sums is signed beside it."""
+    """Make one volume; see :func:`build`. With a `signer` the list of sums is signed beside it.
+
+    `progress` is told bytes written, `decompressing` bytes decompressed, `checking` bytes of the image read again.
+    """
     work = folder / f"work-{volume.number}"
     try:
-        volume = _decompressed(volume, work, progress)
+        volume = _decompressed(volume, work, decompressing)
         assembled = Assembly(plan, volume, content, signer)
         path = folder / f"volume-{volume.number}{targets.SUFFIX[plan.medium.form]}"
-        report = _write(plan, assembled, path, progress)
+        report = _write(plan, assembled, path, progress, checking)
     finally:
         files.remove_tree(work)
     return Built(
@@ -127,13 +133,14 @@ def build_volume(
     )
 
 
-def _decompressed(volume: Volume, work: Path, progress: Progress | None) -> Volume:
+def _decompressed(volume: Volume, work: Path, decompressing: Callable[[int], None]) -> Volume:
     """The volume with its instances as they will lie on it. Raises UndecodableError with all that can't be."""
     if not any(placed.decompress for placed in volume.placed):
         return volume
     files.make_folder(work)
     made = []
     spoiled: dict[str, str] = {}
+    done = 0
     with Decoder() as decoder, ThreadPoolExecutor(2) as threads:
         orders = [
             threads.submit(decompressed, placed, work, decoder) if placed.decompress else placed
@@ -145,8 +152,8 @@ def _decompressed(volume: Volume, work: Path, progress: Progress | None) -> Volu
                     made.append(order.result() if isinstance(order, Future) else order)
                 except UndecodableError as error:
                     spoiled |= error.instances
-                if progress is not None:
-                    progress(0, volume.size)  # nothing is written yet, but one may want to stop
+                done += made[-1].size if isinstance(order, Future) and made else 0
+                decompressing(done)
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
@@ -200,8 +207,14 @@ class Assembly:
         capacity = self.plan.medium.capacity
         if capacity is not None and self.size > capacity:
             raise ConflictError(
-                f"Volume {self.volume.number} takes {self.size:,} bytes with its content,"
-                f" {self.plan.medium.title} holds {capacity:,}; leave the viewer out or plan with more room"
+                say(
+                    "Volume %(number)s takes %(size)s bytes with its content, %(title)s holds %(capacity)s; "
+                    "leave the viewer out or plan with more room",
+                    number=self.volume.number,
+                    size=f"{self.size:,}",
+                    title=self.plan.medium.title,
+                    capacity=f"{capacity:,}",
+                )
             )
 
     def sums(self) -> dict[str, str]:
@@ -209,12 +222,12 @@ class Assembly:
         return {file.path: file.sha256 for file in self.files}
 
 
-def _write(plan: Plan, assembly: Assembly, path: Path, progress: Progress | None) -> Report:
+def _write(plan: Plan, assembly: Assembly, path: Path, progress: Progress | None, checking: Progress | None) -> Report:
     form = plan.medium.form
     if form == "folder":
         with targets.PartFolder(path) as folder:
             targets.write_folder(folder, assembly.files, progress)
-            report = _checked(folder.part, plan, assembly)
+            report = _checked(folder.part, plan, assembly, checking)
             folder.commit()
         return report
     with PartFile(path) as part:
@@ -233,7 +246,7 @@ def _write(plan: Plan, assembly: Assembly, path: Path, progress: Progress | None
         syncing = threading.Thread(target=_sync, args=(part.part,))
         syncing.start()
         try:
-            report = _checked(part.part, plan, assembly)
+            report = _checked(part.part, plan, assembly, checking)
         finally:
             syncing.join()
         part.commit()
@@ -248,7 +261,7 @@ def _sync(path: Path) -> None:
         return
 
 
-def _checked(path: Path, plan: Plan, assembly: Assembly) -> Report:
+def _checked(path: Path, plan: Plan, assembly: Assembly, checking: Progress | None) -> Report:
     """Read the finished volume with the checker. Raises DamagedError if it finds an error."""
     profile = plan.profile
     syntaxes = None if profile.any_syntax else frozenset(profile.transfer_syntaxes | {EXPLICIT_LE})
@@ -258,14 +271,23 @@ def _checked(path: Path, plan: Plan, assembly: Assembly) -> Report:
         if placed.patient_id != patient_id(placed.source.keys)
     )
     demands = Demands(keys=profile.keys, transfer_syntaxes=syntaxes, merged_studies=merged)
-    report = check.examine(path, expected=_as_on_disc(assembly, plan), demands=demands)
+    report = check.examine(path, expected=_as_on_disc(assembly, plan), demands=demands, progress=checking)
     if not report.good:
         raise DamagedError(
-            f"Volume {assembly.volume.number} failed its check and was not kept: {_worst(report, assembly)}"
+            say(
+                "Volume %(number)s failed its check and was not kept: %(report)s",
+                number=assembly.volume.number,
+                report=_worst(report, assembly),
+            )
         )
     if report.instances != len(assembly.volume.placed):
         raise ApplianceError(
-            f"Volume {assembly.volume.number} holds {report.instances} instances of {len(assembly.volume.placed)}"
+            say(
+                "Volume %(number)s holds %(instances)s instances of %(placed)s",
+                number=assembly.volume.number,
+                instances=report.instances,
+                placed=len(assembly.volume.placed),
+            )
         )
     return report
 
@@ -275,7 +297,11 @@ def _worst(report: Report, assembly: Assembly) -> str:
     worst = report.findings[0]
     for placed in assembly.volume.placed:
         if "/".join(placed.file_id) == worst.where:
-            return f"instance {placed.source.keys.SOPInstanceUID}: {worst.text}; fetch it again, or leave it out"
+            return say(
+                "instance %(sopinstanceuid)s: %(text)s; fetch it again, or leave it out",
+                sopinstanceuid=placed.source.keys.SOPInstanceUID,
+                text=worst.text,
+            )
     return str(worst)
 
 

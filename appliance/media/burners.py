@@ -18,6 +18,7 @@ from appliance.media.burner.registry import open_burner
 from appliance.security.audit import record
 from appliance.store import burners, discs, secrets
 from appliance.store.store import Store
+from appliance.words import say
 
 DEFAULT_BURNER = "folder"
 FIRST_ADDED = "first-burner"
@@ -74,7 +75,7 @@ def get_burner(store: Store, name: str) -> StoredBurner:
     with store.database.read() as connection:
         row = burners.get(connection, name)
     if row is None:
-        raise NotFoundError(f"There is no burner {name!r}.")
+        raise NotFoundError(say("There is no burner %(name)s.", name=repr(name)))
     return from_row(row)
 
 
@@ -97,7 +98,7 @@ def burner_settings(values: Mapping[str, Any]) -> BurnerSettings:
 def check_burner(store: Store, burner: StoredBurner) -> None:
     """Raise UsageError for what no burner can be, naming the field."""
     if not burner.name or not burner.name.isascii() or not burner.name.replace("-", "").replace("_", "").isalnum():
-        raise UsageError("A burner's name is made of letters, digits, - and _.", field="name")
+        raise UsageError(say("A burner's name is made of letters, digits, - and _."), field="name")
     for medium in burner.settings.media:
         profiles.medium(medium)
     open_stored(store, burner)
@@ -108,7 +109,7 @@ def add_burner(store: Store, burner: StoredBurner, actor: Actor) -> None:
     check_burner(store, burner)
     with store.database.write("disc", "burner") as connection:
         if burners.get(connection, burner.name) is not None:
-            raise ConflictError(f"There is a burner {burner.name!r} already.")
+            raise ConflictError(say("There is a burner %(name)s already.", name=repr(burner.name)))
         settings = burner.settings.model_dump(mode="json")
         burners.insert(connection, name=burner.name, burner_uri=burner.burner_uri, settings=settings)
         _audit(connection, "burner-added", burner.name, actor, burner_uri=burner.burner_uri)
@@ -120,10 +121,12 @@ def set_burner(store: Store, burner: StoredBurner, actor: Actor, *, version: int
     settings = burner.settings.model_dump(mode="json")
     with store.database.write("disc", "burner") as connection:
         if burners.get(connection, burner.name) is None:
-            raise NotFoundError(f"There is no burner {burner.name!r}.")
+            raise NotFoundError(say("There is no burner %(name)s.", name=repr(burner.name)))
         values = {"burner_uri": burner.burner_uri, "settings": settings}
         if not burners.change(connection, burner.name, version=version, **values):
-            raise ConflictError(f"Burner {burner.name!r} was changed by someone else: read it again.")
+            raise ConflictError(
+                say("Burner %(name)s was changed by someone else: read it again.", name=repr(burner.name))
+            )
         _audit(connection, "burner-changed", burner.name, actor, burner_uri=burner.burner_uri, settings=settings)
 
 
@@ -131,9 +134,15 @@ def remove_burner(store: Store, name: str, actor: Actor) -> None:
     """Remove a burner. Raises NotFoundError, ConflictError while discs wait for it."""
     with store.database.write("disc", "burner") as connection:
         if waiting := discs.count_waiting(connection, name):
-            raise ConflictError(f"{waiting} discs wait for burner {name!r}: move or cancel them first.")
+            raise ConflictError(
+                say(
+                    "%(waiting)s discs wait for burner %(name)s: move or cancel them first.",
+                    waiting=waiting,
+                    name=repr(name),
+                )
+            )
         if not burners.remove(connection, name):
-            raise NotFoundError(f"There is no burner {name!r}.")
+            raise NotFoundError(say("There is no burner %(name)s.", name=repr(name)))
         _audit(connection, "burner-removed", name, actor)
 
 
@@ -151,7 +160,7 @@ def resume_burner(store: Store, name: str, actor: Actor) -> None:
 def _switch(store: Store, name: str, event: str, actor: Actor, **values: Any) -> None:
     with store.database.write("disc", "burner") as connection:
         if not burners.change(connection, name, **values):
-            raise NotFoundError(f"There is no burner {name!r}.")
+            raise NotFoundError(say("There is no burner %(name)s.", name=repr(name)))
         _audit(connection, event, name, actor)
 
 

@@ -22,6 +22,7 @@ from appliance.media.selection import Selection, gather
 from appliance.security.audit import record
 from appliance.store import discs
 from appliance.store.store import Store
+from appliance.words import say
 
 # Include Non-DICOM Objects (PS3.3 C.22.1) -> copy type
 COPY_TYPES = {"FOR_PHYSICIAN": "physician", "FOR_PATIENT": "patient"}
@@ -65,7 +66,7 @@ def create_request(store: Store, uid: str, wish: Wish, actor: Actor, *, burner: 
     """Keep a request; its disc's number. Raises ConflictError when the UID is taken, UsageError."""
     with store.database.read() as connection:
         if discs.by_request_uid(connection, uid) is not None:
-            raise ConflictError("a request with that UID is there already")
+            raise ConflictError(say("a request with that UID is there already"))
     profile = _profile(wish)
     choices: dict[str, Any] = {}
     if wish.non_dicom == "NO":
@@ -98,7 +99,7 @@ def _profile(wish: Wish) -> str:
 def _burner(store: Store) -> str:
     names = [burner.name for burner in all_burners(store)]
     if not names:
-        raise UsageError("there is no burner", field="burner")
+        raise UsageError(say("there is no burner"), field="burner")
     return DEFAULT_BURNER if DEFAULT_BURNER in names else names[0]
 
 
@@ -107,7 +108,7 @@ def find(store: Store, uid: str) -> discs.Disc:
     with store.database.read() as connection:
         disc = discs.by_request_uid(connection, uid)
     if disc is None:
-        raise NotFoundError("there is no such request")
+        raise NotFoundError(say("there is no such request"))
     return disc
 
 
@@ -126,7 +127,9 @@ def initiate(store: Store, uid: str, actor: Actor, *, copies: int = 1, priority:
     """
     disc = find(store, uid)
     if not 1 <= copies <= MAXIMUM_COPIES:
-        raise UsageError(f"1 to {MAXIMUM_COPIES} copies can be made", field="copies")
+        raise UsageError(
+            say("1 to %(maximum_copies)s copies can be made", maximum_copies=MAXIMUM_COPIES), field="copies"
+        )
     info, failed = _impossible(store, references_of(disc))
     values: dict[str, Any] = {"copies": copies, "priority": PRIORITIES.get(priority, disc.priority), "failed": failed}
     studies: Mapping[str, int] = {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from appliance.errors import DamagedError
+from appliance.words import say
 
 from .source import Placed, head
 
@@ -51,7 +52,9 @@ class DiscFile:
         wanted = min(size, self._left)
         data = self._opened.read(wanted)
         if len(data) != wanted:
-            raise DamagedError(f"{self.path}: its source became shorter while it was written; make the disc again")
+            raise DamagedError(
+                say("%(path)s: its source became shorter while it was written; make the disc again", path=self.path)
+            )
         self._digest.update(data)
         self._left -= wanted
         if not self._left:
@@ -77,7 +80,9 @@ class DiscFile:
         if opened is not None:
             if opened.read(1):
                 opened.close()
-                raise DamagedError(f"{self.path}: its source became longer while it was written; make the disc again")
+                raise DamagedError(
+                    say("%(path)s: its source became longer while it was written; make the disc again", path=self.path)
+                )
             opened.close()
 
 
@@ -104,7 +109,9 @@ class _Instance:
         try:
             self._file = Path(placed.source.path).open("rb", buffering=0)  # noqa: SIM115
         except OSError as error:
-            raise DamagedError(f"Instance {self._name}: its file can't be opened ({error.strerror})") from error
+            raise DamagedError(
+                say("Instance %(name)s: its file can't be opened (%(why)s)", name=self._name, why=error.strerror)
+            ) from error
         self._before = _Seen.of(self._file)  # type: ignore[arg-type]
         self._file.seek(self._source.data_set_offset)
         self._digest = hashlib.sha256() if self._source.sha256 else None
@@ -132,10 +139,14 @@ class _Instance:
         position, after = self._file.tell(), _Seen.of(self._file)  # type: ignore[arg-type]
         self._file.close()
         if after != self._before:
-            raise DamagedError(f"Instance {self._name}: its file changed while it was written; make the disc again")
+            raise DamagedError(
+                say("Instance %(name)s: its file changed while it was written; make the disc again", name=self._name)
+            )
         whole = position == after.size
         if whole and self._digest is not None and self._digest.hexdigest() != self._source.sha256:
-            raise DamagedError(f"Instance {self._name}: its file is not what was received; fetch the study again")
+            raise DamagedError(
+                say("Instance %(name)s: its file is not what was received; fetch the study again", name=self._name)
+            )
 
 
 class _Chunked:

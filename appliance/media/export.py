@@ -12,6 +12,7 @@ from appliance.events import Actor
 from appliance.security.audit import record
 from appliance.store import files
 from appliance.store.store import Store
+from appliance.words import say
 
 from . import profiles
 from .build import Built, build
@@ -40,7 +41,10 @@ def export_studies(
     if not made.ready:
         reasons = [*(each.message for each in made.conflicts), *(each.reason for each in made.refused)]
         raise ConflictError(
-            f"The studies can't be exported yet: {reasons[0] if reasons else 'nothing would be in it'}."
+            say(
+                "The studies can't be exported yet: %(reasons)s.",
+                reasons=reasons[0] if reasons else "nothing would be in it",
+            )
         )
     work = files.make_folder(store.folder.spool / (SPOOL_PREFIX + uuid.uuid4().hex))
     try:

@@ -13,6 +13,7 @@ from appliance.media.label import label, layouts
 from appliance.media.label_output import label_file
 from appliance.store import discs
 from appliance.store.store import Store
+from appliance.words import say
 
 
 def image_of(store: Store, disc_id: int, number: int) -> Path:
@@ -22,7 +23,13 @@ def image_of(store: Store, disc_id: int, number: int) -> Path:
         volume = next((row for row in discs.volumes(connection, [disc_id]) if row.volume == number), None)
     path = store.folder.disc(disc_id) / volume.image if volume else None
     if path is None or disc.purged or not path.is_file():
-        raise NotFoundError(f"The image of volume {number} of disc {disc_id} is not kept as a file: order it again.")
+        raise NotFoundError(
+            say(
+                "The image of volume %(number)s of disc %(disc_id)s is not kept as a file: order it again.",
+                number=number,
+                disc_id=disc_id,
+            )
+        )
     return path
 
 
@@ -31,7 +38,11 @@ def label_of(store: Store, disc_id: int, number: int) -> bytes:
     disc = get_disc(store, disc_id)
     facts = store.folder.disc(disc_id) / f"volume-{number}.json"
     if disc.purged or not facts.is_file():
-        raise NotFoundError(f"There is no label of volume {number} of disc {disc_id} (any more).")
+        raise NotFoundError(
+            say(
+                "There is no label of volume %(number)s of disc %(disc_id)s (any more).", number=number, disc_id=disc_id
+            )
+        )
     with store.database.read() as connection:
         serials = [piece.serial for piece in discs.pieces(connection, [disc_id]) if piece.volume == number]
     found = extras.labelled(json.loads(facts.read_text("utf-8")), store.settings.discs, (serials or [""])[0])

@@ -16,6 +16,7 @@ import pycdlib
 from appliance.errors import ApplianceError, ConflictError
 from appliance.store import files
 from appliance.store.files import PartFile, failpoint
+from appliance.words import say
 
 from .disc_file import BLOCK, DiscFile
 from .file_id import is_file_set_id, level_1_names
@@ -102,18 +103,28 @@ def _two(progress: Progress) -> Progress:
 def checked_names(file_set_id: str, disc_files: Sequence[DiscFile]) -> dict[str, str]:
     """The level 1 path of each file, by its path. Raises ConflictError where there is none."""
     if not is_file_set_id(file_set_id):
-        raise ConflictError(f"{file_set_id!r} can't be a volume identifier: 1 to 16 of A-Z, 0-9 and _")
+        raise ConflictError(
+            say(
+                "%(file_set_id)s can't be a volume identifier: 1 to 16 of A-Z, 0-9 and _", file_set_id=repr(file_set_id)
+            )
+        )
     dicom = {file.path: file.path for file in disc_files if file.path == "DICOMDIR" or file.path.startswith("DICOM/")}
     names = {**level_1_names(file.path for file in disc_files if file.path not in dicom), **dicom}
     seen: set[str] = set()
     for file in disc_files:
         name = names[file.path]
         if not _LEVEL_1.fullmatch(name):
-            raise ConflictError(f"{file.path} can't be written on a level 1 disc; rename it")
+            raise ConflictError(say("%(path)s can't be written on a level 1 disc; rename it", path=file.path))
         if name in seen:
-            raise ConflictError(f"Two files of the disc have the name {name}")
+            raise ConflictError(say("Two files of the disc have the name %(name)s", name=name))
         if file.size > MAXIMUM_FILE:
-            raise ConflictError(f"{file.path} has {file.size:,} bytes; a file on a disc has less than 4 GiB")
+            raise ConflictError(
+                say(
+                    "%(path)s has %(size)s bytes; a file on a disc has less than 4 GiB",
+                    path=file.path,
+                    size=f"{file.size:,}",
+                )
+            )
         seen.add(name)
     return names
 
@@ -132,7 +143,9 @@ def _add(image: Any, disc_files: Sequence[DiscFile], names: dict[str, str], joli
         try:
             image.add_fp(_Input(file), file.size, path, **_views("/" + file.path, joliet, udf))
         except pycdlib.pycdlibexception.PyCdlibException as error:
-            raise ApplianceError(f"{file.path} can't be put on the image: {error}") from error
+            raise ApplianceError(
+                say("%(path)s can't be put on the image: %(why)s", path=file.path, why=error)
+            ) from error
 
 
 def _views(path: str, joliet: bool, udf: bool) -> dict[str, str]:

@@ -16,6 +16,7 @@ from appliance.film.fonts import Fonts, default_fonts
 from appliance.film.lettering import CAP_HEIGHT, directions, letter
 from appliance.resources import shipped
 from appliance.units import MILLIMETRES_PER_INCH, pixels, points
+from appliance.words import say
 
 from .label import RESOLUTION, Label, Logo, TextLine
 
@@ -51,7 +52,10 @@ def label_file(label: Label, kind: str, resolution: int = RESOLUTION) -> bytes:
     if kind == "pdf":
         return label_pdf(label)
     if kind not in FORMATS:
-        raise UsageError(f"Labels are made as pdf, {', '.join(FORMATS)}, not as {kind}", field="label")
+        raise UsageError(
+            say("Labels are made as pdf, %(formats)s, not as %(kind)s", formats=", ".join(FORMATS), kind=kind),
+            field="label",
+        )
     out = io.BytesIO()
     options = {"quality": 95, "subsampling": 0} if kind == "jpeg" else {}
     label_image(label, resolution).save(out, FORMATS[kind], dpi=(resolution, resolution), **options)
@@ -132,10 +136,19 @@ def _logo(logo: Logo) -> Image.Image:
     try:
         with Image.open(logo.path, formats=("PNG", "JPEG")) as image:
             if image.width * image.height > LARGEST_LOGO:
-                raise UsageError(f"The logo {logo.path.name} is larger than {LARGEST_LOGO:,} pixels", field="logo")
+                raise UsageError(
+                    say(
+                        "The logo %(path)s is larger than %(largest_logo)s pixels",
+                        path=logo.path.name,
+                        largest_logo=f"{LARGEST_LOGO:,}",
+                    ),
+                    field="logo",
+                )
             turned = ImageOps.exif_transpose(image).convert("RGBA")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UsageError(f"The logo {logo.path.name} can't be read as PNG or JPEG", field="logo") from error
+        raise UsageError(
+            say("The logo %(path)s can't be read as PNG or JPEG", path=logo.path.name), field="logo"
+        ) from error
     white = Image.new("RGB", turned.size, "white")
     white.paste(turned, mask=turned.getchannel("A"))
     return white

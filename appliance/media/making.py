@@ -28,7 +28,7 @@ from appliance.media.obstacles import (
     refusals_of,
 )
 from appliance.media.plan import Note, Plan, Volume
-from appliance.media.progress import CanceledError, Watch
+from appliance.media.progress import CanceledError, Watch, Work
 from appliance.media.selection import Gathered
 from appliance.media.settling import (
     note_of,
@@ -172,13 +172,21 @@ def _plan(
     return plan, hidden
 
 
+def work_of(plan: Plan, volume: Volume, choices: CopyType, watch: Watch) -> Work:
+    """What there is to be done for one volume, in bytes."""
+    sizes = sum(Path(placed.source.path).stat().st_size for placed in volume.placed)
+    decompress = sum(placed.size for placed in volume.placed if placed.decompress)
+    return Work(watch, content=sizes * (choices.web_content + choices.viewer), decompress=decompress, image=volume.size)
+
+
 def _make(
     store: Store, disc: discs.Disc, plan: Plan, volume: Volume, choices: CopyType, watch: Watch
 ) -> tuple[Built, str]:
     """One volume with all that is on it, checked; and what was left out for want of room."""
     folder = store.folder.disc(disc.disc_id)
     settings = store.settings.discs
-    watch.phase("build", volume.size)
+    work = work_of(plan, volume, choices, watch)
+    watch.phase("build", work.total)
     failpoint("build.start")
     found = extras.description_of(
         plan,
@@ -191,10 +199,10 @@ def _make(
         label_text=disc.label_text,
         label_folder=store.folder.layouts,
     )
-    work = folder / f"content-{volume.number}"
+    scratch = folder / f"content-{volume.number}"
     with Decoder() as decoder:
-        watched = watch.watched(decoder)
-        content, left_out = extras.content_of(plan, volume, found, choices, watched, work, settings.site_files)
+        watched = work.watched(decoder)
+        content, left_out = extras.content_of(plan, volume, found, choices, watched, scratch, settings.site_files)
     failpoint("build.content")
 
     def step(done: int, total: int) -> None:
@@ -202,11 +210,13 @@ def _make(
             watch.phase("check", total)
             failpoint("build.check")
         else:
-            watch.step(done, total)
+            work.written(done)
 
     signer = signer_of(store) if choices.signed else None
-    built = build_volume(plan, volume, folder, content, step, signer=signer)
-    files.remove_tree(work)
+    built = build_volume(
+        plan, volume, folder, content, step, signer=signer, decompressing=work.decompressed, checking=watch.step
+    )
+    files.remove_tree(scratch)
     if choices.encrypted:
         built = encrypt(built, disc.password, watch)
     facts = json.dumps(extras.label_facts(found), ensure_ascii=False).encode()

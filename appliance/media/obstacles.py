@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from appliance.errors import ApplianceError, DamagedError
 from appliance.media.plan import Plan
+from appliance.words import say
 
 # of what was refused in a plan -> Execution Status Info (PS3.4 S), Failure Reason; the first that fits
 REFUSALS = (
@@ -17,7 +18,7 @@ REFUSALS = (
     ("the directory needs", "DIR_PROC_ERR", 0x0120),
 )
 
-LEAVE_OUT = (
+LEAVE_OUT = say(
     "Leave out what can't go on the disc (a choice on its page; --leave-out-refused), or order it in another way."
 )
 
@@ -48,7 +49,13 @@ class UndecodableError(DamagedError):
     """Images that had to be decompressed and can't be."""
 
     def __init__(self, instances: Mapping[str, str]) -> None:
-        super().__init__(f"{len(instances)} instances can't be decompressed: {next(iter(instances.values()))}")
+        super().__init__(
+            say(
+                "%(instances)s instances can't be decompressed: %(values)s",
+                instances=len(instances),
+                values=next(iter(instances.values())),
+            )
+        )
         self.instances = instances  # SOP Instance UID -> why
 
 
@@ -61,7 +68,7 @@ def refusals_of(plan: Plan) -> str:
     """What is refused, in words, and what to do next."""
     first = plan.refused[0]
     more = f" (and {len(plan.refused) - 1} more)" if len(plan.refused) > 1 else ""
-    hint = f"; {first.proposal} would do" if first.proposal else ""
+    hint = say("; %(proposal)s would do", proposal=first.proposal) if first.proposal else ""
     which = f"Instance {first.SOPInstanceUID}: " if first.SOPInstanceUID else ""
     what = f"{which}{first.reason}{hint}{more}"
     return f"{what}. {LEAVE_OUT}" if can_be_left_out(plan) else what

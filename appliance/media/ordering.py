@@ -16,6 +16,7 @@ from appliance.media.selection import Gathered, Selection
 from appliance.media.source import SourceInstance
 from appliance.store import discs
 from appliance.store.store import Store
+from appliance.words import say
 
 PRIORITIES = {"HIGH": 3, "MED": 2, "LOW": 1}
 MAXIMUM_COPIES = 99
@@ -63,9 +64,18 @@ def settled(store: Store, order: DiscOrder) -> SettledOrder:
     """Make every choice. Raises UsageError naming the field, NotFoundError."""
     order.selection.check()
     if not 1 <= order.copies <= MAXIMUM_COPIES:
-        raise UsageError(f"A disc is made 1 to {MAXIMUM_COPIES} times.", field="copies")
+        raise UsageError(
+            say("A disc is made 1 to %(maximum_copies)s times.", maximum_copies=MAXIMUM_COPIES), field="copies"
+        )
     if order.priority not in PRIORITIES:
-        raise UsageError(f"Priority is {', '.join(PRIORITIES)}, not {order.priority}.", field="priority")
+        raise UsageError(
+            say(
+                "Priority is %(priorities)s, not %(priority)s.",
+                priorities=", ".join(PRIORITIES),
+                priority=order.priority,
+            ),
+            field="priority",
+        )
     choices = _choices(store, order)
     medium = profiles.medium(choices.medium)
     burner = get_burner(store, order.burner)
@@ -93,10 +103,16 @@ def _choices(store: Store, order: DiscOrder) -> CopyType:
 
 def _check_medium(store: Store, burner: StoredBurner, medium: profiles.Medium) -> None:
     if medium.form not in open_stored(store, burner).forms:
-        raise UsageError(f"Burner {burner.name} makes no {medium.title}; take another burner.", field="burner")
+        raise UsageError(
+            say("Burner %(burner)s makes no %(title)s; take another burner.", burner=burner.name, title=medium.title),
+            field="burner",
+        )
     if burner.settings.media and medium.name not in burner.settings.media:
         has = ", ".join(burner.settings.media)
-        raise UsageError(f"Burner {burner.name} has {has}, not {medium.name}.", field="medium")
+        raise UsageError(
+            say("Burner %(burner)s has %(has)s, not %(medium)s.", burner=burner.name, has=has, medium=medium.name),
+            field="medium",
+        )
 
 
 def known_decisions(store: Store, own: tuple[str, ...]) -> frozenset[str]:
@@ -145,7 +161,7 @@ def unlooked(sources: tuple[SourceInstance, ...], decisions: frozenset[str]) -> 
     """Instances a person must look at before they go on an anonymous disc, and why."""
     asked = ((source.keys.SOPInstanceUID, needs_a_look(source.keys)) for source in sources)
     return [
-        (uid, f"{why}; look at it and let it pass (decision {LOOKED}{uid})")
+        (uid, say("%(why)s; look at it and let it pass (decision %(looked)s%(uid)s)", why=why, looked=LOOKED, uid=uid))
         for uid, why in asked
         if why and f"{LOOKED}{uid}" not in decisions
     ]
@@ -154,4 +170,4 @@ def unlooked(sources: tuple[SourceInstance, ...], decisions: frozenset[str]) -> 
 def check_purged(row: discs.Disc) -> None:
     """Raise NotFoundError when the files of a disc are gone."""
     if row.purged:
-        raise NotFoundError(f"The images of disc {row.disc_id} are purged: order it again.")
+        raise NotFoundError(say("The images of disc %(disc_id)s are purged: order it again.", disc_id=row.disc_id))

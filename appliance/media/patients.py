@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from appliance.studies.keys import InstanceKeys
 from appliance.studies.single import one_text
+from appliance.words import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,11 @@ def patient_conflicts(instances: Sequence[InstanceKeys]) -> list[Conflict]:
         persons = _persons(members)
         if len(persons) > 1:
             sides = tuple(_side(_person(group[0]), group) for group in persons)
-            message = f"Patient ID {identifier} stands for {len(persons)} different people, or one written differently"
+            message = say(
+                "Patient ID %(identifier)s stands for %(persons)s different people, or one written differently",
+                identifier=identifier,
+                persons=len(persons),
+            )
             found.append(Conflict(kind="patient", subject=identifier, sides=sides, message=message))
     return found
 
@@ -83,7 +88,7 @@ def study_conflicts(instances: Sequence[InstanceKeys]) -> list[Conflict]:
         patients = _grouped(members, patient_id)
         if study and len(patients) > 1:
             sides = tuple(_side(f"{name}: {_person(group[0])}", group) for name, group in patients.items())
-            message = f"Study {study} is filed under {len(patients)} patients"
+            message = say("Study %(study)s is filed under %(patients)s patients", study=study, patients=len(patients))
             found.append(Conflict(kind="study", subject=study, sides=sides, message=message))
     return found
 
@@ -94,7 +99,9 @@ def several_patients(instances: Sequence[InstanceKeys]) -> list[Conflict]:
     if len(patients) < 2:
         return []
     sides = tuple(_side(f"{name}: {_person(group[0])}", group) for name, group in patients.items())
-    message = f"The disc would hold {len(patients)} patients; ask for that, or make a disc for each"
+    message = say(
+        "The disc would hold %(patients)s patients; ask for that, or make a disc for each", patients=len(patients)
+    )
     return [Conflict(kind="several-patients", subject="", sides=sides, message=message)]
 
 
@@ -132,13 +139,13 @@ def _could_be_same(one: InstanceKeys, other: InstanceKeys) -> bool:
 
 
 def _person(keys: InstanceKeys) -> str:
-    parts = [keys.PatientName or "no name"]
+    parts = [keys.PatientName or say("no name")]
     if keys.PatientBirthDate:
-        parts.append(f"born {keys.PatientBirthDate}")
+        parts.append(say("born %(date)s", date=keys.PatientBirthDate))
     if keys.PatientSex:
         parts.append(keys.PatientSex)
     if keys.IssuerOfPatientID:
-        parts.append(f"ID issued by {keys.IssuerOfPatientID}")
+        parts.append(say("ID issued by %(issuerofpatientid)s", issuerofpatientid=keys.IssuerOfPatientID))
     return ", ".join(parts)
 
 

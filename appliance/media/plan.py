@@ -14,6 +14,7 @@ from typing import Any
 from appliance.errors import UsageError
 from appliance.network.file_head import head_of_file
 from appliance.studies.record_tables import ROOT_TYPES
+from appliance.words import say
 
 from . import patients, split
 from .dicomdir import DicomDir, Entry
@@ -167,10 +168,22 @@ def plan(
     """Plan the discs. Raises UsageError if the profile has nothing to do with the medium."""
     options = options or PlanOptions()
     if medium.kind not in profile.kinds:
-        raise UsageError(f"{profile.name} is for {' or '.join(profile.kinds)}, not for {medium.title}", field="medium")
+        raise UsageError(
+            say(
+                "%(profile)s is for %(kinds)s, not for %(title)s",
+                profile=profile.name,
+                kinds=" or ".join(profile.kinds),
+                title=medium.title,
+            ),
+            field="medium",
+        )
     if not is_file_set_id(options.file_set_id):
         raise UsageError(
-            f"A File-set ID has 1 to 16 of A-Z, 0-9 and _: not {options.file_set_id!r}", field="file_set_id"
+            say(
+                "A File-set ID has 1 to 16 of A-Z, 0-9 and _: not %(file_set_id)s",
+                file_set_id=repr(options.file_set_id),
+            ),
+            field="file_set_id",
         )
     planner = _Planner(profile, medium, options)
     planner.take(instances)
@@ -212,7 +225,7 @@ class _Planner:
         uid = source.keys.SOPInstanceUID
         kept = self.placed[uid].source
         if kept.sha256 and kept.sha256 == source.sha256:
-            self.note("left_out", uid, "it is there twice with the same bytes; one is kept")
+            self.note("left_out", uid, say("it is there twice with the same bytes; one is kept"))
         else:
             self.twice.setdefault(uid, [kept]).append(source)
 
@@ -220,14 +233,26 @@ class _Planner:
         keys, records = source.keys, source.records
         if not records.record_type:
             where = "refused" if self.options.refuse_without_record else "left_out"
-            self.note(where, keys.SOPInstanceUID, f"no directory record exists for SOP class {keys.SOPClassUID}")
+            self.note(
+                where,
+                keys.SOPInstanceUID,
+                say("no directory record exists for SOP class %(sopclassuid)s", sopclassuid=keys.SOPClassUID),
+            )
         elif self.profile.classes is not None and keys.SOPClassUID not in self.profile.classes:
             proposal = "STD-GEN-CD" if self.medium.kind == "cd" else ""
-            reason = f"{self.profile.name} does not allow SOP class {keys.SOPClassUID}"
+            reason = say(
+                "%(profile)s does not allow SOP class %(sopclassuid)s",
+                profile=self.profile.name,
+                sopclassuid=keys.SOPClassUID,
+            )
             self.note("refused", keys.SOPInstanceUID, reason, proposal)
         elif records.missing or not (keys.StudyInstanceUID and keys.SeriesInstanceUID or _in_root(source)):
             names = ", ".join(records.missing) or "Study or Series Instance UID"
-            self.note("refused", keys.SOPInstanceUID, f"the directory needs {names}, which nobody can supply")
+            self.note(
+                "refused",
+                keys.SOPInstanceUID,
+                say("the directory needs %(names)s, which nobody can supply", names=names),
+            )
         else:
             return True
         return False
@@ -241,11 +266,18 @@ class _Planner:
         target = syntax if keep else EXPLICIT_LE
         size = len(head_of_file(keys.SOPClassUID, uid, target)) + _size_of_data_set(source, keep)
         if size > MAXIMUM_FILE:
-            self.note("refused", uid, f"it has {size:,} bytes; a file on a disc has less than 4 GiB")
+            self.note(
+                "refused", uid, say("it has %(size)s bytes; a file on a disc has less than 4 GiB", size=f"{size:,}")
+            )
             return None
         if not keep:
             proposal = " or ".join(profiles_that_allow(syntax))
-            self.note("decompress", uid, f"{self.profile.name} does not allow transfer syntax {syntax}", proposal)
+            self.note(
+                "decompress",
+                uid,
+                say("%(profile)s does not allow transfer syntax %(syntax)s", profile=self.profile.name, syntax=syntax),
+                proposal,
+            )
         if source.records.supplied:
             self.note("supplied", uid, ", ".join(source.records.supplied))
         return Placed(
@@ -260,12 +292,24 @@ class _Planner:
         syntax, uid = source.keys.TransferSyntaxUID, source.keys.SOPInstanceUID
         proposal = " or ".join(profiles_that_allow(syntax))
         if uid in self.undecodable:
-            self.note("refused", uid, f"its image can't be decompressed: {self.undecodable[uid]}", proposal)
+            self.note(
+                "refused",
+                uid,
+                say("its image can't be decompressed: %(undecodable)s", undecodable=self.undecodable[uid]),
+                proposal,
+            )
             return False
         if syntax in _DECODABLE:
             return True
-        what = "video" if syntax in VIDEO_SYNTAXES else f"transfer syntax {syntax}"
-        self.note("refused", uid, f"{self.profile.name} does not allow {what}, which can't be decompressed", proposal)
+        what = "video" if syntax in VIDEO_SYNTAXES else say("transfer syntax %(syntax)s", syntax=syntax)
+        self.note(
+            "refused",
+            uid,
+            say(
+                "%(profile)s does not allow %(what)s, which can't be decompressed", profile=self.profile.name, what=what
+            ),
+            proposal,
+        )
         return False
 
     def finish(self) -> Plan:
@@ -303,7 +347,9 @@ class _Planner:
             sides = tuple(
                 Side(text=f"{each.sha256}, {each.data_set_size:,} bytes", instances=1, example=uid) for each in sources
             )
-            message = f"Instance {uid} is there with {len(sources)} different contents"
+            message = say(
+                "Instance %(uid)s is there with %(sources)s different contents", uid=uid, sources=len(sources)
+            )
             found.append(Conflict(kind="instance", subject=uid, sides=sides, message=message))
         return found
 
@@ -322,7 +368,12 @@ class _Planner:
         for uid, placed in list(self.placed.items()):
             series, study = placed.source.keys.SeriesInstanceUID, placed.source.keys.StudyInstanceUID
             if studies.setdefault(series, study) != study and not _in_root(placed.source):
-                reason = f"its series {series} is in two studies, {study} and {studies[series]}; leave one of them out"
+                reason = say(
+                    "its series %(series)s is in two studies, %(study)s and %(studies)s; leave one of them out",
+                    series=series,
+                    study=study,
+                    studies=studies[series],
+                )
                 self.note("refused", uid, reason)
                 del self.placed[uid]
 
@@ -337,9 +388,17 @@ class _Planner:
         parts, oversized = split.volumes(ordered, room)
         for placed in oversized:
             uid = placed.source.keys.SOPInstanceUID
-            self.note("refused", uid, f"it has {placed.size:,} bytes and does not fit on one {self.medium.title}")
+            self.note(
+                "refused",
+                uid,
+                say(
+                    "it has %(size)s bytes and does not fit on one %(title)s",
+                    size=f"{placed.size:,}",
+                    title=self.medium.title,
+                ),
+            )
         if len(parts) > 1 and not self.options.split:
-            self.note("refused", "", f"it takes {len(parts)} discs and splitting is not allowed")
+            self.note("refused", "", say("it takes %(parts)s discs and splitting is not allowed", parts=len(parts)))
         return tuple(self._volume(number, len(parts), part) for number, part in enumerate(parts, 1))
 
     def _volume(self, number: int, count: int, part: split.Part) -> Volume:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from appliance.errors import UsageError
+from appliance.words import say
 
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 _JPEG = "1.2.840.10008.1.2.4."
@@ -54,7 +55,12 @@ def medium(name: str) -> Medium:
         return Medium(name=name, kind=kinds[base], capacity=int(size), title=f"{base.upper()} of {int(size):,} bytes")
     known = ", ".join(MEDIA)
     raise UsageError(
-        f"There is no medium {name!r}; known are {known}, or a size of your own as cd:BYTES", field="medium"
+        say(
+            "There is no medium %(name)s; known are %(known)s, or a size of your own as cd:BYTES",
+            name=repr(name),
+            known=known,
+        ),
+        field="medium",
     )
 
 
@@ -120,9 +126,17 @@ def profile(name: str) -> ApplicationProfile:
         return found
     if "-BD" in name.upper():
         raise UsageError(
-            f"{name} needs UDF 2.5, which this appliance does not write; use a DVD or USB profile", field="profile"
+            say("%(name)s needs UDF 2.5, which this appliance does not write; use a DVD or USB profile", name=name),
+            field="profile",
         )
-    raise UsageError(f"There is no application profile {name!r}; known are {', '.join(PROFILES)}", field="profile")
+    raise UsageError(
+        say(
+            "There is no application profile %(name)s; known are %(profiles)s",
+            name=repr(name),
+            profiles=", ".join(PROFILES),
+        ),
+        field="profile",
+    )
 
 
 @lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ from appliance.media.source import SourceInstance
 from appliance.store import discs
 from appliance.store.store import Store
 from appliance.studies.selection import StoredInstance, selected
+from appliance.words import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Selection:
     def check(self) -> None:
         """Raise UsageError when nothing is selected."""
         if not (self.studies or self.series or self.instances):
-            raise UsageError("Name at least one study, series or instance for the disc.", field="study")
+            raise UsageError(say("Name at least one study, series or instance for the disc."), field="study")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,5 +86,18 @@ def _missing(row: Row[Any]) -> str:
     if row.incomplete_reason:
         return f"Study {row.study_instance_uid}: {row.incomplete_reason}"
     if row.expected is not None and row.instances < row.expected:
-        return f"Study {row.study_instance_uid} has {row.instances} of {row.expected} instances"
-    return f"Study {row.study_instance_uid} lacks {len(row.missing)} instances" if row.missing else ""
+        return say(
+            "Study %(study_instance_uid)s has %(instances)s of %(expected)s instances",
+            study_instance_uid=row.study_instance_uid,
+            instances=row.instances,
+            expected=row.expected,
+        )
+    return (
+        say(
+            "Study %(study_instance_uid)s lacks %(missing)s instances",
+            study_instance_uid=row.study_instance_uid,
+            missing=len(row.missing),
+        )
+        if row.missing
+        else ""
+    )

@@ -18,6 +18,7 @@ from appliance.security.audit import record
 from appliance.store import discs, files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say_many
 
 
 def serial_of(disc_id: int, volume: int, copy: int = 1, attempt: int = 1) -> str:
@@ -63,7 +64,10 @@ def _volume_row(built: Built) -> dict[str, Any]:
 def note_of(left_out: Sequence[Note], said: Sequence[str]) -> str:
     """What the clerk should know of a disc that is made."""
     count = len(left_out)
-    about = [f"{count} instance{'s are' if count > 1 else ' is'} left out: see its plan."] if count else []
+    counted = say_many(
+        "%(number)s instance is left out: see its plan.", "%(number)s instances are left out: see its plan.", count
+    )
+    about = [counted] if count else []
     return " ".join(dict.fromkeys([*about, *(text for text in said if text)]))
 
 
@@ -115,7 +119,13 @@ def settle_failed(store: Store, disc_id: int, worker: str, info: str, message: s
     files.remove_tree(store.folder.disc(disc_id))
     refused = [note for note in plan.refused if note.SOPInstanceUID] if plan else []
     failed = [[note.SOPInstanceUID, reason_of(note.reason)[1]] for note in refused]
-    values: dict[str, Any] = {"info": info, "message": message, "building_by": None, "failed": failed, "purged": True}
+    values: dict[str, Any] = {
+        "info": info,
+        "message": message,
+        "building_by": None,
+        "failed": failed,
+        "purged": True,
+    }
     if plan is not None:
         values["plan"] = summary_of(plan)
     actor = process_actor(worker)

@@ -7,6 +7,7 @@ from functools import cache
 
 from appliance.errors import UsageError
 from appliance.resources import shipped
+from appliance.words import say
 
 
 @cache
@@ -25,5 +26,8 @@ def words(language: str) -> dict[str, str]:
         return _all()[language]
     except KeyError:
         raise UsageError(
-            f"Discs have no words in {language!r}; there are {', '.join(_all())}", field="language"
+            say(
+                "Discs have no words in %(language)s; there are %(all)s", language=repr(language), all=", ".join(_all())
+            ),
+            field="language",
         ) from None

@@ -25,6 +25,7 @@ from appliance.network.association import BoundedAssociation
 from appliance.network.fragments import Buffer
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.requestor import NoAssociationError, Peer, associated, context, exchange
+from appliance.words import say
 
 GRAYSCALE, COLOR = "1.2.840.10008.5.1.1.9", "1.2.840.10008.5.1.1.18"
 FILM_SESSION, FILM_BOX = "1.2.840.10008.5.1.1.1", "1.2.840.10008.5.1.1.2"
@@ -33,7 +34,7 @@ ANNOTATION_BOX, PRINT_JOB = "1.2.840.10008.5.1.1.15", "1.2.840.10008.5.1.1.14"
 PRESENTATION_LUT = "1.2.840.10008.5.1.1.23"
 PRINTER, PRINTER_INSTANCE = "1.2.840.10008.5.1.1.16", "1.2.840.10008.5.1.1.17"
 
-SESSION_CREATION, FILM_CREATION = "the film session", "the film box"
+SESSION_CREATION, FILM_CREATION = say("the film session"), say("the film box")
 """What PrintRefusedError calls the requests whose refusal is often about the medium."""
 
 _GRAYSCALE_SEQUENCE, _COLOR_SEQUENCE, _PIXEL_DATA = 0x20200110, 0x20200111, 0x7FE00010
@@ -46,7 +47,14 @@ class PrintRefusedError(DeviceError):
 
     def __init__(self, what: str, status: int, comment: str) -> None:
         said = f": {comment}" if comment else ""
-        super().__init__(f"the imager refuses {what} with status {status:04X}H{said}")
+        super().__init__(
+            say(
+                "the imager refuses %(what)s with status %(status)sH%(said)s",
+                what=what,
+                status=f"{status:04X}",
+                said=said,
+            )
+        )
         self.what = what
         self.status = status
 
@@ -127,7 +135,9 @@ def printing(
         accepted = {str(accepted.abstract_syntax): accepted for accepted in association.accepted_contexts}
         if meta not in accepted:
             kind = "colour" if color else "grayscale"
-            raise NoAssociationError(f"{peer} does not print {kind} films", permanent=True)
+            raise NoAssociationError(
+                say("%(peer)s does not print %(kind)s films", peer=peer, kind=kind), permanent=True
+            )
         yield PrintClient(association, accepted, meta, patience)
 
 
@@ -164,11 +174,11 @@ class PrintClient:
 
     def printer(self, *keywords: str) -> Dataset:
         """The printer's attributes: those named, or all (PS3.4 H.4.6)."""
-        return self._get("the printer's state", PRINTER, PRINTER_INSTANCE, keywords)
+        return self._get(say("the printer's state"), PRINTER, PRINTER_INSTANCE, keywords)
 
     def job(self, uid: str) -> Dataset:
         """Execution Status and more of a print job (PS3.4 H.4.5)."""
-        return self._get("the print job's state", PRINT_JOB, uid, ())
+        return self._get(say("the print job's state"), PRINT_JOB, uid, ())
 
     def create_session(self, attributes: Dataset) -> CreatedSession:
         """Create the film session."""
@@ -177,7 +187,7 @@ class PrintClient:
 
     def create_lut(self, attributes: Dataset) -> str:
         """Returns the Presentation LUT's SOP Instance UID."""
-        uid, _ = self._create("the presentation LUT", PRESENTATION_LUT, attributes)
+        uid, _ = self._create(say("the presentation LUT"), PRESENTATION_LUT, attributes)
         return uid
 
     def create_film(self, session: str, attributes: Dataset, lut: str | None = None) -> CreatedFilm:
@@ -217,7 +227,7 @@ class PrintClient:
         request.RequestedSOPInstanceUID = box
         body = image_box_body(wanted, sequence, image, pixels, implicit=implicit)
         deadline = self.patience.request + pixels.length / self.patience.image_rate
-        self._ask("the image", self.meta, request, body=body, deadline=deadline)
+        self._ask(say("the image"), self.meta, request, body=body, deadline=deadline)
 
     def set_annotation(self, box: str, text: str, position: int = 1) -> None:
         """Set one text of the film (PS3.4 H.4.4)."""
@@ -229,23 +239,23 @@ class PrintClient:
         request = N_SET()
         request.RequestedSOPClassUID = ANNOTATION_BOX
         request.RequestedSOPInstanceUID = box
-        self._ask("the annotation", ANNOTATION_BOX, request, ("ModificationList", attributes))
+        self._ask(say("the annotation"), ANNOTATION_BOX, request, ("ModificationList", attributes))
 
     def print_film(self, film: str) -> str | None:
         """Print a film; returns the print job's UID if the imager tells one."""
-        return self._print("to print the film", FILM_BOX, film)
+        return self._print(say("to print the film"), FILM_BOX, film)
 
     def print_session(self, session: str) -> str | None:
         """Print all films of a session, collated; returns the print job's UID if the imager tells one."""
-        return self._print("to print the film session", FILM_SESSION, session)
+        return self._print(say("to print the film session"), FILM_SESSION, session)
 
     def delete_film(self, film: str) -> None:
         """Delete a film box with its image boxes."""
-        self._delete("to delete the film box", FILM_BOX, film)
+        self._delete(say("to delete the film box"), FILM_BOX, film)
 
     def delete_session(self, session: str) -> None:
         """Delete the film session with all in it."""
-        self._delete("to delete the film session", FILM_SESSION, session)
+        self._delete(say("to delete the film session"), FILM_SESSION, session)
 
     # The requests
 
@@ -275,7 +285,7 @@ class PrintClient:
         if sop_class in (FILM_SESSION, FILM_BOX, PRINTER):
             return self.meta
         if not self.offers(sop_class):
-            raise DeviceError("the imager does not offer this: ask offers() first")
+            raise DeviceError(say("the imager does not offer this: ask offers() first"))
         return sop_class
 
     def _create(self, what: str, sop_class: str, attributes: Dataset) -> tuple[str, Dataset]:

@@ -23,17 +23,16 @@ from appliance.network.file_head import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION
 from appliance.network.fragments import Buffer
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.spool import Spool
+from appliance.words import say
 
 # PS3.8 Table 9-21, in words a person can act on
 _REJECTIONS = {
-    (1, 1): "it gives no reason",
-    (1, 2): "it does not know the DICOM application context",
-    (1, 3): "it does not know our AE title {calling}: enter it there",
-    (1, 7): "it is not called {called}: check the AE title",
-    (2, 1): "it gives no reason",
-    (2, 2): "it speaks another version of the protocol",
-    (3, 1): "it is congested: try again later",
-    (3, 2): "it has no association free: try again later",
+    (1, 1): say("it gives no reason"),
+    (1, 2): say("it does not know the DICOM application context"),
+    (2, 1): say("it gives no reason"),
+    (2, 2): say("it speaks another version of the protocol"),
+    (3, 1): say("it is congested: try again later"),
+    (3, 2): say("it has no association free: try again later"),
 }
 
 
@@ -49,7 +48,7 @@ class Peer:
     tls_name: str = ""  # whom its certificate must name; "": the host
 
     def __str__(self) -> str:
-        return f"{self.called} at {self.host} port {self.port}"
+        return say("%(called)s at %(host)s port %(port)s", called=self.called, host=self.host, port=self.port)
 
 
 class NoAssociationError(DeviceError):
@@ -110,7 +109,9 @@ def _associate(
     try:
         remote = AddressInformation.from_addr_port(peer.host, peer.port)
     except OSError as error:
-        raise NoAssociationError(f"{peer} can't be reached: the name {peer.host} is not known") from error
+        raise NoAssociationError(
+            say("%(peer)s can't be reached: the name %(host)s is not known", peer=peer, host=peer.host)
+        ) from error
     local = AddressInformation("0.0.0.0" if remote.is_ipv4 else "::", 0)
     sock = BoundedSocket(association, address=local)
     if peer.tls is not None:
@@ -135,31 +136,45 @@ def _associate(
     return association
 
 
+def _rejection(peer: Peer, source: int, diagnostic: int) -> str:
+    """Why it rejects, in words."""
+    if (source, diagnostic) == (1, 3):
+        return say("it does not know our AE title %(calling)s: enter it there", calling=peer.calling)
+    if (source, diagnostic) == (1, 7):
+        return say("it is not called %(called)s: check the AE title", called=peer.called)
+    return _REJECTIONS.get((source, diagnostic), say("it gives no known reason"))
+
+
 def _why_not(peer: Peer, association: BoundedAssociation) -> NoAssociationError:
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
-        words = _REJECTIONS.get((answer.result_source or 0, answer.diagnostic or 0), "it gives no known reason")
-        words = words.format(called=peer.called, calling=peer.calling)
+        words = _rejection(peer, answer.result_source or 0, answer.diagnostic or 0)
         return NoAssociationError(
-            f"{peer} rejects the association: {words}", rejected=True, permanent=answer.result == 1
+            say("%(peer)s rejects the association: %(words)s", peer=peer, words=words),
+            rejected=True,
+            permanent=answer.result == 1,
         )
     if answer is not None:
-        return NoAssociationError(f"{peer} accepts the association but none of the services asked for", permanent=True)
+        return NoAssociationError(
+            say("%(peer)s accepts the association but none of the services asked for", peer=peer), permanent=True
+        )
     reason = association.connect_error
     if reason is not None:
-        return NoAssociationError(f"{peer} can't be reached: {_in_words(reason)}")
-    return NoAssociationError(f"{peer} accepts the connection but does not answer as a DICOM application should")
+        return NoAssociationError(say("%(peer)s can't be reached: %(why)s", peer=peer, why=_in_words(reason)))
+    return NoAssociationError(
+        say("%(peer)s accepts the connection but does not answer as a DICOM application should", peer=peer)
+    )
 
 
 def _in_words(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its TLS certificate is not trusted ({error.verify_message})"
+        return say("its TLS certificate is not trusted (%(verify_message)s)", verify_message=error.verify_message)
     if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed ({error.reason}): is it a TLS port?"
+        return say("the TLS handshake failed (%(why)s): is it a TLS port?", why=error.reason)
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens on that port"
+        return say("nothing listens on that port")
     if isinstance(error, TimeoutError):
-        return "no answer from the network: check address, cable and firewall"
+        return say("no answer from the network: check address, cable and firewall")
     return error.strerror or str(error)
 
 
@@ -195,7 +210,7 @@ def _response(association: BoundedAssociation, request: Any, context_id: int, bo
     association._reactor_checkpoint.clear()
     try:
         if not association.is_established:
-            raise NoResponseError("the peer has ended the association")
+            raise NoResponseError(say("the peer has ended the association"))
         association.dimse.send_msg(request, context_id, body=body)
         while True:
             _, response = association.dimse.get_msg(block=True)
@@ -209,5 +224,5 @@ def _response(association: BoundedAssociation, request: Any, context_id: int, bo
 
 def _silence(association: BoundedAssociation) -> str:
     if association.acse.is_aborted() or not association.is_established:
-        return "the peer has ended the association instead of answering"
-    return f"the peer did not answer within {association.dimse_timeout:.0f} s"
+        return say("the peer has ended the association instead of answering")
+    return say("the peer did not answer within %(dimse_timeout)s s", dimse_timeout=f"{association.dimse_timeout:.0f}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -13,9 +13,11 @@ from pynetdicom import build_role, evt
 from pynetdicom.dimse_primitives import C_ECHO
 
 from appliance.errors import DeviceError, UsageError
+from appliance.network.following import Following, Progress, Retrieved, Watch, each_response
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.requestor import NoAssociationError, NoResponseError, Peer, associated, context, exchange
 from appliance.network.spool import Spool
+from appliance.words import say
 
 VERIFICATION = "1.2.840.10008.1.1"
 # PS3.4 C.6: information model → its FIND, MOVE and GET SOP classes
@@ -26,6 +28,7 @@ MODELS = {
 _FIND, _MOVE, _GET = 0, 1, 2
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+UNWATCHED = Following()
 _CONTEXTS_AT_ONCE = 127  # 128 presentation contexts an association, one for the retrieve itself
 
 
@@ -49,7 +52,11 @@ def echo(peer: Peer, *, limits: Limits = DEFAULT_LIMITS) -> EchoResult:
     except (NoAssociationError, NoResponseError) as error:
         return EchoResult(ok=False, message=str(error), seconds=time.monotonic() - started)
     ok = status == 0
-    message = f"{peer} answers" if ok else f"{peer} answers with status {status:04X}"
+    message = (
+        say("%(peer)s answers", peer=peer)
+        if ok
+        else say("%(peer)s answers with status %(status)s", peer=peer, status=f"{status:04X}")
+    )
     return EchoResult(ok=ok, message=message, seconds=time.monotonic() - started)
 
 
@@ -70,27 +77,7 @@ def find(
                 if match is not None:
                     yield match
             elif code != 0:
-                raise DeviceError(f"{peer} refuses the query: {_refusal(status)}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retrieved:
-    """Counts of sub-operations as the peer tells them, while it goes and at the end."""
-
-    completed: int = 0
-    failed: int = 0
-    warning: int = 0
-    remaining: int = 0
-    done: bool = False
-    message: str = ""  # at the end: what went wrong, "" if nothing
-
-    @property
-    def ok(self) -> bool:
-        """Ended, and nothing failed."""
-        return self.done and not self.failed and not self.message
-
-
-Progress = Callable[[Retrieved], None]
+                raise DeviceError(say("%(peer)s refuses the query: %(status)s", peer=peer, status=_refusal(status)))
 
 
 def move(
@@ -99,13 +86,12 @@ def move(
     destination: str,
     *,
     model: str = "study",
-    progress: Progress = lambda counts: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    following: Following = UNWATCHED,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Retrieved:
     """Have `peer` send what `identifier` names to the AE title `destination` (C-MOVE).
 
-    `cancelled` is asked after each pending response. Raises NoAssociationError, NoResponseError.
+    `following` is told of the progress, and cancels. Raises NoAssociationError, NoResponseError.
     """
     _check_level(identifier)
     sop_class = MODELS[model][_MOVE]
@@ -113,7 +99,7 @@ def move(
         message_id = association.next_message_id()
         responses = association.send_c_move(identifier, destination, sop_class, msg_id=message_id)
         cancel = lambda: association.send_c_cancel(message_id, None, sop_class)  # noqa: E731
-        return _follow(peer, responses, progress, cancelled, cancel)
+        return _follow(peer, responses, Watch(association, following, cancel, limits), following.progress)
 
 
 def get(
@@ -124,8 +110,7 @@ def get(
     *,
     spool: Spool | None = None,
     model: str = "study",
-    progress: Progress = lambda counts: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    following: Following = UNWATCHED,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Retrieved:
     """Have `peer` send what `identifier` names over this association (C-GET).
@@ -136,35 +121,37 @@ def get(
     """
     _check_level(identifier)
     if len(storage) > _CONTEXTS_AT_ONCE:
-        raise UsageError(f"C-GET takes at most {_CONTEXTS_AT_ONCE} storage SOP classes at a time")
+        raise UsageError(
+            say(
+                "C-GET takes at most %(contexts_at_once)s storage SOP classes at a time",
+                contexts_at_once=_CONTEXTS_AT_ONCE,
+            )
+        )
     sop_class = MODELS[model][_GET]
     contexts = [context(sop_class, *_SYNTAXES), *(context(uid, *syntaxes) for uid, syntaxes in storage.items())]
     roles = [build_role(uid, scp_role=True) for uid in storage]
     with associated(
         peer, contexts, handlers=[(evt.EVT_C_STORE, store)], extended=roles, spool=spool, limits=limits
     ) as association:
+        if sop_class not in {accepted.abstract_syntax for accepted in association.accepted_contexts}:
+            # it takes images, as every archive does, and still gives none over this association
+            raise NoAssociationError(say("%(peer)s does not offer C-GET", peer=peer), permanent=True)
         message_id = association.next_message_id()
         responses = association.send_c_get(identifier, sop_class, msg_id=message_id)
         cancel = lambda: association.send_c_cancel(message_id, None, sop_class)  # noqa: E731
-        return _follow(peer, responses, progress, cancelled, cancel)
+        return _follow(peer, responses, Watch(association, following, cancel, limits), following.progress)
 
 
 def _follow(
-    peer: Peer,
-    responses: Iterator[tuple[Dataset, Dataset | None]],
-    progress: Progress,
-    cancelled: Callable[[], bool],
-    cancel: Callable[[], None],
+    peer: Peer, responses: Iterator[tuple[Dataset, Dataset | None]], watch: Watch, progress: Progress
 ) -> Retrieved:
     counts = Retrieved()
-    asked = False
-    for status, _ in responses:
+    for status in each_response(responses, watch):
+        if "Status" not in status and watch.cancelled:
+            return replace(counts, done=True, message="cancelled")
         code = _status(status, peer)
         counts = _counts(status, counts, done=code != 0xFF00, message=_outcome(code, status, peer))
         progress(counts)
-        if not counts.done and not asked and cancelled():
-            asked = True
-            cancel()
     return counts
 
 
@@ -185,19 +172,19 @@ def _outcome(code: int, status: Dataset, peer: Peer) -> str:
     if code == 0xFE00:
         return "cancelled"
     if code == 0xB000:
-        return f"{peer} could not send everything"
-    return f"{peer} refuses: {_refusal(status)}"
+        return say("%(peer)s could not send everything", peer=peer)
+    return say("%(peer)s refuses: %(why)s", peer=peer, why=_refusal(status))
 
 
 # PS3.4 C.4.2.1.5, C.4.1.1.4
 _REFUSALS = {
-    0xA700: "it is out of resources",
-    0xA701: "it is out of resources and can't count the matches",
-    0xA702: "it is out of resources and can't send",
-    0xA801: "it does not know the destination: enter our AE title, address and port there",
-    0xA900: "the query does not fit its information model",
-    0x0122: "it does not offer this service",
-    0x0124: "we are not authorised",
+    0xA700: say("it is out of resources"),
+    0xA701: say("it is out of resources and can't count the matches"),
+    0xA702: say("it is out of resources and can't send"),
+    0xA801: say("it does not know the destination: enter our AE title, address and port there"),
+    0xA900: say("the query does not fit its information model"),
+    0x0122: say("it does not offer this service"),
+    0x0124: say("we are not authorised"),
 }
 
 
@@ -209,10 +196,12 @@ def _refusal(status: Dataset) -> str:
 
 def _status(status: Dataset, peer: Peer) -> int:
     if "Status" not in status:
-        raise NoResponseError(f"{peer} has stopped answering")
+        raise NoResponseError(say("%(peer)s has stopped answering", peer=peer))
     return int(status.Status)
 
 
 def _check_level(identifier: Dataset) -> None:
     if identifier.get("QueryRetrieveLevel") not in LEVELS:
-        raise UsageError(f"Query/Retrieve Level must be one of {', '.join(LEVELS)}", field="QueryRetrieveLevel")
+        raise UsageError(
+            say("Query/Retrieve Level must be one of %(levels)s", levels=", ".join(LEVELS)), field="QueryRetrieveLevel"
+        )

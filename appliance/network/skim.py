@@ -26,6 +26,7 @@ from pydicom.uid import (
 
 from appliance.errors import RefusedError
 from appliance.network.uids import is_valid_uid
+from appliance.words import say
 
 __all__ = ["Bulk", "Skim", "SkimLimits", "Unreadable", "is_valid_uid", "skim", "skim_stream"]
 
@@ -105,7 +106,7 @@ def skim(path: Path, transfer_syntax: str, *, offset: int = 0, limits: SkimLimit
 def skim_stream(file: BinaryIO, transfer_syntax: str, *, offset: int = 0, limits: SkimLimits = DEFAULT_LIMITS) -> Skim:
     """As :func:`skim`, of a data set in memory or in an open file."""
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
-        raise RefusedError(_MALFORMED, "a deflated data set is not read here")
+        raise RefusedError(_MALFORMED, say("a deflated data set is not read here"))
     coding = Coding(implicit=transfer_syntax == ImplicitVRLittleEndian, little=transfer_syntax != ExplicitVRBigEndian)
     end = file.seek(0, 2)
     file.seek(offset)
@@ -297,7 +298,14 @@ def malformed(what: str, place: Place, position: int) -> RefusedError:
     """The refusal of a malformed data set: `what` it is or has, and where."""
     steps = (f"({step >> 16:04X},{step & 0xFFFF:04X})" if step > 0xFFFF else f"item {step + 1}" for step in place)
     where = " ".join(steps)
-    return RefusedError(_MALFORMED, f"the data set {what}{f', at {where}' if where else ''} (byte {position})")
+    return RefusedError(
+        _MALFORMED,
+        say(
+            "the data set %(what)s (byte %(position)s)",
+            what=f"{what}{f', at {where}' if where else ''}",
+            position=position,
+        ),
+    )
 
 
 def _dictionary_vr(tag: int) -> bytes:

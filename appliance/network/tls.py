@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 from appliance.errors import SettingError
+from appliance.words import say
 
 # RFC 9325 section 4.2 for TLS 1.2; the suites of TLS 1.3 are all of this kind.
 CIPHERS = ":".join(
@@ -66,11 +67,24 @@ def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ValueError) as error:
-        raise SettingError(f"the certificate {certificate} with the key {key} can't be used: {error}") from error
+        raise SettingError(
+            say(
+                "the certificate %(certificate)s with the key %(key)s can't be used: %(why)s",
+                certificate=certificate,
+                key=key,
+                why=error,
+            )
+        ) from error
 
 
 def _trust(context: ssl.SSLContext, authorities: Path) -> None:
     try:
         context.load_verify_locations(authorities)
     except (OSError, ValueError) as error:
-        raise SettingError(f"the certificate authorities in {authorities} can't be used: {error}") from error
+        raise SettingError(
+            say(
+                "the certificate authorities in %(authorities)s can't be used: %(why)s",
+                authorities=authorities,
+                why=error,
+            )
+        ) from error

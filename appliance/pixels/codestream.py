@@ -25,6 +25,7 @@ from pydicom.uid import (
 )
 
 from appliance.pixels.errors import DamagedPixelsError
+from appliance.words import say
 
 JPEG_2000 = {JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL}
 JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless}
@@ -54,12 +55,24 @@ def check(encoded: bytes, transfer_syntax: UID, rows: int, columns: int, samples
         return
     if (size.rows, size.columns, size.samples) != (rows, columns, samples):
         raise DamagedPixelsError(
-            f"The compressed frame says {size.rows} x {size.columns} x {size.samples}, "
-            f"its header {rows} x {columns} x {samples}."
+            say(
+                "The compressed frame says %(rows)s x %(columns)s x %(samples)s, its header %(rows_2)s x "
+                "%(columns_2)s x %(samples_2)s.",
+                rows=size.rows,
+                columns=size.columns,
+                samples=size.samples,
+                rows_2=rows,
+                columns_2=columns,
+                samples_2=samples,
+            )
         )
     if size.precision > bits_allocated:
         raise DamagedPixelsError(
-            f"The compressed frame has {size.precision} bits a sample, its header {bits_allocated}."
+            say(
+                "The compressed frame has %(precision)s bits a sample, its header %(bits_allocated)s.",
+                precision=size.precision,
+                bits_allocated=bits_allocated,
+            )
         )
 
 
@@ -75,7 +88,7 @@ def _jpeg_2000_size(encoded: bytes) -> CodestreamSize:
     start = encoded.find(b"\xff\x4f\xff\x51", 0, 4096)
     siz = encoded[start + 4 : start + 46]
     if start < 0 or len(siz) < 42:
-        raise DamagedPixelsError("The compressed frame has no JPEG 2000 header.")
+        raise DamagedPixelsError(say("The compressed frame has no JPEG 2000 header."))
     x1, y1, x0, y0 = (int.from_bytes(siz[at : at + 4], "big") for at in (4, 8, 12, 16))
     samples = int.from_bytes(siz[36:38], "big")
     return CodestreamSize(rows=y1 - y0, columns=x1 - x0, samples=samples, precision=(siz[38] & 0x7F) + 1)
@@ -97,16 +110,16 @@ def _jpeg_size(encoded: bytes) -> CodestreamSize:
             return CodestreamSize(rows=rows, columns=columns, samples=encoded[at + 9], precision=encoded[at + 4])
         else:
             at += 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
-    raise DamagedPixelsError("The compressed frame has no JPEG header.")
+    raise DamagedPixelsError(say("The compressed frame has no JPEG header."))
 
 
 def _check_rle(encoded: bytes, rows: int, columns: int, segments: int) -> None:
     """PS3.5 G: as many segments as bytes in a pixel, none longer than the worst encoding of its rows."""
     offsets = [int.from_bytes(encoded[at : at + 4], "little") for at in range(0, min(64, len(encoded)), 4)]
     if not offsets or offsets[0] != segments or segments > 15:
-        raise DamagedPixelsError("The compressed frame has no RLE header, or one for other pixels.")
+        raise DamagedPixelsError(say("The compressed frame has no RLE header, or one for other pixels."))
     ends = [*offsets[2 : segments + 1], len(encoded)]
     worst = rows * (columns + columns // 128 + 2) + 2
     for start, end in zip(offsets[1 : segments + 1], ends, strict=True):
         if not 64 <= start <= end <= len(encoded) or end - start > worst:
-            raise DamagedPixelsError("The compressed frame has more RLE data than its pixels can need.")
+            raise DamagedPixelsError(say("The compressed frame has more RLE data than its pixels can need."))

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.pixels import apply_color_lut
 
 from appliance.pixels.errors import DamagedPixelsError
+from appliance.words import say
 
 Window = tuple[float, float]
 """Center and width, in modality units."""
@@ -121,7 +122,7 @@ def _lut(item: Dataset, signed: bool) -> tuple[int, NDArray[np.float64]]:
     """First value mapped and the table of a LUT item (PS3.3 C.11.1.1)."""
     descriptor = _values(item.get("LUTDescriptor"))
     if len(descriptor) != 3:
-        raise DamagedPixelsError("A lookup table has no proper LUT Descriptor.")
+        raise DamagedPixelsError(say("A lookup table has no proper LUT Descriptor."))
     length, first, bits = (int(v) for v in descriptor)
     length = (length & 0xFFFF) or 65536
     first = first - 65536 if signed and first > 32767 else first
@@ -133,7 +134,7 @@ def _lut(item: Dataset, signed: bool) -> tuple[int, NDArray[np.float64]]:
     if table.size < length and table.size * 2 >= length and bits <= 8:
         table = table.astype("<u2").view(np.uint8)  # 8-bit entries packed two to a word
     if not table.size:
-        raise DamagedPixelsError("A lookup table is empty.")
+        raise DamagedPixelsError(say("A lookup table is empty."))
     return first, table[:length].astype(np.float64)
 
 
@@ -235,7 +236,7 @@ def show_palette(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
     try:
         colored = apply_color_lut(values, header)
     except (ValueError, AttributeError, KeyError, IndexError) as error:
-        raise DamagedPixelsError(f"The color palette can't be used: {error}") from error
+        raise DamagedPixelsError(say("The color palette can't be used: %(why)s", why=error)) from error
     return show_color(colored, 8 * colored.dtype.itemsize)
 
 

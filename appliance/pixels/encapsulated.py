@@ -10,6 +10,7 @@ from typing import BinaryIO
 from pydicom.encaps import get_frame
 
 from appliance.pixels.errors import DamagedPixelsError, TooLargeError
+from appliance.words import say
 
 ITEM = b"\xfe\xff\x00\xe0"
 MAX_FRAGMENTS = 1_000_000
@@ -35,14 +36,16 @@ def find(file: BinaryIO, frames: int, extended: bytes = b"") -> Fragments:
     start = file.tell()
     offset, length = _item(file)
     if offset < 0:
-        raise DamagedPixelsError("The compressed pixel data does not begin with an offset table.")
+        raise DamagedPixelsError(say("The compressed pixel data does not begin with an offset table."))
     table = file.read(length)
     places = []
     while (item := _item(file))[0] >= 0:
         places.append(item)
         file.seek(item[1], 1)
         if len(places) > MAX_FRAGMENTS:
-            raise TooLargeError(f"The pixel data is in more than {MAX_FRAGMENTS} fragments.")
+            raise TooLargeError(
+                say("The pixel data is in more than %(max_fragments)s fragments.", max_fragments=MAX_FRAGMENTS)
+            )
     offsets = struct.unpack(f"<{len(extended) // 8}Q", extended[: len(extended) // 8 * 8])
     if not offsets:
         offsets = struct.unpack(f"<{length // 4}L", table[: length // 4 * 4])
@@ -80,7 +83,7 @@ def read(file: BinaryIO, fragments: Fragments, index: int, frames: int) -> bytes
         file.seek(offset)
         part = file.read(length)
         if len(part) != length:
-            raise DamagedPixelsError("The file ends within its pixel data.")
+            raise DamagedPixelsError(say("The file ends within its pixel data."))
         parts.append(part)
     return b"".join(parts)
 

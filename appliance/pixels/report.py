@@ -11,6 +11,7 @@ from xml.parsers import expat
 from pydicom import Dataset
 
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeError
+from appliance.words import say
 
 MAX_NODES = 20_000
 MAX_DEPTH = 40
@@ -42,7 +43,7 @@ def structured_report(header: Dataset) -> dict[str, Any]:
     COMPOSITE or WAVEFORM item.
     """
     if not header.get("ValueType") and not header.get("ContentSequence"):
-        raise NotShownError("This object is no document.")
+        raise NotShownError(say("This object is no document."))
     left = [MAX_NODES]
     return {
         "title": _meaning(header.get("ConceptNameCodeSequence")),
@@ -66,7 +67,7 @@ def references(header: Dataset) -> list[str]:
 def _node(item: Dataset, left: list[int], depth: int) -> dict[str, Any]:
     left[0] -= 1
     if left[0] < 0 or depth > MAX_DEPTH:
-        raise TooLargeError("The report has more parts than are shown here.")
+        raise TooLargeError(say("The report has more parts than are shown here."))
     referenced = (item.get("ReferencedSOPSequence") or [Dataset()])[0]
     return {
         "relation": str(item.get("RelationshipType") or ""),
@@ -109,18 +110,18 @@ def encapsulated_document(header: Dataset) -> tuple[dict[str, Any], bytes]:
     """An encapsulated document: PDF as its bytes, CDA as {narrative: [node]} where a node is text or [tag, *nodes]."""
     data = header.get("EncapsulatedDocument")
     if not data:
-        raise NotShownError("This object is no document.")
+        raise NotShownError(say("This object is no document."))
     length = int(header.get("EncapsulatedDocumentLength") or len(data))
     data = bytes(data[:length])
     about = {"title": str(header.get("DocumentTitle") or "") or _meaning(header.get("ConceptNameCodeSequence"))}
     kind = str(header.get("MIMETypeOfEncapsulatedDocument") or "")
     if kind == "application/pdf":
         if b"%PDF-" not in data[:1024]:
-            raise DamagedPixelsError("The document says it is PDF and is not.")
+            raise DamagedPixelsError(say("The document says it is PDF and is not."))
         return {**about, "kind": "pdf"}, data
     if kind in ("text/xml", "application/xml", "application/hl7-cda+xml"):
         return {**about, "kind": "cda", "narrative": _Narrative().read(data)}, b""
-    raise NotShownError(f"Documents of the kind {kind or 'that is not said'} are not shown here.")
+    raise NotShownError(say("Documents of the kind %(kind)s are not shown here.", kind=kind or "that is not said"))
 
 
 class _Narrative:
@@ -141,16 +142,16 @@ class _Narrative:
         try:
             parser.Parse(data, True)
         except expat.ExpatError as error:
-            raise DamagedPixelsError(f"The document is no proper XML (line {error.lineno}).") from None
+            raise DamagedPixelsError(say("The document is no proper XML (line %(line)s).", line=error.lineno)) from None
         return self.root[1:]
 
     def _refuse(self, *declaration: object) -> None:
-        raise NotShownError("The document declares types of its own; such are not shown here.")
+        raise NotShownError(say("The document declares types of its own; such are not shown here."))
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.left -= 1
         if self.left < 0 or len(self.open) > MAX_DEPTH:
-            raise TooLargeError("The document has more parts than are shown here.")
+            raise TooLargeError(say("The document has more parts than are shown here."))
         local = name.rsplit(":", 1)[-1]
         self.texts += local in ("text", "title")
         shown = local in NARRATIVE and (self.texts or local == "section")

@@ -16,6 +16,7 @@ from pydicom.uid import UID, MPEGTransferSyntaxes
 
 from appliance.pixels.encapsulated import Fragments, find
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeError, VideoError
+from appliance.words import say
 
 # Pixel Data, Double Float Pixel Data, Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)
 PIXEL_ELEMENTS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatPixelData"}
@@ -46,7 +47,7 @@ class Source:
         self.limits = limits
         self.transfer_syntax = _transfer_syntax(file)
         if self.transfer_syntax in VIDEO:
-            raise VideoError("This is a video. It is not shown here.")
+            raise VideoError(say("This is a video. It is not shown here."))
         self.file = _inflated(file, limits.inflated_bytes) if self.transfer_syntax.is_deflated else file
         self.header: Dataset = read_dataset(
             self.file,
@@ -68,7 +69,7 @@ class Source:
         head = self.file.read(8)
         group, element = (int.from_bytes(head[at : at + 2], order) for at in (0, 2))  # type: ignore[arg-type]
         if len(head) < 8 or group != 0x7FE0 or element not in PIXEL_ELEMENTS:
-            raise NotShownError("This object holds no picture.")
+            raise NotShownError(say("This object holds no picture."))
         self.keyword = PIXEL_ELEMENTS[element]
         # asked of the bytes: files that say one and are the other exist
         if head[4:6] in PIXEL_VRS:
@@ -84,7 +85,7 @@ class Source:
             if self.header.get(keyword) in (None, ""):
                 if keyword == "PhotometricInterpretation" and self.keyword != "PixelData":
                     continue
-                raise DamagedPixelsError(f"The image has pixel data but no {keyword}.")
+                raise DamagedPixelsError(say("The image has pixel data but no %(keyword)s.", keyword=keyword))
         self.rows, self.columns = int(self.header.Rows), int(self.header.Columns)
         self.samples = int(self.header.get("SamplesPerPixel") or 1)
         self.bits_allocated = int(self.header.BitsAllocated)
@@ -92,14 +93,31 @@ class Source:
         self.frames = _frames(self.header)
         if min(self.rows, self.columns, self.samples, self.bits_allocated) <= 0 or self.samples > 4:
             raise DamagedPixelsError(
-                f"An image of {self.rows} x {self.columns} pixels with {self.samples} samples of "
-                f"{self.bits_allocated} bits can't be."
+                say(
+                    "An image of %(rows)s x %(columns)s pixels with %(samples)s samples of "
+                    "%(bits_allocated)s bits can't be.",
+                    rows=self.rows,
+                    columns=self.columns,
+                    samples=self.samples,
+                    bits_allocated=self.bits_allocated,
+                )
             )
         if self.bits_stored > self.bits_allocated:
-            raise DamagedPixelsError(f"The image says {self.bits_stored} bits stored in {self.bits_allocated}.")
+            raise DamagedPixelsError(
+                say(
+                    "The image says %(bits_stored)s bits stored in %(bits_allocated)s.",
+                    bits_stored=self.bits_stored,
+                    bits_allocated=self.bits_allocated,
+                )
+            )
         if self.frame_bytes > self.limits.frame_bytes or self.frames > self.limits.frames:
             raise TooLargeError(
-                f"The image says {self.frames} frames of {self.rows} x {self.columns} pixels: more than is shown here."
+                say(
+                    "The image says %(frames)s frames of %(rows)s x %(columns)s pixels: more than is shown here.",
+                    frames=self.frames,
+                    rows=self.rows,
+                    columns=self.columns,
+                )
             )
         if not self.encapsulated:
             self._check_native_length()
@@ -107,7 +125,13 @@ class Source:
     def _check_native_length(self) -> None:
         needed = (self.native_frame_bits * self.frames + 7) // 8
         if self.length == UNDEFINED_LENGTH or self.length < needed:
-            raise DamagedPixelsError(f"The pixel data has {self.length} bytes where the image needs {needed}.")
+            raise DamagedPixelsError(
+                say(
+                    "The pixel data has %(length)s bytes where the image needs %(needed)s.",
+                    length=self.length,
+                    needed=needed,
+                )
+            )
 
     @property
     def encapsulated(self) -> bool:
@@ -154,10 +178,10 @@ def _transfer_syntax(file: BinaryIO) -> UID:
     try:
         read_preamble(file, force=False)
     except InvalidDicomError:
-        raise NotShownError("This is not a DICOM file.") from None
+        raise NotShownError(say("This is not a DICOM file.")) from None
     meta = read_dataset(file, False, True, stop_when=_after_meta)
     if not meta.get("TransferSyntaxUID"):
-        raise DamagedPixelsError("The file does not say its transfer syntax.")
+        raise DamagedPixelsError(say("The file does not say its transfer syntax."))
     return UID(meta.TransferSyntaxUID)
 
 
@@ -165,7 +189,7 @@ def _frames(header: Dataset) -> int:
     try:
         return max(1, int(header.get("NumberOfFrames") or 1))
     except (TypeError, ValueError):
-        raise DamagedPixelsError("Number of Frames is not a number.") from None
+        raise DamagedPixelsError(say("Number of Frames is not a number.")) from None
 
 
 def _inflated(file: BinaryIO, limit: int) -> BinaryIO:
@@ -173,7 +197,7 @@ def _inflated(file: BinaryIO, limit: int) -> BinaryIO:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     data = inflate.decompress(file.read(), limit + 1)
     if len(data) > limit:
-        raise TooLargeError(f"The deflated data set is larger than {limit >> 20} MiB.")
+        raise TooLargeError(say("The deflated data set is larger than %(limit)s MiB.", limit=limit >> 20))
     return io.BytesIO(data)
 
 

@@ -13,6 +13,7 @@ from pydicom.pixels.decoders.base import Decoder
 from appliance.pixels import codestream, encapsulated
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError
 from appliance.pixels.source import Source
+from appliance.words import say
 
 JPEGExtended12BitDecoder.add_plugin("gdcm-12", ("appliance.pixels.extended", "decode_frame"))
 
@@ -23,7 +24,9 @@ def frame_values(source: Source, index: int, *, to_rgb: bool) -> tuple[NDArray[A
     Values are cut to Bits Stored. With `to_rgb` YBR becomes RGB; without, values are exactly as stored.
     """
     if not 0 <= index < source.frames:
-        raise NotShownError(f"There is no frame {index + 1}: the image has {source.frames}.")
+        raise NotShownError(
+            say("There is no frame %(index)s: the image has %(frames)s.", index=index + 1, frames=source.frames)
+        )
     if source.bits_allocated == 1 and not source.encapsulated:
         return _bits(source, index), source.pixel_options()
     decoder = _decoder(source)
@@ -34,7 +37,9 @@ def frame_values(source: Source, index: int, *, to_rgb: bool) -> tuple[NDArray[A
         raise
     except Exception as error:
         # codecs raise whatever they like; all of it means the same here
-        raise DamagedPixelsError(f"Frame {index + 1} can't be decoded: {_short(error)}") from error
+        raise DamagedPixelsError(
+            say("Frame %(index)s can't be decoded: %(why)s", index=index + 1, why=_short(error))
+        ) from error
     return values, {**source.pixel_options(), **properties}
 
 
@@ -45,7 +50,9 @@ def _decoder(source: Source) -> Decoder:
         decoder = None
     if decoder is None or not decoder.is_available:
         name = source.transfer_syntax.name
-        raise NotShownError(f"There is no decoder here for {name}. The image can be stored and copied, not shown.")
+        raise NotShownError(
+            say("There is no decoder here for %(name)s. The image can be stored and copied, not shown.", name=name)
+        )
     return decoder
 
 
@@ -62,7 +69,7 @@ def _frame_data(source: Source, index: int) -> bytes:
     # the byte after an odd frame counts where words are swapped
     data = source.file.read(length + length % 2)
     if len(data) < length:
-        raise DamagedPixelsError("The file ends within its pixel data.")
+        raise DamagedPixelsError(say("The file ends within its pixel data."))
     return data + bytes(length + length % 2 - len(data))
 
 
@@ -74,7 +81,7 @@ def _bits(source: Source, index: int) -> NDArray[np.uint8]:
     data = np.frombuffer(source.file.read((last + 7) // 8 - first // 8), np.uint8)
     bits = np.unpackbits(data, bitorder="little")[first % 8 :][:pixels]
     if bits.size != pixels:
-        raise DamagedPixelsError("The file ends within its pixel data.")
+        raise DamagedPixelsError(say("The file ends within its pixel data."))
     return bits.reshape(source.rows, source.columns)
 
 

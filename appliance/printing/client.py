@@ -15,6 +15,7 @@ from appliance.film.display_format import parse
 from appliance.printing.client_images import ClientImage, client_image
 from appliance.printing.device.outcome import Document, SendRequest, SendResult
 from appliance.printing.device.registry import open_device
+from appliance.words import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def _grid(layout: str, images: int) -> tuple[int, int]:
         return columns, min(5, math.ceil(images / columns))
     numbers = parse(f"STANDARD\\{layout}").numbers
     if len(numbers) != 2:
-        raise UsageError(f"{layout!r} is no layout C,R.", field="layout")
+        raise UsageError(say("%(layout)s is no layout C,R.", layout=repr(layout)), field="layout")
     return numbers[0], numbers[1]
 
 

@@ -15,6 +15,7 @@ from appliance.pixels.display import full_range, grey_rules, modality, tone_valu
 from appliance.pixels.picture import shown_frame
 from appliance.pixels.source import Source
 from appliance.pixels.stored import frame_values
+from appliance.words import say
 
 P_VALUES = 4095
 LUMA = (0.299, 0.587, 0.114)
@@ -44,7 +45,7 @@ def client_image(path: Path, *, color: bool = False, frame: int = 1) -> ClientIm
             pixels = _rgb(source, frame - 1) if color else _p_values(source, frame - 1)
             return ClientImage(pixels=pixels, PixelAspectRatio=_aspect(source.header))
     except (PixelError, ValueError, KeyError, AttributeError, OSError, EOFError) as error:
-        raise UsageError(f"{path} can't be printed: {error}") from error
+        raise UsageError(say("%(path)s can't be printed: %(why)s", path=path, why=error)) from error
 
 
 def _p_values(source: Source, index: int) -> NDArray[np.uint16]:

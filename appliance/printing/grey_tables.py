@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from appliance.errors import UsageError
+from appliance.words import say
 
 TOP = 65535
 LARGEST_FILE = 4 << 20  # bytes; 65536 numbers as text are under 1 MB
@@ -22,18 +23,28 @@ def read_table(path: Path) -> tuple[int, ...]:
     """
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise UsageError(f"{path} is too large for a table of grey.", field="tables")
+            raise UsageError(say("%(path)s is too large for a table of grey.", path=path), field="tables")
         return checked_table(path.name, _of_dicom(path) or _of_text(path))
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.", field="tables") from None
+        raise UsageError(
+            say("%(path)s can't be read: %(why)s.", path=path, why=error.strerror), field="tables"
+        ) from None
 
 
 def checked_table(name: str, values: tuple[int, ...]) -> tuple[int, ...]:
     """The same values. Raises UsageError when they are no table of P-values."""
     if not 2 <= len(values) <= TOP + 1:
-        raise UsageError(f"Table {name} has {len(values)} values; 2 to {TOP + 1} make one.", field="tables")
+        raise UsageError(
+            say(
+                "Table %(name)s has %(values)s values; 2 to %(top)s make one.",
+                name=name,
+                values=len(values),
+                top=TOP + 1,
+            ),
+            field="tables",
+        )
     if min(values) < 0 or max(values) > TOP:
-        raise UsageError(f"Table {name} holds values outside 0 to {TOP}.", field="tables")
+        raise UsageError(say("Table %(name)s holds values outside 0 to %(top)s.", name=name, top=TOP), field="tables")
     return values
 
 
@@ -41,7 +52,9 @@ def _of_text(path: Path) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in path.read_text("ascii").replace(",", " ").split())
     except ValueError:
-        raise UsageError(f"{path} is neither whole numbers as text nor a DICOM file.", field="tables") from None
+        raise UsageError(
+            say("%(path)s is neither whole numbers as text nor a DICOM file.", path=path), field="tables"
+        ) from None
 
 
 def _of_dicom(path: Path) -> tuple[int, ...]:
@@ -53,7 +66,7 @@ def _of_dicom(path: Path) -> tuple[int, ...]:
     sequence = dataset.get("PresentationLUTSequence")
     lut: Dataset = sequence[0] if sequence else dataset
     if "LUTDescriptor" not in lut or "LUTData" not in lut:
-        raise UsageError(f"{path} holds no Presentation LUT of its own table.", field="tables")
+        raise UsageError(say("%(path)s holds no Presentation LUT of its own table.", path=path), field="tables")
     top = (1 << int(lut.LUTDescriptor[2])) - 1
     return tuple(round(min(value, top) * TOP / top) for value in _entries(lut))
 

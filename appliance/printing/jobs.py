@@ -20,6 +20,7 @@ from appliance.security.audit import record
 from appliance.store import files, print_jobs
 from appliance.store import job_states as states
 from appliance.store.store import Store
+from appliance.words import say
 
 COMPOSED = ("film-*.pdf", "film-*.ps", "preview-*.png")
 """What can be made again from what was received."""
@@ -28,7 +29,13 @@ COMPOSED = ("film-*.pdf", "film-*.ps", "preview-*.png")
 def hold(store: Store, job_id: int, actor: Actor) -> None:
     """Keep a waiting job from printing. Raises NotFoundError, ConflictError."""
     _settle(
-        store, job_id, "hold", states.HELD, actor, reasons=["job-hold-until-specified"], message="Held by a person."
+        store,
+        job_id,
+        "hold",
+        states.HELD,
+        actor,
+        reasons=["job-hold-until-specified"],
+        message=say("Held by a person."),
     )
 
 
@@ -69,12 +76,12 @@ def move(store: Store, job_id: int, printer: Printer, actor: Actor) -> None:
     with store.database.write("print") as connection:
         job = _may(connection, job_id, "move")
         if job.composing_by is not None:
-            raise ConflictError(f"Job {job_id} is being composed: try again in a moment.")
+            raise ConflictError(say("Job %(job_id)s is being composed: try again in a moment.", job_id=job_id))
         print_jobs.change(
             connection, job_id, printer=printer.name, composed=False, attempts=0, compose_attempts=0, sent_documents=0
         )
         index_again(connection, job, printer.name)
-        message = f"Moved from {job.printer} to {printer.name}."
+        message = say("Moved from %(printer)s to %(printer_2)s.", printer=job.printer, printer_2=printer.name)
         _deed(connection, job_id, "move", states.PENDING, actor, message=message, not_before=None)
     remove_composed(store, job_id)
 
@@ -88,7 +95,9 @@ def reprint(store: Store, job_id: int, actor: Actor, *, printer: Printer, copies
         job = _may(connection, job_id, "reprint")
     source = store.folder.job(job_id)
     if job.purged or not (source / FILM_JSON).exists():
-        raise ConflictError(f"The films of job {job_id} are purged: send them again from the modality.")
+        raise ConflictError(
+            say("The films of job %(job_id)s are purged: send them again from the modality.", job_id=job_id)
+        )
     session = read_session(source)
     if copies is not None:
         session = _with_copies(session, copies)
@@ -166,7 +175,13 @@ def _may(connection: Connection, job_id: int, verb: str) -> print_jobs.Job:
     job = _find(connection, job_id)
     if job.job_state not in states.VERBS[verb]:
         raise ConflictError(
-            f"Job {job_id} is {job.job_state}: {verb} is for jobs that are {_list(states.VERBS[verb])}."
+            say(
+                "Job %(job_id)s is %(job_state)s: %(verb)s is for jobs that are %(verbs)s.",
+                job_id=job_id,
+                job_state=job.job_state,
+                verb=verb,
+                verbs=_list(states.VERBS[verb]),
+            )
         )
     return job
 
@@ -174,7 +189,7 @@ def _may(connection: Connection, job_id: int, verb: str) -> print_jobs.Job:
 def _find(connection: Connection, job_id: int) -> print_jobs.Job:
     job = print_jobs.get(connection, job_id)
     if job is None:
-        raise NotFoundError(f"There is no print job {job_id}.")
+        raise NotFoundError(say("There is no print job %(job_id)s.", job_id=job_id))
     return job
 
 
@@ -194,12 +209,19 @@ def _deed(
         connection, job_id, seen, state, actor=str(actor), reasons=reasons or [], message=message, **values
     )
     if not done:
-        raise ConflictError(f"Job {job_id} changed in this moment: look again.")
+        raise ConflictError(say("Job %(job_id)s changed in this moment: look again.", job_id=job_id))
     _audit(connection, job_id, verb, actor)
 
 
 def _audit(connection: Connection, job_id: int, verb: str, actor: Actor, **detail: object) -> None:
-    record(connection, f"print-job-{verb}", actor, object_kind="print-job", object_id=str(job_id), detail=detail)
+    record(
+        connection,
+        f"print-job-{verb}",
+        actor,
+        object_kind="print-job",
+        object_id=str(job_id),
+        detail=detail,
+    )
 
 
 def _list(names: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ from appliance.printing.submission import Submission, submit
 from appliance.store import files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 
 def submit_test_page(
@@ -38,7 +39,14 @@ def submit_test_page(
     Raises UsageError for an unknown pattern, MediaNeededError when the printer has no such medium, ResourceError.
     """
     if pattern not in PATTERNS:
-        raise UsageError(f"There is no pattern {pattern!r}; there are {', '.join(PATTERNS)}.", field="pattern")
+        raise UsageError(
+            say(
+                "There is no pattern %(pattern)s; there are %(patterns)s.",
+                pattern=repr(pattern),
+                patterns=", ".join(PATTERNS),
+            ),
+            field="pattern",
+        )
     film = FilmBox(ImageDisplayFormat="STANDARD\\1,1", image_boxes=(), FilmSizeID=FilmSizeID, pattern=pattern)
     heading = heading_for(printer.name, now())
     session = FilmSession(film_boxes=(film,), MediumType=MediumType, FilmSessionLabel=heading)

@@ -19,6 +19,7 @@ from appliance.printing.patterns import draw_pattern
 from appliance.printing.printer_verbs import get_printer
 from appliance.printing.submission import FILM_JSON
 from appliance.store.store import Store
+from appliance.words import say
 
 WHOLE = 1 << 20
 """A longest side no film has: nothing is made smaller."""
@@ -79,10 +80,12 @@ def film_at_full_resolution(store: Store, job_id: int, number: int) -> bytes:
     job = get_job(store, job_id)
     folder = store.folder.job(job_id)
     if job.purged or not (folder / FILM_JSON).exists():
-        raise ConflictError(f"The films of job {job_id} are purged: send them again from the modality.")
+        raise ConflictError(
+            say("The films of job %(job_id)s are purged: send them again from the modality.", job_id=job_id)
+        )
     session = read_session(folder)
     if not 1 <= number <= len(session.film_boxes):
-        raise NotFoundError(f"Job {job_id} has no film {number}.")
+        raise NotFoundError(say("Job %(job_id)s has no film %(number)s.", job_id=job_id, number=number))
     film = session.film_boxes[number - 1]
     catalog = load(store.folder.layouts)
     _, sheet = sheet_of(get_printer(store, job.printer).settings, session, film, catalog)

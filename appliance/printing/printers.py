@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from appliance.film.sheet import Characteristic, Margins, Sheet
 from appliance.printing.device.outcome import MediaChoice
 from appliance.units import DEFAULT_RESOLUTION
+from appliance.words import say
 
 FORMATS = {"pdf": "application/pdf", "postscript": "application/postscript"}
 PAIRINGS = {"pdf": (8, 16), "postscript": (8, 12)}
@@ -132,11 +133,18 @@ class PrinterSettings(_Model):
     def _fits(self) -> PrinterSettings:
         if self.bits not in PAIRINGS[self.document_format]:
             depths = " or ".join(map(str, PAIRINGS[self.document_format]))
-            raise ValueError(f"a {self.document_format} document is {depths} bits deep, not {self.bits}")
+            raise ValueError(
+                say(
+                    "a %(document_format)s document is %(depths)s bits deep, not %(bits)s",
+                    document_format=self.document_format,
+                    depths=depths,
+                    bits=self.bits,
+                )
+            )
         if self.min_density >= self.max_density:
-            raise ValueError("min_density must be below max_density")
+            raise ValueError(say("min_density must be below max_density"))
         if self.color and self.bits != 8:
-            raise ValueError("colour films are 8 bits deep")
+            raise ValueError(say("colour films are 8 bits deep"))
         return self
 
 

@@ -31,6 +31,7 @@ from appliance.printing.printers import Printer, media_choice
 from appliance.printing.settling import settle_send
 from appliance.store import files, print_jobs, printers
 from appliance.store.store import Store
+from appliance.words import say
 
 SETTLE_TRIES = 300
 """Seconds that a known answer waits for the database, while the claim is ours."""
@@ -71,7 +72,10 @@ def send_job(store: Store, job_id: int, worker: str) -> None:
         return
     except Exception as error:  # a device never raises: this is a fault of ours, in the middle of a send
         log.exception("sending broke", extra={"job": job_id, "printer": job.printer})
-        result = SendResult(outcome=SendOutcome.UNCERTAIN, message=f"Sending broke: {type(error).__name__}: {error}")
+        result = SendResult(
+            outcome=SendOutcome.UNCERTAIN,
+            message=say("Sending broke: %(name)s: %(why)s", name=type(error).__name__, why=error),
+        )
     files.failpoint("send.answered")
     _settle(store, job_id, worker, result)
     files.failpoint("send.settled")
@@ -95,13 +99,13 @@ def _settle(store: Store, job_id: int, worker: str, result: SendResult) -> None:
 def _send(store: Store, job: print_jobs.Job, printer: Printer | None, worker: str) -> SendResult:
     try:
         if printer is None:
-            raise NotFoundError(f"Printer {job.printer} is gone: move the job to another one.")
+            raise NotFoundError(say("Printer %(printer)s is gone: move the job to another one.", printer=job.printer))
         device = device_of(store, printer)
         request = request_for(store, job, printer)
         if not job.send_started and not _are_whole(store, job):
             with store.database.write("print") as connection:
                 print_jobs.change(connection, job.job_id, composed=False)
-            return SendResult(outcome=SendOutcome.RETRY, message="A document was damaged on disk: composed again.")
+            return SendResult(outcome=SendOutcome.RETRY, message=say("A document was damaged on disk: composed again."))
         if not job.send_started:
             _mark_started(store, job.job_id, worker)
     except (ApplianceError, OSError) as error:

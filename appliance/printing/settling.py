@@ -16,6 +16,7 @@ from appliance.store import job_states as states
 from appliance.store import print_jobs, printers
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ def decide(result: SendResult, settings: PrinterSettings, attempts: int, *, canc
 def _undone(result: SendResult, settings: PrinterSettings, attempts: int) -> Settlement:
     reasons, message = tuple(result.job_state_reasons), result.message
     if result.outcome is SendOutcome.UNCERTAIN:
-        doubt = "Some of it may have come out. Look at the printer, then release it (prints again) or confirm it."
+        doubt = say("Some of it may have come out. Look at the printer, then release it (prints again) or confirm it.")
         return Settlement(state=states.HELD, reasons=("in-doubt", *reasons), message=f"{message} {doubt}".strip())
     if result.outcome is SendOutcome.HOLD:
         return Settlement(state=states.HELD, reasons=reasons or ("job-hold-until-specified",), message=message)

@@ -21,10 +21,11 @@ from appliance.store import job_states as states
 from appliance.store.database import next_number
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 PRIORITIES = {"HIGH": 3, "MED": 2, "LOW": 1}
 FILM_JSON = "film.json"
-SAME_FILM = "The same film came from the same peer a few minutes before."
+SAME_FILM = say("The same film came from the same peer a few minutes before.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,11 @@ def submit(store: Store, submission: Submission, actor: Actor) -> int:
         return _submit(store, submission, actor)
     except OSError as error:
         raise ResourceError(
-            f"The job for printer {submission.printer.name} can't be kept: {error.strerror}."
+            say(
+                "The job for printer %(printer)s can't be kept: %(why)s.",
+                printer=submission.printer.name,
+                why=error.strerror,
+            )
         ) from error
 
 
@@ -91,11 +96,17 @@ def _number(store: Store) -> int:
 def refuse_when_full(store: Store, printer: Printer) -> None:
     """Raise ResourceError when `printer` can take no more jobs now."""
     if not store.has_room():
-        raise ResourceError("The disk is short: no new films until kept ones are purged or room is made.")
+        raise ResourceError(say("The disk is short: no new films until kept ones are purged or room is made."))
     with store.database.read() as connection:
         waiting = print_jobs.count_waiting(connection, printer.name)
     if waiting >= printer.settings.maximum_jobs:
-        raise ResourceError(f"Printer {printer.name} has {waiting} jobs waiting, as many as it may.")
+        raise ResourceError(
+            say(
+                "Printer %(printer)s has %(waiting)s jobs waiting, as many as it may.",
+                printer=printer.name,
+                waiting=waiting,
+            )
+        )
 
 
 def _make_durable(submission: Submission) -> int:

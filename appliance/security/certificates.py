@@ -24,6 +24,7 @@ from appliance.security.audit import record
 from appliance.store import files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 KEY_BITS = 3072
 DAYS = 825
@@ -80,7 +81,9 @@ def read_certificates(path: Path) -> list[CertificateView]:
     try:
         return [_view(each) for each in x509.load_pem_x509_certificates(path.read_bytes())]
     except (OSError, ValueError) as error:
-        raise SettingError(f"{path} can't be read as certificates in PEM: {error}.") from error
+        raise SettingError(
+            say("%(path)s can't be read as certificates in PEM: %(why)s.", path=path, why=error)
+        ) from error
 
 
 def _view(certificate: x509.Certificate) -> CertificateView:
@@ -105,10 +108,14 @@ def make_certificate(
     Raises ConflictError when settings name one or there is one already, unless `replace`.
     """
     if store.settings.tls.certificate is not None:
-        raise ConflictError(f"Settings name a certificate already: {store.settings.tls.certificate}.")
+        raise ConflictError(
+            say("Settings name a certificate already: %(certificate)s.", certificate=store.settings.tls.certificate)
+        )
     folder = files.make_folder(tls_folder(store))
     if (folder / "certificate.pem").exists() and not replace:
-        raise ConflictError(f"There is a certificate in {folder} already: use --replace to make another.")
+        raise ConflictError(
+            say("There is a certificate in %(folder)s already: use --replace to make another.", folder=folder)
+        )
     key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
     certificate = _self_signed(key, tuple(names) or our_names(), days)
     files.write_file(folder / "key.pem", private_bytes(key))
@@ -155,13 +162,18 @@ def _general(name: str) -> x509.GeneralName:
     try:
         return x509.DNSName(name)
     except ValueError:
-        raise UsageError(f"{name} is no host name or address.", field="names") from None
+        raise UsageError(say("%(name)s is no host name or address.", name=name), field="names") from None
 
 
 def trust(store: Store, path: Path, actor: Actor) -> list[CertificateView]:
     """Believe peers by the certificates in `path` from the next start on. Raises SettingError, ConflictError."""
     if store.settings.tls.authorities is not None:
-        raise ConflictError(f"Settings name the trusted certificates: add it to {store.settings.tls.authorities}.")
+        raise ConflictError(
+            say(
+                "Settings name the trusted certificates: add it to %(authorities)s.",
+                authorities=store.settings.tls.authorities,
+            )
+        )
     views = read_certificates(path)
     target = files.make_folder(tls_folder(store)) / "authorities.pem"
     before = target.read_bytes() if target.is_file() else b""

@@ -16,6 +16,7 @@ from appliance.store.tables import metadata
 from appliance.store.tables.ground import number
 from appliance.store.tables.media import disc
 from appliance.store.tables.printing import print_job
+from appliance.words import say
 
 SETTINGS = (
     "change",
@@ -38,7 +39,7 @@ NUMBER_STEP = 100_000
 def snapshot(database: Database, path: Path, *, settings_only: bool = False) -> None:
     """Copy the database as it is in one moment into the file `path`. Raises UsageError on PostgreSQL."""
     if not database.is_sqlite:
-        raise UsageError("The database is on PostgreSQL: back it up there with pg_dump.")
+        raise UsageError(say("The database is on PostgreSQL: back it up there with pg_dump."))
     source = sqlite3.connect(database.engine.url.database or "")
     target = sqlite3.connect(path)
     with contextlib.closing(source), contextlib.closing(target):
@@ -64,15 +65,24 @@ def check(path: Path) -> None:
     except sqlite3.DatabaseError as error:
         found = str(error)
     if found != "ok":
-        raise DamagedError(f"The database in the backup is damaged: {found}.")
+        raise DamagedError(say("The database in the backup is damaged: %(found)s.", found=found))
 
 
 def hold_restored(connection: Connection, made: dt.datetime, actor: str) -> tuple[int, int]:
     """Hold what waited when the backup was made: it may have been done since. How many print jobs and discs."""
-    said = f"Restored from the backup of {made:%Y-%m-%d %H:%M} UTC: it may have been done since. Release or cancel it."
+    said = say(
+        "Restored from the backup of %(made)s UTC: it may have been done since. Release or cancel it.",
+        made=f"{made:%Y-%m-%d %H:%M}",
+    )
     waiting = [state for state in job_states.JOB_STATES if state not in job_states.FINAL]
     jobs = list(connection.scalars(select(print_job.c.job_id).where(print_job.c.job_state.in_(waiting))))
-    fresh = {"composing_by": None, "sending_by": None, "send_started": False, "composed": False, "not_before": None}
+    fresh = {
+        "composing_by": None,
+        "sending_by": None,
+        "send_started": False,
+        "composed": False,
+        "not_before": None,
+    }
     for job_id in jobs:
         print_jobs.settle(
             connection, job_id, waiting, job_states.HELD, actor=actor, reasons=["restored"], message=said, **fresh

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import DBAPIError
 
 from appliance.errors import SettingError
+from appliance.words import say
 
 DRIVER = "postgresql+psycopg"
 WRITERS = 0x6170706C
@@ -48,7 +49,8 @@ CLIENT = {
 
 _ENTER = text(
     "SELECT pg_current_xact_id()::text, set_config('lock_timeout', :wait, true), "
-    "set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(:writers)"
+    "set_config('idle_in_transaction_session_timeout', :idle, true), "
+    "pg_advisory_xact_lock(:writers)"
 )
 _STATUS = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 
@@ -65,9 +67,14 @@ def server_url(url: str) -> URL:
     try:
         found = make_url(url)
     except Exception:
-        raise SettingError("database.url can't be read. It looks like postgresql://USER@HOST/DATABASE.") from None
+        raise SettingError(say("database.url can't be read. It looks like postgresql://USER@HOST/DATABASE.")) from None
     if found.get_backend_name() != "postgresql":
-        raise SettingError(f"database.url names {found.get_backend_name()}: SQLite and PostgreSQL can be used.")
+        raise SettingError(
+            say(
+                "database.url names %(kind)s: SQLite and PostgreSQL can be used.",
+                kind=found.get_backend_name(),
+            )
+        )
     return found.set(drivername=DRIVER)
 
 
@@ -100,8 +107,8 @@ def words_of(error: DBAPIError) -> str:
     """The database's own words, in one line, and what to do next."""
     said = str(error.orig).strip().partition("\n")[0].rstrip(".")
     if getattr(error.orig, "sqlstate", None) == "55P03":
-        said = "it stays locked by another writer"
-    return f"{said}. See the health page."
+        said = say("it stays locked by another writer")
+    return say("%(said)s. See the health page.", said=said)
 
 
 def transaction_of(connection: Connection) -> str | None:
@@ -116,7 +123,7 @@ def what_became_of(engine: Engine, number: str) -> str:
         try:
             with engine.connect() as connection:
                 status = connection.execute(_STATUS, {"number": number}).scalar()
-            if status != "in progress":
+            if status != say("in progress"):
                 return str(status or "unknown")
         except DBAPIError as error:
             if not error.connection_invalidated and not _is_away(error):

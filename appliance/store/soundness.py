@@ -10,6 +10,7 @@ from sqlalchemy.exc import DatabaseError
 from appliance.errors import DamagedError
 from appliance.store.database import Database
 from appliance.store.tables.ground import change
+from appliance.words import say
 
 
 def refuse_damaged(database: Database, path: Path) -> None:
@@ -22,8 +23,13 @@ def refuse_damaged(database: Database, path: Path) -> None:
 def damaged(path: Path, words: str) -> DamagedError:
     """What a person is told of a damaged database."""
     return DamagedError(
-        f"The database {path} is damaged ({words.splitlines()[0]}): no work is taken. Set it aside and restore a "
-        "backup (appliance restore FILE). What was received lies safe in the data folder, under jobs/ and instances/."
+        say(
+            "The database %(path)s is damaged (%(why)s): no work is taken. Set it aside and "
+            "restore a backup (appliance restore FILE). What was received lies safe in the data "
+            "folder, under jobs/ and instances/.",
+            path=path,
+            why=words.splitlines()[0],
+        )
     )
 
 

@@ -162,7 +162,7 @@ class _Scan:
                 wanted = WANTED.get(tag)
                 if wanted is not None and wanted not in found:
                     limit = LONGEST_SEQUENCE if vr in (b"SQ", b"") else LONGEST_VALUE
-                    if stop - start <= limit and items_in(self.data[start:stop]) <= MOST_ITEMS_OF_A_KEY:
+                    if stop - start <= limit and self._has_few_items(start, stop):
                         found[wanted] = self._raw(wanted, vr, start, stop)
         except (struct.error, IndexError):
             if self.is_head:
@@ -170,6 +170,10 @@ class _Scan:
             if self.whole:
                 raise refusal(say("is truncated")) from None
         return found
+
+    def _has_few_items(self, start: int, stop: int) -> bool:
+        """An item has eight bytes at least: most values need no count."""
+        return stop - start < 8 * MOST_ITEMS_OF_A_KEY or items_in(self.data[start:stop]) <= MOST_ITEMS_OF_A_KEY
 
     def _raw(self, tag: BaseTag, vr: bytes, start: int, stop: int) -> RawDataElement:
         name = vr.decode("ascii") if vr else None

@@ -9,6 +9,7 @@ from typing import Any
 from appliance.errors import NotFoundError
 from appliance.store import instances, studies
 from appliance.store.store import Store
+from appliance.words import say
 
 MOST_SHOWN = 5000
 
@@ -26,7 +27,9 @@ def frames_of_series(store: Store, series_instance_uid: str) -> list[Place]:
     with store.database.read() as connection:
         rows = studies.of_series(connection, series_instance_uid)
     if not rows:
-        raise NotFoundError(f"There is no series {series_instance_uid} here.")
+        raise NotFoundError(
+            say("There is no series %(series_instance_uid)s here.", series_instance_uid=series_instance_uid)
+        )
     rows.sort(key=lambda row: _number(row.attributes))
     places = [
         Place(sop_instance_uid=row.sop_instance_uid, frame=frame)
@@ -48,5 +51,5 @@ def path_of_instance(store: Store, sop_instance_uid: str) -> tuple[Path, str]:
     with store.database.read() as connection:
         row = instances.place_of(connection, sop_instance_uid)
     if row is None:
-        raise NotFoundError(f"There is no instance {sop_instance_uid} here.")
+        raise NotFoundError(say("There is no instance %(sop_instance_uid)s here.", sop_instance_uid=sop_instance_uid))
     return store.folder.instances / row.path, row.study_instance_uid

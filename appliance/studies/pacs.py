@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from pydicom.dataset import Dataset
 
 from appliance.errors import DeviceError, UsageError
 from appliance.network import scu
+from appliance.network.calling import to_call
+from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.requestor import Peer as Called
-from appliance.network.tls import client_context
 from appliance.security.peer_verbs import get_peer
 from appliance.security.peers import Peer
 from appliance.store.store import Store
@@ -20,6 +21,7 @@ from appliance.studies import elements
 from appliance.studies.charset import CharacterSet, character_set, is_special
 from appliance.studies.header import code_page
 from appliance.studies.records import SPECIFIC_CHARACTER_SET
+from appliance.words import say
 
 MOST_MATCHES = 1000
 
@@ -57,19 +59,8 @@ RETURN_KEYS["PATIENT"] = ("PatientID", "PatientName", "IssuerOfPatientID", "Pati
 
 
 def called(store: Store, peer: Peer) -> Called:
-    """Where a peer is called. Raises UsageError when we don't know."""
-    if not peer.host or not peer.port:
-        raise UsageError(f"Peer {peer.name} has no host and port to call: set them first.", field="peer")
-    settings = store.settings
-    context = None
-    if peer.tls:
-        tls = settings.tls
-        if tls.authorities is None:
-            raise UsageError(f"Peer {peer.name} is called by TLS: set tls.authorities, who vouch for it.", field="tls")
-        context = client_context(
-            authorities=tls.authorities, certificate=tls.certificate, key=tls.key, check_hostname=False
-        )
-    return Called(host=peer.host, port=peer.port, called=peer.ae_title, calling=settings.dicom.ae_title, tls=context)
+    """Where a peer is called. Raises UsageError when we don't know, SettingError when TLS is not set up."""
+    return to_call(store, peer)
 
 
 def query(
@@ -85,12 +76,17 @@ def query(
 
 
 def matches(
-    store: Store, peer: Peer, level: str, keys: Mapping[str, str], limit: int = 1 << 30
+    store: Store,
+    peer: Peer,
+    level: str,
+    keys: Mapping[str, str],
+    limit: int = 1 << 30,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[dict[str, str]]:
     """The same, one by one."""
     wanted = identifier(level, keys, peer.assumed_charset)
     model = "patient" if level == "PATIENT" else "study"
-    found = scu.find(called(store, peer), wanted, model=model)
+    found = scu.find(called(store, peer), wanted, model=model, limits=limits)
     try:
         for number, match in enumerate(found):
             if number >= limit:
@@ -108,7 +104,7 @@ def identifier(level: str, keys: Mapping[str, str], assumed_charset: str = "") -
         setattr(dataset, keyword, None if dictionary_VR(keyword) != "SQ" else [])
     for keyword, value in keys.items():
         if tag_for_keyword(keyword) is None:
-            raise UsageError(f"{keyword} is no attribute of DICOM.", field="key")
+            raise UsageError(say("%(keyword)s is no attribute of DICOM.", keyword=keyword), field="key")
         setattr(dataset, keyword, value)
     if any(not str(value).isascii() for value in keys.values()):
         dataset.SpecificCharacterSet = _set_for("".join(keys.values()), assumed_charset)
@@ -173,33 +169,43 @@ class Held:
     study: dict[str, str]  # its answer at study level; empty: it does not know the study
 
 
-def held(store: Store, peer: Peer, study_instance_uid: str) -> Held:
+def held(store: Store, peer: Peer, study_instance_uid: str, limits: Limits = DEFAULT_LIMITS) -> Held:
     """Ask an archive for a study and its instances. Raises DeviceError when it can't be asked."""
-    study = next(matches(store, peer, "STUDY", {"StudyInstanceUID": study_instance_uid}, 1), {})
-    series = list(matches(store, peer, "SERIES", {"StudyInstanceUID": study_instance_uid}))
-    instances = _instances(store, peer, study_instance_uid, series)
+
+    def ask(level: str, **keys: str) -> Iterator[dict[str, str]]:
+        wanted = {"StudyInstanceUID": study_instance_uid, **keys}
+        return (match for match in matches(store, peer, level, wanted, limits=limits) if _is_meant(match, wanted))
+
+    study = next(ask("STUDY"), {})
+    series = list(ask("SERIES"))
+    counts = [_number(each.get("NumberOfSeriesRelatedInstances", "")) for each in series]
+    instances = _instances(ask, [each.get("SeriesInstanceUID", "") for each in series], counts)
     if instances:
         return Held(count=len(instances), by="image-level", instances=instances, study=study)
-    counts = [_number(each.get("NumberOfSeriesRelatedInstances", "")) for each in series]
     if counts and None not in counts:
         return Held(count=sum(count or 0 for count in counts), by="series-level", instances={}, study=study)
     total = _number(study.get("NumberOfStudyRelatedInstances", ""))
     return Held(count=total, by="study-level" if total is not None else "", instances={}, study=study)
 
 
+def _is_meant(match: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether a match is of what was asked for: some archives pass over keys they don't understand."""
+    return all(match.get(keyword, "") in ("", uid) for keyword, uid in wanted.items())
+
+
 def _instances(
-    store: Store, peer: Peer, study_instance_uid: str, series: list[dict[str, str]]
+    ask: Callable[..., Iterator[dict[str, str]]], series: list[str], counts: list[int | None]
 ) -> dict[str, tuple[str, str]]:
+    """Each instance, where the archive names them all; {} where counts must do."""
     found: dict[str, tuple[str, str]] = {}
-    for each in series:
-        uid = each.get("SeriesInstanceUID", "")
-        keys = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": uid}
+    for uid, count in zip(series, counts, strict=True):
         try:
-            for match in matches(store, peer, "IMAGE", keys):
-                if match.get("SOPInstanceUID"):
-                    found[match["SOPInstanceUID"]] = (uid, match.get("SOPClassUID", ""))
+            images = [match for match in ask("IMAGE", SeriesInstanceUID=uid) if match.get("SOPInstanceUID")]
         except DeviceError:
-            return {}  # it has no image level: counts must do
+            return {}  # it has no image level
+        if not images and count != 0:
+            return {}  # it has, and yet it is silent about this series
+        found.update({match["SOPInstanceUID"]: (uid, match.get("SOPClassUID", "")) for match in images})
     return found
 
 

@@ -22,6 +22,7 @@ from appliance.store.tables.base import now
 from appliance.studies import part10, search, selection
 from appliance.studies.intake import Arrival, Intake, Taken
 from appliance.studies.keys import InstanceKeys
+from appliance.words import say
 
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -52,12 +53,26 @@ def attach(
     """
     study = search.get_study(store, study_instance_uid)
     if study.identities > 1:
-        raise ConflictError(f"Study {study_instance_uid} speaks of {study.identities} patients: settle that first.")
+        raise ConflictError(
+            say(
+                "Study %(study_instance_uid)s speaks of %(identities)s patients: settle that first.",
+                study_instance_uid=study_instance_uid,
+                identities=study.identities,
+            )
+        )
     if study.patient_id.strip() != patient_id.strip():
-        raise ConflictError(f"Study {study_instance_uid} is not of the patient {patient_id!r}: look again.")
+        raise ConflictError(
+            say(
+                "Study %(study_instance_uid)s is not of the patient %(patient_id)s: look again.",
+                study_instance_uid=study_instance_uid,
+                patient_id=repr(patient_id),
+            )
+        )
     keys = selection.selected(store, studies=[study_instance_uid])[0].keys
     if path.stat().st_size > LARGEST:
-        raise UsageError(f"{path.name} is larger than {LARGEST >> 20} MiB.", field="file")
+        raise UsageError(
+            say("%(path)s is larger than %(largest)s MiB.", path=path.name, largest=LARGEST >> 20), field="file"
+        )
     content = path.read_bytes()
     dataset = _common(keys, title or path.stem)
     if content[:1024].lstrip().startswith(b"%PDF-"):
@@ -130,11 +145,13 @@ def _picture(content: bytes, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=["JPEG"])
         if image.width * image.height > MOST_PIXELS or max(image.size) > 0xFFFF:
-            raise UsageError(f"{name} has more pixels than an image may have.", field="file")
+            raise UsageError(say("%(name)s has more pixels than an image may have.", name=name), field="file")
         upright = ImageOps.exif_transpose(image)
         return upright.convert("L" if upright.mode in ("1", "L") else "RGB")
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise UsageError(f"{name} is neither a PDF nor a JPEG that can be read.", field="file") from None
+        raise UsageError(
+            say("%(name)s is neither a PDF nor a JPEG that can be read.", name=name), field="file"
+        ) from None
 
 
 def _keep(store: Store, dataset: Dataset, actor: Actor) -> Taken:

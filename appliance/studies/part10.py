@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from appliance.errors import DamagedError
+from appliance.words import say
 
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -45,7 +46,7 @@ def read_meta(file: BinaryIO) -> tuple[FileMeta, bytes]:
     """
     head = file.read(_META_HEAD)
     if head[128:132] != b"DICM":
-        raise DamagedError("it is no DICOM file")
+        raise DamagedError(say("it is no DICOM file"))
     if head[132:138] == b"\2\0\0\0UL" and len(head) >= 144:
         wanted = min(144 + struct.unpack_from("<L", head, 140)[0], _LONGEST_META)
         head += file.read(max(0, wanted - len(head)))
@@ -65,7 +66,7 @@ def _parsed(head: bytes, name: str) -> FileMeta:
             found[number] = head[start : start + length].rstrip(b"\0 ").decode("ascii", "replace")
             position = start + length
     except struct.error as error:
-        raise DamagedError(f"{name}: the file meta information ends too early") from error
+        raise DamagedError(say("%(name)s: the file meta information ends too early", name=name)) from error
     return FileMeta(
         data_set_offset=position,
         MediaStorageSOPClassUID=found.get(0x02, ""),

@@ -8,15 +8,16 @@ from pydicom.dataset import Dataset
 
 from appliance.studies import elements
 from appliance.studies.header import CONCEPT_NAME, REFERENCED_EVIDENCE
+from appliance.words import say
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
 # PS3.16 CID 7011
 REASONS = {
-    "113001": "rejected for quality reasons",
-    "113037": "rejected for patient safety reasons",
-    "113038": "filed under a wrong modality worklist entry",
-    "113039": "its retention period has ended",
+    "113001": say("rejected for quality reasons"),
+    "113037": say("rejected for patient safety reasons"),
+    "113038": say("filed under a wrong modality worklist entry"),
+    "113039": say("its retention period has ended"),
 }
 
 

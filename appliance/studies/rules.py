@@ -12,6 +12,7 @@ from appliance.security.peers import Peer
 from appliance.store import studies
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.words import say
 
 DEFAULT_SECONDS = 120
 
@@ -43,9 +44,13 @@ def rule_of(peer: Peer) -> Rule | None:
         values = {name: kind(peer.rule[name]) for name, kind in _KINDS.items() if name in peer.rule}  # type: ignore[operator]
         rule = Rule(**values)
     except (TypeError, ValueError):
-        raise UsageError(f"The rule of peer {peer.name} can't be read: {peer.rule}.", field="rule") from None
+        raise UsageError(
+            say("The rule of peer %(peer)s can't be read: %(rule)s.", peer=peer.name, rule=peer.rule), field="rule"
+        ) from None
     if rule.seconds < 1 or rule.copies < 1:
-        raise UsageError(f"The rule of peer {peer.name} needs at least 1 second and 1 copy.", field="rule")
+        raise UsageError(
+            say("The rule of peer %(peer)s needs at least 1 second and 1 copy.", peer=peer.name), field="rule"
+        )
     return rule
 
 

@@ -11,6 +11,7 @@ from appliance.store import studies
 from appliance.store.store import Store
 from appliance.studies import normal
 from appliance.studies.rejection import REASONS
+from appliance.words import say
 
 ANYWHERE = "niad"
 """Kinds of words that free text is looked for in: names, IDs, accession numbers, descriptions."""
@@ -64,7 +65,7 @@ def _prefixes(query: Query) -> Iterable[tuple[str, str]]:
 def _date(text: str, name: str) -> str:
     digits = text.replace("-", "").strip()
     if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= 8):
-        raise UsageError(f"{text} is no date: write YYYY-MM-DD.", field=name)
+        raise UsageError(say("%(text)s is no date: write YYYY-MM-DD.", text=text), field=name)
     return digits.ljust(8, "9") if digits and name == "until" else digits
 
 
@@ -73,7 +74,9 @@ def get_study(store: Store, study_instance_uid: str) -> studies.Study:
     with store.database.read() as connection:
         row = studies.get(connection, study_instance_uid)
     if row is None:
-        raise NotFoundError(f"There is no study {study_instance_uid} here.")
+        raise NotFoundError(
+            say("There is no study %(study_instance_uid)s here.", study_instance_uid=study_instance_uid)
+        )
     return row
 
 
@@ -110,8 +113,8 @@ def incomplete_because(row: studies.Study) -> str:
     if row.incomplete_reason:
         return str(row.incomplete_reason)
     if row.expected is not None and row.instances < row.expected:
-        return f"{row.instances} of {row.expected} instances are here"
-    return f"{len(row.missing)} instances are missing" if row.missing else ""
+        return say("%(instances)s of %(expected)s instances are here", instances=row.instances, expected=row.expected)
+    return say("%(missing)s instances are missing", missing=len(row.missing)) if row.missing else ""
 
 
 def show_study(store: Store, study_instance_uid: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from appliance.store.store import Store
 from appliance.studies.keys import InstanceKeys
 from appliance.studies.records import DirectoryRecords
 from appliance.studies.rejection import REASONS
+from appliance.words import say
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,13 @@ def _all_there(wanted: _instances.Wanted, rows: list[Row[Any]]) -> None:
     ):
         missing = set(uids) - {getattr(row, name) for row in rows}
         if missing:
-            raise NotFoundError(f"There is no {what} {min(missing)} here: send, import or retrieve it first.")
+            raise NotFoundError(
+                say(
+                    "There is no %(what)s %(missing)s here: send, import or retrieve it first.",
+                    what=what,
+                    missing=min(missing),
+                )
+            )
 
 
 def _above(row: Row[Any]) -> tuple[dict[str, Any], DirectoryRecords]:

@@ -31,6 +31,7 @@ from appliance.store.migrate import head
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import gpg, kept
+from appliance.words import say
 
 ABOUT, DATABASE, SUMS = "backup.json", "appliance.db", "SHA256SUMS"
 SETTINGS_FOLDERS = ("tls", "layouts", "templates")
@@ -68,7 +69,9 @@ def make_backup(store: Store, path: Path, actor: Actor, *, passphrase: str = "",
         files.failpoint("backup.snapshot")
         made = _write(store, path, scratch / DATABASE, passphrase, settings_only)
     except OSError as error:
-        raise ResourceError(f"The backup {path} can't be written: {error.strerror or error}.") from error
+        raise ResourceError(
+            say("The backup %(path)s can't be written: %(why)s.", path=path, why=error.strerror or error)
+        ) from error
     finally:
         files.remove_tree(scratch)
     files.failpoint("backup.written")

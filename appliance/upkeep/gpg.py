@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from appliance.errors import ApplianceError, DamagedError
+from appliance.words import say
 
 OPTIONS = ("--batch", "--quiet", "--no-symkey-cache", "--pinentry-mode", "loopback", "--no-tty")
 ENCRYPT = ("--cipher-algo", "AES256", "--s2k-digest-algo", "SHA512", "--s2k-count", "65011712")
@@ -25,7 +26,7 @@ def encrypting(target: IO[bytes], passphrase: str) -> Iterator[IO[bytes]]:
         yield process.stdin
         process.stdin.close()
         if process.wait():
-            raise ApplianceError(f"gpg could not encrypt the backup: {_said(process)}")
+            raise ApplianceError(say("gpg could not encrypt the backup: %(why)s", why=_said(process)))
 
 
 @contextlib.contextmanager
@@ -37,12 +38,12 @@ def decrypting(source: IO[bytes], passphrase: str) -> Iterator[IO[bytes]]:
             yield process.stdout
         except Exception:
             if process.wait():
-                raise DamagedError(f"The backup can't be decrypted: {_said(process)}") from None
+                raise DamagedError(say("The backup can't be decrypted: %(why)s", why=_said(process))) from None
             raise
         while process.stdout.read(1 << 20):
             pass
         if process.wait():
-            raise DamagedError(f"The backup can't be decrypted: {_said(process)}")
+            raise DamagedError(say("The backup can't be decrypted: %(why)s", why=_said(process)))
 
 
 @contextlib.contextmanager
@@ -57,7 +58,7 @@ def _gpg(
             process = subprocess.Popen(line, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=(reading,))
         except FileNotFoundError:
             os.close(writing)
-            raise ApplianceError("gpg is not installed: apt install gpg.") from None
+            raise ApplianceError(say("gpg is not installed: apt install gpg.")) from None
         finally:
             os.close(reading)
         with os.fdopen(writing, "wb") as pipe, contextlib.suppress(BrokenPipeError):
@@ -80,4 +81,4 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 
 def _said(process: subprocess.Popen[bytes]) -> str:
     lines = (process.stderr.read() if process.stderr else b"").decode(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("gpg: ") if lines else "it says nothing"
+    return lines[-1].removeprefix("gpg: ") if lines else say("it says nothing")

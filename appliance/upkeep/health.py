@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from appliance.store.store import Store
 from appliance.upkeep import machine_checks, service_checks, wire_checks
 from appliance.upkeep.finding import LEVELS, Finding, error
+from appliance.words import say
 
 Check = Callable[[Store], list[Finding]]
 
@@ -60,7 +61,13 @@ def _try(check: Check, store: Store) -> list[Finding]:
     except Exception as problem:
         log.debug("check %s broke off", check.__name__, exc_info=True)
         topic = check.__name__.replace("_", " ")
-        return [error(topic, f"This could not be checked: {problem}", "See the other findings, then the log.")]
+        return [
+            error(
+                topic,
+                say("This could not be checked: %(why)s", why=problem),
+                say("See the other findings, then the log."),
+            )
+        ]
 
 
 def worst(findings: Sequence[Finding]) -> str:

@@ -16,11 +16,18 @@ from appliance.store import audit, files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep.finding import Finding, error, fine, warning
+from appliance.words import row, say
 
 GIB = 1 << 30
-SCRIPTS = {"Latin": "é", "Cyrillic": "Ж", "Greek": "Ω", "Chinese": "王", "Arabic": "م"}  # one letter stands for each
+SCRIPTS = {  # one letter stands for each
+    say("Latin"): "é",
+    say("Cyrillic"): "Ж",
+    say("Greek"): "Ω",
+    say("Chinese"): "王",
+    say("Arabic"): "م",
+}
 TOOLS = {
-    "xorriso": (("xorriso", "-version"), "Without it no drive of this machine burns: apt install xorriso."),
+    "xorriso": (("xorriso", "-version"), say("Without it no drive of this machine burns: apt install xorriso.")),
 }
 """Programs used besides our own: how to ask for the version, and what is missing without."""
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
@@ -30,15 +37,32 @@ TIMEX_BYTES = 512
 
 def versions(store: Store) -> list[Finding]:
     appliance, python = metadata.version("appliance"), platform.python_version()
-    return [fine("version", f"Appliance {appliance} on Python {python}, {platform.platform(terse=True)}.")]
+    return [
+        fine(
+            "version",
+            say(
+                "Appliance %(appliance)s on Python %(python)s, %(platform)s.",
+                appliance=appliance,
+                python=python,
+                platform=platform.platform(terse=True),
+            ),
+        )
+    ]
 
 
 def disk(store: Store) -> list[Finding]:
     root = store.folder.root
     free, total = store.folder.free_bytes(), store.folder.total_bytes()
-    text = f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free where {root} lies."
+    text = say(
+        "%(free)s of %(total)s are free where %(root)s lies.",
+        free=f"{free / GIB:.1f}",
+        total=f"{total / GIB:.1f} GiB",
+        root=root,
+    )
     if not store.has_room():
-        advice = "New films and studies are refused. Make room: appliance purge, shorter storage.*_days, a larger disk."
+        advice = say(
+            "New films and studies are refused. Make room: appliance purge, shorter storage.*_days, a larger disk."
+        )
         return [error("disk", text, advice), *_rights(root)]
     return [fine("disk", text), *_inodes(root), *_writable(root), *_rights(root)]
 
@@ -46,8 +70,8 @@ def disk(store: Store) -> list[Finding]:
 def _inodes(root: Path) -> list[Finding]:
     room = os.statvfs(root)
     if room.f_files and room.f_favail < room.f_files / 100:
-        text = f"Only {room.f_favail} more files fit where {root} lies."
-        return [error("disk", text, "Remove small files there, or use a file system with more inodes.")]
+        text = say("Only %(count)s more files fit where %(root)s lies.", count=room.f_favail, root=root)
+        return [error("disk", text, say("Remove small files there, or use a file system with more inodes."))]
     return []
 
 
@@ -55,8 +79,8 @@ def _writable(root: Path) -> list[Finding]:
     try:
         files.remove(files.write_file(root / f".check-{os.getpid()}", b"check"))
     except OSError as problem:
-        advice = "Mount it writable, and give the folder to the user the service runs as."
-        return [error("disk", f"{root} can't be written to: {problem.strerror}.", advice)]
+        advice = say("Mount it writable, and give the folder to the user the service runs as.")
+        return [error("disk", say("%(root)s can't be written to: %(why)s.", root=root, why=problem.strerror), advice)]
     return []
 
 
@@ -64,7 +88,9 @@ def _rights(root: Path) -> list[Finding]:
     """Patients' data is the owner's alone."""
     open_to_others = root.stat().st_mode & 0o007
     if open_to_others:
-        return [warning("disk", f"Other users of this machine can enter {root}.", f"chmod 0700 {root}")]
+        return [
+            warning("disk", say("Other users of this machine can enter %(root)s.", root=root), f"chmod 0700 {root}")
+        ]
     return []
 
 
@@ -73,15 +99,21 @@ def clock(store: Store) -> list[Finding]:
         last = audit.last_moment(connection)
     moment = now()
     if last is not None and (last - moment).total_seconds() > 60:
-        text = f"It is {moment:%Y-%m-%d %H:%M} UTC here, but the audit trail goes on to {last:%Y-%m-%d %H:%M}."
-        return [error("clock", text, "The clock was set back. Set it right: timedatectl set-ntp true.")]
-    text = f"It is {moment:%Y-%m-%d %H:%M:%S} UTC."
+        text = say(
+            "It is %(moment)s here, but the audit trail goes on to %(last)s.",
+            moment=f"{moment:%Y-%m-%d %H:%M} UTC",
+            last=f"{last:%Y-%m-%d %H:%M} UTC",
+        )
+        return [error("clock", text, say("The clock was set back. Set it right: timedatectl set-ntp true."))]
+    text = say("It is %(moment)s.", moment=f"{moment:%Y-%m-%d %H:%M:%S} UTC")
     synchronised = _is_synchronised()
     if synchronised is False:
-        advice = "Set up time: apt install systemd-timesyncd, or name the hospital's server to chrony."
-        return [warning("clock", f"{text} The clock is not synchronised with a time server.", advice)]
-    unknown = " Whether it is synchronised can't be asked here." if synchronised is None else " It is synchronised."
-    return [fine("clock", text + unknown)]
+        advice = say("Set up time: apt install systemd-timesyncd, or name the hospital's server to chrony.")
+        return [warning("clock", row((text, say("The clock is not synchronised with a time server.")), " "), advice)]
+    unknown = (
+        say("Whether it is synchronised can't be asked here.") if synchronised is None else say("It is synchronised.")
+    )
+    return [fine("clock", row((text, unknown), " "))]
 
 
 def _is_synchronised() -> bool | None:
@@ -98,9 +130,11 @@ def fonts(store: Store) -> list[Finding]:
     wanted = Fonts((store.folder.layouts,))
     missing = [script for script, letter in SCRIPTS.items() if wanted.font_for(letter) is None]
     if missing:
-        text = f"No font here has {', '.join(missing)} letters: patients' names in them print as boxes."
-        return [warning("fonts", text, "apt install fonts-noto-core fonts-noto-cjk, then restart the service.")]
-    return [fine("fonts", f"Fonts have {', '.join(SCRIPTS)} letters.")]
+        text = say(
+            "No font here has %(missing)s letters: patients' names in them print as boxes.", missing=row(missing)
+        )
+        return [warning("fonts", text, say("apt install fonts-noto-core fonts-noto-cjk, then restart the service."))]
+    return [fine("fonts", say("Fonts have %(scripts)s letters.", scripts=row(SCRIPTS)))]
 
 
 def tools(store: Store) -> list[Finding]:
@@ -109,10 +143,10 @@ def tools(store: Store) -> list[Finding]:
 
 def _tool(name: str, command: tuple[str, ...], advice: str) -> Finding:
     if shutil.which(name) is None:
-        return warning("tools", f"{name} is not installed.", advice)
+        return warning("tools", say("%(name)s is not installed.", name=name), advice)
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError) as problem:
-        return warning("tools", f"{name} does not run: {problem}", advice)
+        return warning("tools", say("%(name)s does not run: %(why)s", name=name, why=problem), advice)
     lines = [line for line in (result.stdout + result.stderr).splitlines() if "version" in line.lower()]
     return fine("tools", f"{name}: {lines[0].strip() if lines else 'runs'}")

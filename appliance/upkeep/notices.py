@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 from appliance.config import NoticesSettings, SmtpSettings
+from appliance.language import in_language
 from appliance.media.burners import all_burners
 from appliance.printing.printer_verbs import all_printers
+from appliance.reasons import in_words
 from appliance.security import certificates
 from appliance.store import discs, print_jobs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import kept
 from appliance.upkeep.service_checks import BACKUP_DAYS, ENDING_DAYS
+from appliance.words import say
 
 SECONDS = 15.0
 
@@ -57,20 +60,29 @@ def _films(store: Store) -> Problems:
     with store.database.read() as connection:
         late = print_jobs.waiting_since(connection, now() - dt.timedelta(minutes=minutes))
     printers = {job.printer for job in late}
-    return {f"films:{name}": f"Films wait longer than {minutes} minutes for printer {name}." for name in printers}
+    return {
+        f"films:{name}": say(
+            "Films wait longer than %(minutes)s minutes for printer %(name)s.", minutes=minutes, name=name
+        )
+        for name in printers
+    }
 
 
 def _printers(store: Store) -> Problems:
     stopped = [printer for printer in all_printers(store) if printer.printer_state == "stopped"]
     return {
-        f"printer:{printer.name}": f"Printer {printer.name} is stopped ({', '.join(printer.printer_state_reasons)})."
+        f"printer:{printer.name}": say(
+            "Printer %(printer)s is stopped (%(reasons)s).",
+            printer=printer.name,
+            reasons=in_words(printer.printer_state_reasons),
+        )
         for printer in stopped
     }
 
 
 def _burners(store: Store) -> Problems:
     stopped = [burner for burner in all_burners(store) if burner.burner_state == "stopped"]
-    return {f"burner:{burner.name}": f"Burner {burner.name} is stopped." for burner in stopped}
+    return {f"burner:{burner.name}": say("Burner %(burner)s is stopped.", burner=burner.name) for burner in stopped}
 
 
 def _discs(store: Store) -> Problems:
@@ -78,11 +90,11 @@ def _discs(store: Store) -> Problems:
     since = now() - dt.timedelta(days=store.settings.storage.discs_days)
     with store.database.read() as connection:
         failed = discs.failed_since(connection, since)
-    return {f"disc:{number}": f"Disc {number} failed: see the discs page." for number in failed}
+    return {f"disc:{number}": say("Disc %(number)s failed: see the discs page.", number=number) for number in failed}
 
 
 def _disk(store: Store) -> Problems:
-    return {} if store.has_room() else {"disk": "The disk is short: new films and studies are refused."}
+    return {} if store.has_room() else {"disk": say("The disk is short: new films and studies are refused.")}
 
 
 def _certificate(store: Store) -> Problems:
@@ -90,7 +102,7 @@ def _certificate(store: Store) -> Problems:
     if files is None:
         return {}
     ours = certificates.read_certificates(files.certificate)[0]
-    text = f"The DICOM TLS certificate is good until {ours.not_after:%Y-%m-%d} only."
+    text = say("The DICOM TLS certificate is good until %(not_after)s only.", not_after=f"{ours.not_after:%Y-%m-%d}")
     return {"certificate": text} if ours.days_left() < ENDING_DAYS else {}
 
 
@@ -98,7 +110,7 @@ def _backup(store: Store) -> Problems:
     """Only where backups are made at all."""
     last = kept.recall_moment(store, kept.LAST_BACKUP)
     late = last is not None and now() - last > dt.timedelta(days=BACKUP_DAYS)
-    return {"backup": f"The last backup was made {last:%Y-%m-%d %H:%M} UTC."} if late else {}
+    return {"backup": say("The last backup was made %(last)s.", last=f"{last:%Y-%m-%d %H:%M} UTC")} if late else {}
 
 
 def changes(before: Mapping[str, str], present: Mapping[str, str]) -> list[Notice]:
@@ -116,7 +128,7 @@ class Notifier:
         settings = store.settings
         self.ways: dict[str, Callable[[list[Notice]], None]] = {}
         if settings.smtp.host and settings.smtp.recipients:
-            self.ways["mail"] = lambda notices: send_mail(settings.smtp, notices)
+            self.ways["mail"] = lambda notices: send_mail(settings.smtp, notices, settings.notices.language)
         if settings.notices.webhook:
             self.ways["webhook"] = lambda notices: post(settings.notices, notices)
         self._failing: set[str] = set()
@@ -147,17 +159,16 @@ class Notifier:
         return True
 
 
-def send_mail(settings: SmtpSettings, notices: list[Notice]) -> None:
-    """One mail with all of them. Raises OSError, SMTPException."""
+def send_mail(settings: SmtpSettings, notices: list[Notice], language: str = "en") -> None:
+    """One mail with all of them, in `language`. Raises OSError, SMTPException."""
     host = socket.gethostname()
     mail = EmailMessage()
-    first = notices[0]
-    more = f" (and {len(notices) - 1} more)" if len(notices) > 1 else ""
-    mail["Subject"] = f"Appliance {host}: {'well again: ' if first.recovered else ''}{first.text}{more}"
+    mail["Subject"] = f"Appliance {host}: {in_language(_subject(notices), language)}"
     mail["From"] = settings.sender or f"appliance@{host}"
     mail["To"] = ", ".join(settings.recipients)
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content("\n".join(_line(notice) for notice in notices) + f"\n\nAppliance at {host}\n")
+    lines = [in_language(_line(notice), language) for notice in notices]
+    mail.set_content("\n".join(lines) + f"\n\nAppliance {host}\n")
     with smtplib.SMTP(settings.host, settings.port, timeout=SECONDS) as server:
         if settings.starttls:
             server.starttls(context=ssl.create_default_context())
@@ -165,15 +176,21 @@ def send_mail(settings: SmtpSettings, notices: list[Notice]) -> None:
 
 
 def _line(notice: Notice) -> str:
-    return f"Well again: {notice.text}" if notice.recovered else notice.text
+    return say("Well again: %(text)s", text=notice.text) if notice.recovered else notice.text
+
+
+def _subject(notices: list[Notice]) -> str:
+    first, more = _line(notices[0]), len(notices) - 1
+    return say("%(first)s (and %(more)s more)", first=first, more=more) if more else first
 
 
 def post(settings: NoticesSettings, notices: list[Notice]) -> None:
     """One POST with all of them as JSON. Raises OSError for anything but a 2xx answer."""
+    lines = [in_language(_line(notice), settings.language) for notice in notices]
     body = {
         "host": socket.gethostname(),
         "at": now().isoformat(timespec="seconds"),
-        "text": "\n".join(_line(notice) for notice in notices),  # what chat programs show
+        "text": "\n".join(lines),  # what chat programs show
         "notices": [vars(notice) for notice in notices],
     }
     headers = {"Content-Type": "application/json", "User-Agent": "appliance"}

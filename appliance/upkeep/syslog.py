@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.config import SyslogSettings
 from appliance.errors import DeviceError, SettingError
+from appliance.words import say
 
 SECURITY = 10
 """Facility: security and authorization messages (PS3.15 A.6)."""
@@ -41,7 +42,14 @@ def send(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
             _send_stream(settings, lines)
     except OSError as error:
         where = f"{settings.host} port {settings.port}"
-        raise DeviceError(f"The audit collector {where} can't be reached by {settings.transport}: {error}.") from error
+        raise DeviceError(
+            say(
+                "The audit collector %(where)s can't be reached by %(transport)s: %(why)s.",
+                where=where,
+                transport=settings.transport,
+                why=error,
+            )
+        ) from error
 
 
 def _send_datagrams(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
@@ -76,7 +84,13 @@ def tls_context(authorities: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
     except (OSError, ssl.SSLError) as error:
-        raise SettingError(f"The certificate authorities in {authorities} can't be used: {error}.") from error
+        raise SettingError(
+            say(
+                "The certificate authorities in %(authorities)s can't be used: %(why)s.",
+                authorities=authorities,
+                why=error,
+            )
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -19,6 +19,7 @@ from appliance.security.peers import Peer
 from appliance.store.store import Store
 from appliance.upkeep.finding import Finding, error, fine, warning
 from appliance.upkeep.service_checks import peer_names
+from appliance.words import row, say
 
 AT_ONCE = 16
 Asked = TypeVar("Asked")
@@ -37,21 +38,25 @@ def _name(host: str) -> list[Finding]:
     try:
         addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)}
     except (OSError, UnicodeError) as problem:
-        advice = "Correct it, or see to the name servers in /etc/resolv.conf; an address works without."
-        return [error("names", f"The name {host} can't be resolved: {problem}.", advice)]
-    return [fine("names", f"{host} is {', '.join(sorted(addresses))}.")] if host not in addresses else []
+        advice = say("Correct it, or see to the name servers in /etc/resolv.conf; an address works without.")
+        return [error("names", say("The name %(host)s can't be resolved: %(why)s.", host=host, why=problem), advice)]
+    return (
+        [fine("names", say("%(host)s is %(addresses)s.", host=host, addresses=", ".join(sorted(addresses))))]
+        if host not in addresses
+        else []
+    )
 
 
 def printers(store: Store) -> list[Finding]:
     def ask(printer: Printer) -> list[Finding]:
-        return _said("printers", f"Printer {printer.name}", lambda: device_of(store, printer).check())
+        return _said("printers", say("Printer %(name)s", name=printer.name), lambda: device_of(store, printer).check())
 
     return _all(ask, all_printers(store))
 
 
 def burners(store: Store) -> list[Finding]:
     def ask(burner: StoredBurner) -> list[Finding]:
-        return _said("burners", f"Burner {burner.name}", lambda: open_stored(store, burner).probe())
+        return _said("burners", say("Burner %(name)s", name=burner.name), lambda: open_stored(store, burner).probe())
 
     return _all(ask, all_burners(store))
 
@@ -74,9 +79,9 @@ def _said(topic: str, name: str, ask: Callable[[], Iterable[Answered]]) -> list[
     try:
         found = list(ask())
     except ApplianceError as problem:
-        return [error(topic, f"{name}: {problem}", "Correct its address.")]
-    good = [fine(topic, f"{name} {each.what}.") for each in found if each.ok]
-    return good + [error(topic, f"{name}: {each.what}", each.advice) for each in found if not each.ok]
+        return [error(topic, row((name, str(problem)), ": "), say("Correct its address."))]
+    good = [fine(topic, say("%(name)s %(what)s.", name=name, what=each.what)) for each in found if each.ok]
+    return good + [error(topic, row((name, each.what), ": "), each.advice) for each in found if not each.ok]
 
 
 def peers(store: Store) -> list[Finding]:
@@ -84,11 +89,21 @@ def peers(store: Store) -> list[Finding]:
         try:
             result = echo(to_call(store, peer))
         except ApplianceError as problem:
-            return [warning("peers", f"Peer {peer.name} can't be called: {problem}", "See the peer's settings.")]
+            return [
+                warning(
+                    "peers",
+                    say("Peer %(peer)s can't be called: %(why)s", peer=peer.name, why=problem),
+                    say("See the peer's settings."),
+                )
+            ]
         if result.ok:
-            return [fine("peers", f"Peer {peer.name} answers.")]
+            return [fine("peers", say("Peer %(peer)s answers.", peer=peer.name))]
         return [
-            warning("peers", f"Peer {peer.name}: {result.message}", f"appliance peer echo {peer.name} tries again.")
+            warning(
+                "peers",
+                say("Peer %(peer)s: %(message)s", peer=peer.name, message=result.message),
+                say("appliance peer echo %(peer)s tries again.", peer=peer.name),
+            )
         ]
 
     return _all(ask, peer_names(store))

@@ -24,18 +24,31 @@ from appliance.media.burner.outcome import (
 from appliance.media.burner.paths import describe
 from appliance.store import files
 from appliance.store.files import failpoint
+from appliance.words import say
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ALIVE_SECONDS = 60.0
 STATES = ("working", "waiting", "done", "spoiled", "refused", "uncertain", "canceled")
 """What an agent may report: the outcomes of its own burner."""
-FACTS = ("job_name", "form", "sha256", "bytes", "medium", "volume_id", "number", "count", "title", "serials", "ticket")
+FACTS = (
+    "job_name",
+    "form",
+    "sha256",
+    "bytes",
+    "medium",
+    "volume_id",
+    "number",
+    "count",
+    "title",
+    "serials",
+    "ticket",
+)
 
 
 def folder_of(data: Path, name: str) -> Path:
     """Where the jobs of an agent lie. Raises NotFoundError for what is no name of one."""
     if not NAME.fullmatch(name):
-        raise NotFoundError(f"There is no agent {name[:64]!r}.")
+        raise NotFoundError(say("There is no agent %(name)s.", name=repr(name[:64])))
     return data / "agents" / name
 
 
@@ -48,7 +61,10 @@ class AgentBurner:
     def __init__(self, uri: str, options: BurnerOptions) -> None:
         name = uri.partition(":")[2]
         if not NAME.fullmatch(name) or not options.folder_roots:
-            raise UsageError(f"{uri} names no agent; give agent:NAME, of letters, digits, - and _", field="burner_uri")
+            raise UsageError(
+                say("%(uri)s names no agent; give agent:NAME, of letters, digits, - and _", uri=uri),
+                field="burner_uri",
+            )
         self.name = name
         self.path = folder_of(options.folder_roots[0], name)
         self.options = options
@@ -69,9 +85,9 @@ class AgentBurner:
                 whole.commit()
             failpoint("burn.done")
         except OSError as error:
-            text = f"The job for agent {self.name} can't be laid down: {describe(error)}."
+            text = say("The job for agent %(name)s can't be laid down: %(why)s.", name=self.name, why=describe(error))
             return BurnResult(outcome=BurnOutcome.WAITING, reasons=("offline",), message=text)
-        return BurnResult(outcome=BurnOutcome.WORKING, message=f"Waits for agent {self.name}.")
+        return BurnResult(outcome=BurnOutcome.WORKING, message=say("Waits for agent %(name)s.", name=self.name))
 
     def _job(self, request: BurnRequest) -> Path:
         return self.path / f"{request.job_name}.json"
@@ -93,7 +109,7 @@ class AgentBurner:
                 return self._missing(request)
             if not self._is_alive():
                 return self._absent()
-            return BurnResult(outcome=BurnOutcome.WORKING, message=f"Waits for agent {self.name}.")
+            return BurnResult(outcome=BurnOutcome.WORKING, message=say("Waits for agent %(name)s.", name=self.name))
         outcome = BurnOutcome(report["state"])
         if outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING) and not self._is_alive():
             return self._absent()
@@ -108,34 +124,46 @@ class AgentBurner:
     def _missing(self, request: BurnRequest) -> BurnResult:
         """No such job: it never got its name, or somebody removed it."""
         if not request.begun or self._part(request).exists():
-            return BurnResult(outcome=BurnOutcome.RETRY, message=f"Agent {self.name} has not seen the job.")
-        text = f"The job {request.job_name} is gone: look at the desk of agent {self.name} whether it was burned."
+            return BurnResult(
+                outcome=BurnOutcome.RETRY, message=say("Agent %(name)s has not seen the job.", name=self.name)
+            )
+        text = say(
+            "The job %(job_name)s is gone: look at the desk of agent %(name)s whether it was burned.",
+            job_name=request.job_name,
+            name=self.name,
+        )
         return BurnResult(outcome=BurnOutcome.UNCERTAIN, message=text)
 
     def _absent(self) -> BurnResult:
-        text = f"Agent {self.name} is not there: start appliance burner-agent on its PC."
+        text = say("Agent %(name)s is not there: start appliance burner-agent on its PC.", name=self.name)
         return BurnResult(outcome=BurnOutcome.WAITING, reasons=("offline",), message=text)
 
     def cancel(self, request: BurnRequest) -> BurnResult:
         """Take back what the agent has not begun; ask it to stop what it has."""
         if read_json(self._report(request)) is None:
             self.close(request)
-            return BurnResult(outcome=BurnOutcome.CANCELED, message="The job was taken back.")
+            return BurnResult(outcome=BurnOutcome.CANCELED, message=say("The job was taken back."))
         result = self.status(request)
         if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
             files.write_file(self._cancel(request), b"")
-            return BurnResult(outcome=BurnOutcome.WORKING, message=f"Agent {self.name} was asked to stop.")
+            return BurnResult(
+                outcome=BurnOutcome.WORKING, message=say("Agent %(name)s was asked to stop.", name=self.name)
+            )
         self.close(request)
-        return BurnResult(outcome=BurnOutcome.CANCELED, message="The agent had ended it.")
+        return BurnResult(outcome=BurnOutcome.CANCELED, message=say("The agent had ended it."))
 
     def verify(self, request: BurnRequest) -> Verification:
         """What the agent read back: the sum it took is compared here."""
         report = read_json(self._report(request)) or {}
         sha256, by = str(report.get("sha256", "")), str(report.get("verified_by", "nobody"))
         if report.get("verified") is None and not sha256:
-            return Verification(good=None, by="nobody", message=f"agent {self.name} did not read the disc back")
+            return Verification(
+                good=None, by="nobody", message=say("agent %(name)s did not read the disc back", name=self.name)
+            )
         good = bool(report.get("verified")) and sha256 == request.sha256
-        text = f"read back by agent {self.name}: {report.get('verification', '')}"
+        text = say(
+            "read back by agent %(name)s: %(verification)s", name=self.name, verification=report.get("verification", "")
+        )
         return Verification(good=good, by=by, sha256=sha256, message=text)
 
     def close(self, request: BurnRequest) -> None:
@@ -158,8 +186,12 @@ class AgentBurner:
     def probe(self) -> list[Finding]:
         """The same as a finding."""
         alive = self._is_alive()
-        advice = "" if alive else f"Start appliance burner-agent --burner NAME on the PC of agent {self.name}."
-        return [Finding(ok=alive, what=f"agent {self.name} has asked for work lately", advice=advice)]
+        advice = (
+            ""
+            if alive
+            else say("Start appliance burner-agent --burner NAME on the PC of agent %(name)s.", name=self.name)
+        )
+        return [Finding(ok=alive, what=say("agent %(name)s has asked for work lately", name=self.name), advice=advice)]
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -192,12 +224,12 @@ def file_of(folder: Path, job_name: str, what: str) -> Path:
     """The image or label of a job. Raises NotFoundError."""
     facts = read_json(folder / f"{job_name}.json") if NAME.fullmatch(job_name) else None
     if facts is None or not facts.get(what) or not Path(facts[what]).is_file():
-        raise NotFoundError(f"There is no {what} of a job {job_name[:64]!r}.")
+        raise NotFoundError(say("There is no %(what)s of a job %(job_name)s.", what=what, job_name=repr(job_name[:64])))
     return Path(facts[what])
 
 
 def report(folder: Path, job_name: str, said: dict[str, Any]) -> None:
     """Keep what an agent says of a job. Raises NotFoundError when the job is gone."""
     if not NAME.fullmatch(job_name) or not (folder / f"{job_name}.json").is_file():
-        raise NotFoundError(f"There is no job {job_name[:64]!r}: it was ended.")
+        raise NotFoundError(say("There is no job %(job_name)s: it was ended.", job_name=repr(job_name[:64])))
     files.write_file(folder / f"{job_name}.report", json.dumps(said).encode())

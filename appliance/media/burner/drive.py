@@ -32,6 +32,7 @@ from appliance.media.burner.outcome import (
 from appliance.media.burner.paths import describe, sha256_of, within
 from appliance.store import files
 from appliance.store.files import failpoint
+from appliance.words import say
 
 PROGRAM = "xorriso"
 LOOK_SECONDS = 120.0
@@ -73,12 +74,12 @@ class DriveBurner:
 
     def _check(self, uri: str) -> None:
         if not self.path.is_absolute() or ".." in self.path.parts:
-            raise UsageError(f"{uri} names no drive; give drive:/dev/sr0", field="burner_uri")
+            raise UsageError(say("%(uri)s names no drive; give drive:/dev/sr0", uri=uri), field="burner_uri")
         if self.is_file:
             if not any(within(self.path, root) for root in self.options.folder_roots):
-                raise UsageError(f"{self.path} lies under no allowed folder", field="burner_uri")
+                raise UsageError(say("%(path)s lies under no allowed folder", path=self.path), field="burner_uri")
         elif self.path.parts[1] != "dev":
-            raise UsageError(f"{uri} names no drive; give drive:/dev/sr0", field="burner_uri")
+            raise UsageError(say("%(uri)s names no drive; give drive:/dev/sr0", uri=uri), field="burner_uri")
 
     # --- burning ---
 
@@ -91,7 +92,9 @@ class DriveBurner:
         try:
             with self._locked() as descriptor:
                 if descriptor is None:
-                    return BurnResult(outcome=BurnOutcome.WORKING, reasons=("busy",), message=f"{self.path} is busy.")
+                    return BurnResult(
+                        outcome=BurnOutcome.WORKING, reasons=("busy",), message=say("%(path)s is busy.", path=self.path)
+                    )
                 request.begin()
                 return self._burn(request, descriptor)
         except OSError as error:
@@ -99,19 +102,31 @@ class DriveBurner:
 
     def _unfit(self, look: Look, request: BurnRequest) -> BurnResult | None:
         """What a person must do before the disc can be burned; None: nothing."""
-        wanted = f"Insert a blank {request.medium.upper()} for {request.title} in {self.path}"
+        wanted = say(
+            "Insert a blank %(upper)s for %(title)s in %(path)s",
+            upper=request.medium.upper(),
+            title=request.title,
+            path=self.path,
+        )
         if look.medium == "busy":
-            return BurnResult(outcome=BurnOutcome.WORKING, reasons=("busy",), message=f"{self.path} is busy.")
+            return BurnResult(
+                outcome=BurnOutcome.WORKING, reasons=("busy",), message=say("%(path)s is busy.", path=self.path)
+            )
         if look.medium in ("no-drive", "unknown"):
             return BurnResult(outcome=BurnOutcome.WAITING, reasons=("offline",), message=f"{self.path}: {look.message}")
         if look.medium == "none":
             return BurnResult(outcome=BurnOutcome.WAITING, reasons=("media-needed",), message=f"{wanted}.")
         rewritable = "RW" in look.kind or "RAM" in look.kind
         if look.medium == "written" and not (self.options.blank_rewritable and rewritable):
-            text = f"The disc in the drive is not blank. {wanted}."
+            text = say("The disc in the drive is not blank. %(wanted)s.", wanted=wanted)
             return BurnResult(outcome=BurnOutcome.WAITING, reasons=("media-needed", "media-not-blank"), message=text)
         if look.medium == "blank" and 0 < look.writable < request.bytes:
-            text = f"The disc in the drive takes {look.writable:,} bytes of {request.bytes:,}. {wanted}."
+            text = say(
+                "The disc in the drive takes %(writable)s bytes of %(bytes)s. %(wanted)s.",
+                writable=f"{look.writable:,}",
+                bytes=f"{request.bytes:,}",
+                wanted=wanted,
+            )
             return BurnResult(outcome=BurnOutcome.WAITING, reasons=("media-needed", "media-too-small"), message=text)
         return None
 
@@ -137,12 +152,20 @@ class DriveBurner:
             raise
         failpoint("burn.done")
         if canceled:
-            text = f"Burning in {self.path} was stopped; the disc in it is waste."
+            text = say("Burning in %(path)s was stopped; the disc in it is waste.", path=self.path)
             return BurnResult(outcome=BurnOutcome.CANCELED, message=text)
         if process.returncode != 0:
-            text = f"{request.title}: {PROGRAM} says: {said or 'exit code ' + str(process.returncode)}."
+            text = say(
+                "%(title)s: %(program)s says: %(said)s.",
+                title=request.title,
+                program=PROGRAM,
+                said=said or say("exit code %(code)s", code=process.returncode),
+            )
             return BurnResult(outcome=BurnOutcome.SPOILED, reasons=("burn-failed",), message=text)
-        return BurnResult(outcome=BurnOutcome.DONE, evidence=f"{PROGRAM} wrote {self.path} without complaint")
+        return BurnResult(
+            outcome=BurnOutcome.DONE,
+            evidence=say("%(program)s wrote %(path)s without complaint", program=PROGRAM, path=self.path),
+        )
 
     def _follow(self, process: subprocess.Popen[bytes], log: Path, request: BurnRequest) -> tuple[str, bool]:
         """Its progress until it ends; what it complained of first, and whether it was cancelled."""
@@ -186,7 +209,7 @@ class DriveBurner:
         if not self.path.exists():
             if self.is_file:  # the file is the disc
                 return Look(medium="none")
-            return Look(medium="no-drive", message="there is no such drive; is its cable in?")
+            return Look(medium="no-drive", message=say("there is no such drive; is its cable in?"))
         try:
             with self._locked() as descriptor:
                 if descriptor is None:
@@ -199,7 +222,7 @@ class DriveBurner:
         try:
             result = _xorriso("-outdev", self.address, "-toc")
         except subprocess.TimeoutExpired:
-            return Look(medium="unknown", message="the drive does not answer.")
+            return Look(medium="unknown", message=say("the drive does not answer."))
         found = _STATUS.search(result.stdout)
         if found is None:
             problem = _PROBLEM.search(result.stdout)
@@ -211,30 +234,47 @@ class DriveBurner:
             medium=medium,
             kind=kind[1].strip() if kind else "",
             writable=int(blocks[2]) * SECTOR if blocks else 0,
-            message="the disc can't be recognised; take another one." if medium == "unknown" else "",
+            message=say("the disc can't be recognised; take another one.") if medium == "unknown" else "",
         )
 
     def status(self, request: BurnRequest) -> BurnResult:
         """From what is in the drive: busy, blank, this very image, or something else."""
         look = self.look()
         if look.medium == "busy":
-            return BurnResult(outcome=BurnOutcome.WORKING, reasons=("busy",), message=f"{self.path} is being written.")
+            return BurnResult(
+                outcome=BurnOutcome.WORKING,
+                reasons=("busy",),
+                message=say("%(path)s is being written.", path=self.path),
+            )
         if not request.begun:
-            return self._unfit(look, request) or BurnResult(outcome=BurnOutcome.RETRY, message="The drive is ready.")
+            return self._unfit(look, request) or BurnResult(
+                outcome=BurnOutcome.RETRY, message=say("The drive is ready.")
+            )
         if look.medium == "blank":
-            return BurnResult(outcome=BurnOutcome.RETRY, message=f"Nothing was written in {self.path}.")
+            return BurnResult(
+                outcome=BurnOutcome.RETRY, message=say("Nothing was written in %(path)s.", path=self.path)
+            )
         if look.medium == "written":
             if self.verify(request).good:
-                return BurnResult(outcome=BurnOutcome.DONE, evidence=f"the image is on the disc in {self.path}")
-            text = f"The disc in {self.path} is only half written, or another one: take it out."
+                return BurnResult(
+                    outcome=BurnOutcome.DONE, evidence=say("the image is on the disc in %(path)s", path=self.path)
+                )
+            text = say("The disc in %(path)s is only half written, or another one: take it out.", path=self.path)
             return BurnResult(outcome=BurnOutcome.SPOILED, reasons=("burn-interrupted",), message=text)
-        text = f"Burning in {self.path} was interrupted, and the disc is gone. Check it by disc verify, or destroy it."
+        text = say(
+            "Burning in %(path)s was interrupted, and the disc is gone. Check it by disc verify, or destroy it.",
+            path=self.path,
+        )
         return BurnResult(outcome=BurnOutcome.UNCERTAIN, message=text)
 
     def cancel(self, request: BurnRequest) -> BurnResult:
         """A burn under way is stopped by its own look at is_canceled; between burns there is nothing to stop."""
         if self.look().medium == "busy":
-            return BurnResult(outcome=BurnOutcome.WORKING, reasons=("busy",), message=f"{self.path} is being written.")
+            return BurnResult(
+                outcome=BurnOutcome.WORKING,
+                reasons=("busy",),
+                message=say("%(path)s is being written.", path=self.path),
+            )
         return BurnResult(outcome=BurnOutcome.CANCELED)
 
     # --- afterwards ---
@@ -244,10 +284,18 @@ class DriveBurner:
         try:
             sha256, size = self._read(request)
         except OSError as error:
-            text = f"the disc in {self.path} can't be read back ({describe(error)})"
+            text = say("the disc in %(path)s can't be read back (%(why)s)", path=self.path, why=describe(error))
             return Verification(good=False, by="read-back", message=text)
         good = (sha256, size) == (request.sha256, request.bytes)
-        text = f"{size:,} bytes were read back from {self.path}" + ("" if good else " and are not those of the image")
+        text = (
+            say("%(size)s bytes were read back from %(path)s", size=f"{size:,}", path=self.path)
+            if good
+            else say(
+                "%(size)s bytes were read back from %(path)s and are not those of the image",
+                size=f"{size:,}",
+                path=self.path,
+            )
+        )
         return Verification(good=good, by="read-back", sha256=sha256, message=text)
 
     def _read(self, request: BurnRequest) -> tuple[str, int]:
@@ -291,15 +339,21 @@ class DriveBurner:
         try:
             version = _xorriso("-version").stdout.splitlines()[0]
         except (OSError, IndexError):
-            return [Finding(ok=False, what=f"{PROGRAM} is installed", advice=f"Install the package {PROGRAM}.")]
-        found = [Finding(ok=True, what=f"{PROGRAM} is installed: {version}")]
+            return [
+                Finding(
+                    ok=False,
+                    what=say("%(program)s is installed", program=PROGRAM),
+                    advice=say("Install the package %(program)s.", program=PROGRAM),
+                )
+            ]
+        found = [Finding(ok=True, what=say("%(program)s is installed: %(version)s", program=PROGRAM, version=version))]
         if not self.is_file:
             is_drive = self.path.exists() and stat.S_ISBLK(self.path.stat().st_mode)
-            advice = "" if is_drive else "Is it plugged in? Is its name right? See xorriso -device_links."
-            found.append(Finding(ok=is_drive, what=f"{self.path} is a drive", advice=advice))
+            advice = "" if is_drive else say("Is it plugged in? Is its name right? See xorriso -device_links.")
+            found.append(Finding(ok=is_drive, what=say("%(path)s is a drive", path=self.path), advice=advice))
         look = self.look()
         fine = look.medium not in ("no-drive", "unknown")
-        advice = "" if fine else f"{look.message} May this user open it (group cdrom)?"
+        advice = "" if fine else say("%(message)s May this user open it (group cdrom)?", message=look.message)
         found.append(Finding(ok=fine, what=f"{self.path} answers: {look.kind or look.medium}", advice=advice))
         return found
 

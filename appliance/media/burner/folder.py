@@ -24,6 +24,7 @@ from appliance.media.burner.outcome import (
 from appliance.media.burner.paths import chunks, copy_tree, describe, folder_of, opened, sums_of
 from appliance.store import files
 from appliance.store.files import failpoint
+from appliance.words import say
 
 SUFFIX = {"iso": ".iso", "zip": ".zip", "folder": ""}
 NEEDS_A_PERSON = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENOSPC)
@@ -100,22 +101,33 @@ class FolderBurner:
         return self.path / f"{request.job_name}.json"
 
     def _done(self) -> BurnResult:
-        return BurnResult(outcome=BurnOutcome.DONE, evidence=f"image, label and ticket are in {self.path}")
+        return BurnResult(
+            outcome=BurnOutcome.DONE, evidence=say("image, label and ticket are in %(path)s", path=self.path)
+        )
 
     def _failure(self, error: OSError) -> BurnResult:
         """What isn't whole isn't there, so trying again is always safe."""
         person = error.errno in NEEDS_A_PERSON
-        advice = "Make room, or correct the folder's rights or its address." if person else "It will be tried again."
+        advice = (
+            say("Make room, or correct the folder's rights or its address.")
+            if person
+            else say("It will be tried again.")
+        )
         outcome = BurnOutcome.WAITING if person else BurnOutcome.RETRY
         return BurnResult(
-            outcome=outcome, reasons=("offline",), message=f"Folder {self.path}: {describe(error)}. {advice}"
+            outcome=outcome,
+            reasons=("offline",),
+            message=f"{say('Folder %(path)s', path=self.path)}: {describe(error)}. {advice}",
         )
 
     def status(self, request: BurnRequest) -> BurnResult:
         """Done when the ticket lies there, for it is written last."""
         if self._ticket(request).is_file() and self._image(request).exists():
             return self._done()
-        return BurnResult(outcome=BurnOutcome.RETRY, message=f"{request.job_name} is not whole in {self.path}.")
+        return BurnResult(
+            outcome=BurnOutcome.RETRY,
+            message=say("%(job_name)s is not whole in %(path)s.", job_name=request.job_name, path=self.path),
+        )
 
     def cancel(self, request: BurnRequest) -> BurnResult:
         """Remove what is there of it."""
@@ -123,7 +135,10 @@ class FolderBurner:
             self._remove(request)
         except OSError as error:
             return self._failure(error)
-        return BurnResult(outcome=BurnOutcome.CANCELED, message=f"{request.job_name} was removed from {self.path}.")
+        return BurnResult(
+            outcome=BurnOutcome.CANCELED,
+            message=say("%(job_name)s was removed from %(path)s.", job_name=request.job_name, path=self.path),
+        )
 
     def _remove(self, request: BurnRequest) -> None:
         files.remove(self._ticket(request))
@@ -142,9 +157,16 @@ class FolderBurner:
         try:
             sha256, size = sums_of(self._image(request))
         except OSError as error:
-            return Verification(good=False, by="read-back", message=f"The copy can't be read: {describe(error)}.")
+            return Verification(
+                good=False, by="read-back", message=say("The copy can't be read: %(why)s.", why=describe(error))
+            )
         good = (sha256, size) == (request.sha256, request.bytes)
-        text = f"the {size:,} bytes in {self.path} were read back" + ("" if good else " and are not those of the image")
+        told = {"size": f"{size:,}", "path": self.path}
+        text = (
+            say("the %(size)s bytes in %(path)s were read back", **told)
+            if good
+            else say("the %(size)s bytes in %(path)s were read back and are not those of the image", **told)
+        )
         return Verification(good=good, by="read-back", sha256=sha256, message=text)
 
     def close(self, request: BurnRequest) -> None:
@@ -160,12 +182,16 @@ class FolderBurner:
 
     def probe(self) -> list[Finding]:
         """Whether a file can be written there: one is, and is removed."""
-        what = f"writes into {self.path}"
+        what = say("writes into %(path)s", path=self.path)
         try:
             written = files.write_file(opened(self.path, self.options) / ".appliance-check", b"check")
             files.remove(written)
         except OSError as error:
-            return [Finding(ok=False, what=what, advice=f"{describe(error)}. Correct the folder or its rights.")]
+            return [
+                Finding(
+                    ok=False, what=what, advice=say("%(why)s. Correct the folder or its rights.", why=describe(error))
+                )
+            ]
         return [Finding(ok=True, what=what)]
 
 

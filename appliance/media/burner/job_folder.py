@@ -26,6 +26,7 @@ from appliance.media.burner.outcome import (
 from appliance.media.burner.paths import chunks, describe, folder_of, opened
 from appliance.store import files
 from appliance.store.files import failpoint
+from appliance.words import say
 
 TAKEN, WORKING, WAITING, DONE, FAILED = "taken", "working", "waiting", "done", "failed"
 # words in a robot's message -> reason; the first that fits
@@ -91,7 +92,7 @@ class JobFolderBurner(ABC):
             failpoint("burn.done")
         except OSError as error:
             return self._failure(error)
-        return BurnResult(outcome=BurnOutcome.WORKING, message=f"Given to the robot at {self.path}.")
+        return BurnResult(outcome=BurnOutcome.WORKING, message=say("Given to the robot at %(path)s.", path=self.path))
 
     def _stage(self, source: Path, target: Path) -> None:
         """A second name where the disk is the same, else a copy."""
@@ -127,7 +128,11 @@ class JobFolderBurner(ABC):
         return root.rstrip("\\/") + separator + path.name
 
     def _failure(self, error: OSError) -> BurnResult:
-        text = f"Job folder {self.path}: {describe(error)}. Is the share mounted, and is there room?"
+        text = say(
+            "Job folder %(path)s: %(why)s. Is the share mounted, and is there room?",
+            path=self.path,
+            why=describe(error),
+        )
         return BurnResult(outcome=BurnOutcome.WAITING, reasons=("offline",), message=text)
 
     # --- how it stands ---
@@ -141,31 +146,41 @@ class JobFolderBurner(ABC):
         if state is None:
             return self._missing(request)
         if state == DONE:
-            return BurnResult(outcome=BurnOutcome.DONE, evidence=f"the robot says: {path.name}")
+            return BurnResult(outcome=BurnOutcome.DONE, evidence=say("the robot says: %(path)s", path=path.name))
         said = self.says(request.job_name)
         if state == FAILED:
-            text = f"{request.title}: the robot failed: {said or path.name}."
+            text = say("%(title)s: the robot failed: %(said)s.", title=request.title, said=said or path.name)
             return BurnResult(outcome=BurnOutcome.SPOILED, reasons=_troubles(said) or ("robot-failed",), message=text)
         return self._at_work(state, path, said)
 
     def _at_work(self, state: str, path: Path, said: str) -> BurnResult:
         age = time.time() - path.stat().st_mtime if path.exists() else 0.0
         if state == TAKEN and path.suffix.lower() == self.submitted.lower() and age > self.options.taken_deadline:
-            text = f"The robot has not taken {path.name} for {age / 60:.0f} minutes: is its program running?"
+            text = say(
+                "The robot has not taken %(path)s for %(age)s minutes: is its program running?",
+                path=path.name,
+                age=f"{age / 60:.0f}",
+            )
             return BurnResult(outcome=BurnOutcome.WAITING, reasons=("offline",), message=text)
         if state == WAITING or said:
-            text = f"The robot waits: {said or 'look at it'}."
+            text = say("The robot waits: %(said)s.", said=said or "look at it")
             return BurnResult(outcome=BurnOutcome.WAITING, reasons=_troubles(said) or ("robot-waits",), message=text)
         if age > self.options.deadline:
-            text = f"The robot has {path.name} for {age / 60:.0f} minutes: look at it."
+            text = say("The robot has %(path)s for %(age)s minutes: look at it.", path=path.name, age=f"{age / 60:.0f}")
             return BurnResult(outcome=BurnOutcome.WAITING, reasons=("robot-waits",), message=text)
-        return BurnResult(outcome=BurnOutcome.WORKING, message=f"The robot is at work ({path.suffix[1:]}).")
+        return BurnResult(
+            outcome=BurnOutcome.WORKING, message=say("The robot is at work (%(suffix)s).", suffix=path.suffix[1:])
+        )
 
     def _missing(self, request: BurnRequest) -> BurnResult:
         """No file of that job: it never got its name, or the robot's program put it away."""
         if not request.begun or self._job_part(request).exists():
-            return BurnResult(outcome=BurnOutcome.RETRY, message="The robot has not seen the job.")
-        text = f"The job {request.job_name} is gone from {self.path}: look at the robot whether it was made."
+            return BurnResult(outcome=BurnOutcome.RETRY, message=say("The robot has not seen the job."))
+        text = say(
+            "The job %(job_name)s is gone from %(path)s: look at the robot whether it was made.",
+            job_name=request.job_name,
+            path=self.path,
+        )
         return BurnResult(outcome=BurnOutcome.UNCERTAIN, message=text)
 
     def _find(self, job_name: str) -> tuple[str | None, Path]:
@@ -186,25 +201,27 @@ class JobFolderBurner(ABC):
             if state is None or path.suffix.lower() == self.submitted.lower():
                 files.remove(path) if state else None
                 self._tidy(request)
-                return BurnResult(outcome=BurnOutcome.CANCELED, message="The job was taken back.")
+                return BurnResult(outcome=BurnOutcome.CANCELED, message=say("The job was taken back."))
             if state in (FAILED, DONE):
                 self._tidy(request)
-                return BurnResult(outcome=BurnOutcome.CANCELED, message=f"The robot had ended it: {path.name}.")
+                return BurnResult(
+                    outcome=BurnOutcome.CANCELED, message=say("The robot had ended it: %(path)s.", path=path.name)
+                )
             name, lines = self.abort(request)
             if not (self.path / name).exists():
                 files.write_file(self.path / name, self._encoded(lines))
         except OSError as error:
             return self._failure(error)
-        return BurnResult(outcome=BurnOutcome.WORKING, message="The robot was asked to stop.")
+        return BurnResult(outcome=BurnOutcome.WORKING, message=say("The robot was asked to stop."))
 
     # --- afterwards ---
 
     def verify(self, request: BurnRequest) -> Verification:
         """The robot's own verdict; nothing comes back here."""
         if self.verifies:
-            text = f"the {self.maker} robot compared the disc with the image and found it good"
+            text = say("the %(maker)s robot compared the disc with the image and found it good", maker=self.maker)
             return Verification(good=True, by="robot", message=text)
-        text = f"the {self.maker} robot says that it burned the disc; it was not read back"
+        text = say("the %(maker)s robot says that it burned the disc; it was not read back", maker=self.maker)
         return Verification(good=None, by="robot", message=text)
 
     def close(self, request: BurnRequest) -> None:
@@ -233,12 +250,17 @@ class JobFolderBurner(ABC):
 
     def probe(self) -> list[Finding]:
         """Whether the folder can be written to."""
-        what = f"writes into the job folder {self.path}"
+        what = say("writes into the job folder %(path)s", path=self.path)
         try:
             files.remove(files.write_file(opened(self.path, self.options) / ".appliance-check", b"check"))
         except OSError as error:
-            return [Finding(ok=False, what=what, advice=f"{describe(error)}. Is the robot's share mounted?")]
-        return [Finding(ok=True, what=what), Finding(ok=True, what=f"{self.maker}: not tried on hardware by us")]
+            return [
+                Finding(ok=False, what=what, advice=say("%(why)s. Is the robot's share mounted?", why=describe(error)))
+            ]
+        return [
+            Finding(ok=True, what=what),
+            Finding(ok=True, what=say("%(maker)s: not tried on hardware by us", maker=self.maker)),
+        ]
 
 
 def _troubles(said: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import SettingError
+from appliance.words import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,12 @@ def burner_options(values: Mapping[str, Any] | BurnerOptions | None) -> BurnerOp
     for name in values or {}:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
-            raise SettingError(f"No burner option {name}{hint}", field=name)
+            hint = (
+                say("; did you mean %(near)s?", near=near[0])
+                if near
+                else say("; there are %(names)s", names=", ".join(names))
+            )
+            raise SettingError(say("No burner option %(name)s%(hint)s", name=name, hint=hint), field=name)
     return BurnerOptions(**{name: _plain(name, value) for name, value in (values or {}).items()})
 
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from appliance.errors import UsageError
 from appliance.media.burner.options import BurnerOptions
 from appliance.store import files
+from appliance.words import say
 
 BLOCK = 1 << 20
 
@@ -20,9 +21,15 @@ def folder_of(uri: str, options: BurnerOptions) -> Path:
     parts = urlsplit(uri)
     path = Path(unquote(parts.path))
     if parts.netloc or not path.is_absolute() or ".." in path.parts or "\0" in str(path):
-        raise UsageError(f"{uri} names no folder; give {parts.scheme}:/absolute/path", field="burner_uri")
+        raise UsageError(
+            say("%(uri)s names no folder; give %(scheme)s:/absolute/path", uri=uri, scheme=parts.scheme),
+            field="burner_uri",
+        )
     if not any(within(path, root) for root in options.folder_roots):
-        raise UsageError(f"{path} lies under no allowed folder: {_named(options)}", field="burner_uri")
+        raise UsageError(
+            say("%(path)s lies under no allowed folder: %(options)s", path=path, options=_named(options)),
+            field="burner_uri",
+        )
     return path
 
 
@@ -30,7 +37,7 @@ def opened(path: Path, options: BurnerOptions) -> Path:
     """The folder, made when it is not there. Raises OSError when a link leads out of the roots."""
     real = path.resolve()
     if not any(within(real, root.resolve()) for root in options.folder_roots):
-        raise OSError(errno.ELOOP, f"it leads out of {_named(options)}")
+        raise OSError(errno.ELOOP, say("it leads out of %(options)s", options=_named(options)))
     return files.make_folder(path)
 
 
@@ -40,7 +47,7 @@ def within(path: Path, root: Path) -> bool:
 
 
 def _named(options: BurnerOptions) -> str:
-    return ", ".join(str(root) for root in options.folder_roots) or "none is configured"
+    return ", ".join(str(root) for root in options.folder_roots) or say("none is configured")
 
 
 def sha256_of(path: Path, size: int | None = None, progress: Callable[[int], None] | None = None) -> tuple[str, int]:

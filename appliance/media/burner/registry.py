@@ -12,6 +12,7 @@ from appliance.media.burner.folder import FolderBurner
 from appliance.media.burner.options import BurnerOptions, burner_options
 from appliance.media.burner.outcome import Burner
 from appliance.media.burner.robots import EpsonBurner, PrimeraBurner, rimage
+from appliance.words import say
 
 SCHEMES: dict[str, tuple[Callable[[str, BurnerOptions], Burner], str]] = {
     "folder": (FolderBurner, "folder:/path"),
@@ -28,5 +29,8 @@ def open_burner(uri: str, *, options: Mapping[str, Any] | BurnerOptions | None =
     scheme = uri.partition(":")[0].lower()
     if scheme not in SCHEMES:
         forms = ", ".join(form for _, form in SCHEMES.values())
-        raise UsageError(f"No burner is reached by {scheme or 'nothing'}:; there are {forms}", field="burner_uri")
+        raise UsageError(
+            say("No burner is reached by %(scheme)s:; there are %(forms)s", scheme=scheme or "nothing", forms=forms),
+            field="burner_uri",
+        )
     return SCHEMES[scheme][0](uri, burner_options(options))

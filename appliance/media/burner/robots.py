@@ -8,6 +8,7 @@ from appliance.errors import UsageError
 from appliance.media.burner.job_folder import DONE, FAILED, WAITING, WORKING, JobFolderBurner, ini_sections
 from appliance.media.burner.options import BurnerOptions
 from appliance.media.burner.outcome import Burner, BurnRequest, Supply
+from appliance.words import say
 
 CLIENT = "APPLIANCE"
 NO_ERROR = ("", "0", "no error", "no errors", "none")
@@ -111,7 +112,9 @@ class EpsonBurner(JobFolderBurner):
 def rimage(uri: str, options: BurnerOptions) -> Burner:
     """Refused: raises UsageError with the reason."""
     raise UsageError(
-        "Rimage robots take orders over a messaging interface whose format is not published; we don't guess."
-        " Use folder: and let Rimage's own program take the images from there.",
+        say(
+            "Rimage robots take orders over a messaging interface whose format is not published; we "
+            "don't guess. Use folder: and let Rimage's own program take the images from there."
+        ),
         field="burner_uri",
     )

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from appliance.words import say
+
 from . import rules
 from .dataset import Element, Encoding, MalformedError, TruncatedError, elements, is_dicom, items, read_head
 from .finding import Findings
@@ -51,12 +53,12 @@ def read_directory(data: memoryview, findings: Findings) -> Directory:
     """Read and check the DICOMDIR; everything odd is a finding."""
     directory = Directory()
     if not is_dicom(data):
-        findings.error("no-dicomdir", WHERE, "it is no DICOM file")
+        findings.error("no-dicomdir", WHERE, say("it is no DICOM file"))
         return directory
     try:
         root = _read(data, directory, findings)
     except (TruncatedError, MalformedError) as error:
-        text = f"it can't be read to its end: {str(error) or 'its elements or offsets are damaged'}"
+        text = say("it can't be read to its end: %(why)s", why=str(error) or "its elements or offsets are damaged")
         findings.error("dicomdir-damaged", WHERE, text)
         return directory
     _follow(directory, root, findings)
@@ -68,16 +70,16 @@ def _read(data: memoryview, directory: Directory, findings: Findings) -> tuple[i
     head = read_head(data)
     directory.file_set_uid = head.values.get(0x03, "")
     if head.values.get(0x02) != rules.DIRECTORY_CLASS:
-        findings.error("dicomdir-class", WHERE, "its SOP class is not Media Storage Directory Storage")
+        findings.error("dicomdir-class", WHERE, say("its SOP class is not Media Storage Directory Storage"))
     if head.values.get(0x10) != rules.EXPLICIT_LE:
-        findings.error("dicomdir-syntax", WHERE, "it is not in Explicit VR Little Endian (PS3.10 8.6)")
+        findings.error("dicomdir-syntax", WHERE, say("it is not in Explicit VR Little Endian (PS3.10 8.6)"))
     found: dict[int, Element] = {}
     for element in elements(data, head.data_set, len(data), _EXPLICIT):
         found[element.tag] = element
     if 0x00041130 in found:
         directory.file_set_id = _value(data, found[0x00041130]).rstrip(b" \0").decode("latin-1")
     if _number(data, found.get(0x00041212)) != 0:
-        findings.error("consistency-flag", WHERE, "the File-set Consistency Flag is not 0000")
+        findings.error("consistency-flag", WHERE, say("the File-set Consistency Flag is not 0000"))
     if 0x00041220 in found:
         for start, end in items(data, found[0x00041220], _EXPLICIT):
             record = _record(data, start, end)
@@ -124,39 +126,51 @@ def _follow(directory: Directory, root: tuple[int, int], findings: Findings) -> 
             if record.child > 0:
                 levels.append((record.child, record.offset))
         if not parent and tail != last:
-            findings.error("last-root", WHERE, "the offset of the last root record does not lead to the last one")
+            findings.error("last-root", WHERE, say("the offset of the last root record does not lead to the last one"))
     lost = len(directory.records) - len(seen)
     if lost:
-        findings.error("lost-records", WHERE, f"{lost} records can't be reached: a chain of offsets is broken")
+        findings.error(
+            "lost-records",
+            WHERE,
+            say("%(lost)s records can't be reached: a chain of offsets is broken", lost=lost),
+        )
 
 
 def _chain(directory: Directory, offset: int, seen: set[int], findings: Findings) -> Iterator[Record]:
     while offset:
         record = directory.records.get(offset)
         if record is None:
-            findings.error("bad-offset", WHERE, f"offset {offset} leads to no record")
+            findings.error("bad-offset", WHERE, say("offset %(offset)s leads to no record", offset=offset))
             return
         if offset in seen:
-            findings.error("offset-loop", WHERE, f"the record at {offset} is reached twice")
+            findings.error("offset-loop", WHERE, say("the record at %(offset)s is reached twice", offset=offset))
             return
         seen.add(offset)
         yield record
         if record.next < 0 or record.child < 0:
-            findings.error("no-offset", WHERE, f"the {record.type} record at {offset} lacks its offsets")
+            findings.error(
+                "no-offset",
+                WHERE,
+                say("the %(type)s record at %(offset)s lacks its offsets", type=record.type, offset=offset),
+            )
             return
         offset = record.next
 
 
 def _check_record(directory: Directory, record: Record, parent: int, findings: Findings) -> None:
-    where = record.file_id or f"{record.type} record at {record.offset}"
+    where = record.file_id or say("%(type)s record at %(offset)s", type=record.type, offset=record.offset)
     if record.type not in rules.TYPE_1:
-        findings.error("record-type", where, f"there is no directory record type {record.type!r}")
+        findings.error("record-type", where, say("there is no directory record type %(type)s", type=repr(record.type)))
     if record.in_use != 0xFFFF:
-        findings.error("in-use-flag", where, "the Record In-use Flag is not FFFF")
+        findings.error("in-use-flag", where, say("the Record In-use Flag is not FFFF"))
     _check_level(directory, record, parent, where, findings)
     for tag in rules.TYPE_1.get(record.type, ()):
         if not record.keys.get(tag, b"").strip(b" \0") and not _is_number_zero(record, tag):
-            text = f"the {record.type} record has no {rules.name_of(tag)}, which is required and may not be empty"
+            text = say(
+                "the %(type)s record has no %(tag)s, which is required and may not be empty",
+                type=record.type,
+                tag=rules.name_of(tag),
+            )
             findings.error("type-1-key", where, text)
     _check_values(record, where, findings)
     _check_document(record, where, findings)
@@ -174,7 +188,11 @@ def _check_values(record: Record, where: str, findings: Findings) -> None:
     """Where a key has one value, a backslash would make two of it (PS3.5 6.4)."""
     for tag in rules.SINGLE & record.keys.keys():
         if b"\\" in record.keys[tag] and "\\" in _separators(record.keys[tag], record.text(0x00080005)):
-            text = f"the {record.type} record has several values in {rules.name_of(tag)}, which has one"
+            text = say(
+                "the %(type)s record has several values in %(tag)s, which has one",
+                type=record.type,
+                tag=rules.name_of(tag),
+            )
             findings.error("several-values", where, text)
 
 
@@ -201,14 +219,18 @@ def _check_level(directory: Directory, record: Record, parent: int, where: str, 
     else:
         right = above == "SERIES" and record.type not in rules.NOT_BELOW_SERIES
     if not right:
-        findings.error("record-level", where, f"a {record.type} record may not lie below {above or 'the root'}")
+        findings.error(
+            "record-level",
+            where,
+            say("a %(type)s record may not lie below %(above)s", type=record.type, above=above or "the root"),
+        )
 
 
 def _check_document(record: Record, where: str, findings: Findings) -> None:
     if record.type not in ("SR DOCUMENT", "KEY OBJECT DOC"):
         return
     if record.text(0x0040A493) == "VERIFIED" and not record.text(0x0040A030):
-        findings.error("type-1-key", where, "a verified document has no Verification DateTime (0040,A030)")
+        findings.error("type-1-key", where, say("a verified document has no Verification DateTime (0040,A030)"))
     content = memoryview(record.keys.get(0x0040A730, b""))
     if not content:
         return
@@ -219,7 +241,7 @@ def _check_document(record: Record, where: str, findings: Findings) -> None:
         ]
         if not relation or relation[0].rstrip(b" ") != rules.CONCEPT_MOD:
             findings.error(
-                "report-text", where, "the directory holds content of the report, not only concept modifiers"
+                "report-text", where, say("the directory holds content of the report, not only concept modifiers")
             )
 
 
@@ -229,23 +251,29 @@ def _check_charset(record: Record, where: str, findings: Findings) -> None:
     special = b"".join(record.keys.get(tag, b"") for tag in texts)
     if not special.isascii() or b"\x1b" in special:
         if not charset or charset == "ISO_IR 6":
-            text = f"the {record.type} record has text beyond ASCII and no Specific Character Set"
+            text = say("the %(type)s record has text beyond ASCII and no Specific Character Set", type=record.type)
             findings.error("character-set", where, text)
         elif charset == "ISO_IR 192":
             try:
                 special.decode("utf-8")
             except UnicodeDecodeError:
-                findings.error("character-set", where, f"the {record.type} record is not in UTF-8, as it says it is")
+                findings.error(
+                    "character-set",
+                    where,
+                    say("the %(type)s record is not in UTF-8, as it says it is", type=record.type),
+                )
 
 
 def _check_reference(record: Record, where: str, findings: Findings) -> None:
     if 0x00041500 not in record.keys:
         if record.type not in rules.WITHOUT_FILE and record.type != "PRIVATE":
-            findings.error("no-file", where, f"the {record.type} record references no file")
+            findings.error("no-file", where, say("the %(type)s record references no file", type=record.type))
         return
     parts = record.text(0x00041500).split("\\")
     if len(parts) > 8 or not all(_COMPONENT.fullmatch(part) for part in parts):
-        text = f"the File ID {record.file_id!r} is not 1 to 8 components of 1 to 8 of A-Z, 0-9 and _"
+        text = say(
+            "the File ID %(file_id)s is not 1 to 8 components of 1 to 8 of A-Z, 0-9 and _", file_id=repr(record.file_id)
+        )
         findings.error("file-id", where, text)
     for tag, name in (
         (0x00041510, "SOP Class UID"),
@@ -253,7 +281,7 @@ def _check_reference(record: Record, where: str, findings: Findings) -> None:
         (0x00041512, "Transfer Syntax UID"),
     ):
         if not record.text(tag):
-            findings.error("reference", where, f"the record does not say the {name} of its file")
+            findings.error("reference", where, say("the record does not say the %(name)s of its file", name=name))
 
 
 _UNIQUE = {"PATIENT": (0x00100020, "Patient ID"), "STUDY": (0x0020000D, "study"), "SERIES": (0x0020000E, "series")}
@@ -267,11 +295,15 @@ def _check_identity(directory: Directory, findings: Findings) -> None:
             tag, name = _UNIQUE[record.type]
             _once(seen, name, record.text(tag), findings)
     for record in directory.instances:
-        _once(seen, "SOP instance", record.text(0x00041511), findings)
+        _once(seen, say("SOP instance"), record.text(0x00041511), findings)
         _once(seen, "file", record.file_id, findings)
 
 
 def _once(seen: set[tuple[str, str]], name: str, value: str, findings: Findings) -> None:
     if value and (name, value) in seen:
-        findings.error("record-twice", value if name == "file" else WHERE, f"there are two records for {name} {value}")
+        findings.error(
+            "record-twice",
+            value if name == "file" else WHERE,
+            say("there are two records for %(name)s %(value)s", name=name, value=value),
+        )
     seen.add((name, value))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from appliance.words import say
+
 ERROR = "error"  # other systems may fail to read the disc, or something is not what it says it is
 WARNING = "warning"  # against the rules of a profile, but most systems will read it
 NOTE = "note"  # worth knowing
@@ -53,7 +55,7 @@ class Findings:
     def all(self) -> list[Finding]:
         """Errors first, and how many more there are of each kind."""
         more = [
-            Finding(severity=NOTE, code=code, where="", text=f"{count - self.MOST} more like this")
+            Finding(severity=NOTE, code=code, where="", text=say("%(count)s more like this", count=count - self.MOST))
             for code, count in self._counts.items()
             if count > self.MOST
         ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.words import say
+
 from . import rules
 from .dataset import (
     DEFLATED,
@@ -53,23 +55,29 @@ class InstanceChecker:
         """Compare a file with its record, and walk to its end."""
         data = file.content()
         if not is_dicom(data):
-            self.findings.error("no-dicom", file.path, "the directory references it, but it is no DICOM file")
+            self.findings.error("no-dicom", file.path, say("the directory references it, but it is no DICOM file"))
             return
         try:
             self._check(file.path, data, record)
         except TruncatedError:
-            self.findings.error("truncated", file.path, "the instance is cut short")
+            self.findings.error("truncated", file.path, say("the instance is cut short"))
         except MalformedError as error:
-            self.findings.error("malformed", file.path, f"the instance can't be read: {error}")
+            self.findings.error("malformed", file.path, say("the instance can't be read: %(why)s", why=error))
 
     def _check(self, where: str, data: memoryview, record: Record) -> None:
         head = read_head(data)
         if data[:128].tobytes().strip(b"\0"):
-            self.findings.warning("preamble", where, "its preamble is not empty and could hold a program (PS3.10 7.5)")
+            self.findings.warning(
+                "preamble", where, say("its preamble is not empty and could hold a program (PS3.10 7.5)")
+            )
         syntax = head.values.get(0x10, "")
         allowed = self.demands.transfer_syntaxes
         if allowed is not None and syntax not in allowed:
-            self.findings.error("transfer-syntax", where, f"the profile does not allow transfer syntax {syntax}")
+            self.findings.error(
+                "transfer-syntax",
+                where,
+                say("the profile does not allow transfer syntax %(syntax)s", syntax=syntax),
+            )
         body = inflated(data[head.data_set :]) if syntax == DEFLATED else data[head.data_set :]
         values, present = self._walk(where, body, syntax)
         for tag, number, inner, name in _IDENTITY:
@@ -79,7 +87,13 @@ class InstanceChecker:
                 ("data set", values.get(inner, "")),
             ):
                 if said and value != said and (place[0] == "f" or inner):
-                    text = f"the record says {name} {said}, its {place} says {value or 'nothing'}"
+                    text = say(
+                        "the record says %(name)s %(said)s, its %(place)s says %(value)s",
+                        name=name,
+                        said=said,
+                        place=place,
+                        value=value or "nothing",
+                    )
                     self.findings.error("other-instance", where, text)
         self._check_place(where, record, values)
         self._check_profile_keys(where, record, present)
@@ -92,7 +106,9 @@ class InstanceChecker:
         for element in elements(body, 0, len(body), encoding_of(syntax)):
             tag = element.tag
             if tag <= last:
-                self.findings.warning("order", where, f"{rules.name_of(tag)} is out of order (PS3.5 7.1)")
+                self.findings.warning(
+                    "order", where, say("%(tag)s is out of order (PS3.5 7.1)", tag=rules.name_of(tag))
+                )
             last = tag
             if tag in _KEPT:
                 values[tag] = body[element.start : element.end].tobytes().strip(b"\0 ").decode("latin-1")
@@ -101,7 +117,7 @@ class InstanceChecker:
             if tag in _PIXELS:
                 pixels = True
         if not pixels and 0x00280010 in present and 0x00280100 in present:
-            self.findings.warning("no-pixels", where, "it describes an image, but has no pixels")
+            self.findings.warning("no-pixels", where, say("it describes an image, but has no pixels"))
         return values, present
 
     def _check_place(self, where: str, record: Record, values: dict[int, str]) -> None:
@@ -117,7 +133,9 @@ class InstanceChecker:
             decided = name == "patient" and values.get(0x0020000D) in self.demands.merged_studies
             own = values.get(tag, "")
             if above is not None and own and own.isascii() and not _is_same(above.text(tag), own) and not decided:
-                text = f"it lies below {name} {above.text(tag)}, but belongs to {own}"
+                text = say(
+                    "it lies below %(name)s %(tag)s, but belongs to %(own)s", name=name, tag=above.text(tag), own=own
+                )
                 self.findings.error("wrong-place", where, text)
 
     def _above(self, record: Record | None) -> Record | None:
@@ -128,7 +146,7 @@ class InstanceChecker:
             return
         for tag in rules.PROFILE_KEYS[self.demands.keys or "D.3-2"]:
             if tag in present and not record.keys.get(tag):
-                text = f"its record lacks {rules.name_of(tag)}, which the object has"
+                text = say("its record lacks %(tag)s, which the object has", tag=rules.name_of(tag))
                 self.findings.add("error" if self.demands.keys else "warning", "profile-key", where, text)
 
 

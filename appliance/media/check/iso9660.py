@@ -6,6 +6,8 @@ import re
 import struct
 from dataclasses import dataclass, field
 
+from appliance.words import say
+
 from .finding import Findings
 
 SECTOR = 2048
@@ -46,7 +48,7 @@ def read_image(whole: memoryview, findings: Findings) -> Image:
         elif descriptor[0] == 2 and descriptor[88:91] in (b"%/@", b"%/C", b"%/E"):
             supplementary = descriptor
     if primary is None:
-        findings.error("no-iso9660", "", "there is no ISO 9660 volume: the image is damaged, or is something else")
+        findings.error("no-iso9660", "", say("there is no ISO 9660 volume: the image is damaged, or is something else"))
         return image
     _read_descriptor(primary, whole, image, findings)
     joliet = _joliet_names(whole, supplementary, findings)
@@ -59,18 +61,26 @@ def read_image(whole: memoryview, findings: Findings) -> Image:
 def _read_descriptor(primary: bytes, whole: memoryview, image: Image, findings: Findings) -> None:
     system = primary[8:40]
     if system.strip(b" ") and system.strip(b" ") != b"CD-RTOS CD-BRIDGE":
-        text = f"the System Identifier is {_text(system)!r}; it has to be blank (PS3.12 F.2.2.1)"
+        text = say(
+            "the System Identifier is %(system)s; it has to be blank (PS3.12 F.2.2.1)", system=repr(_text(system))
+        )
         findings.error("system-identifier", "", text)
     image.volume_id = _text(primary[40:72])
     blocks, block = _both(primary, 80, 4), _both(primary, 128, 2)
     if block != SECTOR:
-        findings.error("block-size", "", f"the logical block size is {block}, not {SECTOR}")
+        findings.error(
+            "block-size",
+            "",
+            say("the logical block size is %(block)s, not %(sector)s", block=block, sector=SECTOR),
+        )
     if blocks is None:
-        findings.error("volume-size", "", "the volume's size is written differently in its two byte orders")
+        findings.error("volume-size", "", say("the volume's size is written differently in its two byte orders"))
         return
     image.size = blocks * SECTOR
     if image.size > len(whole):
-        text = f"the image is cut short: {len(whole):,} bytes of {image.size:,}"
+        text = say(
+            "the image is cut short: %(whole)s bytes of %(size)s", whole=f"{len(whole):,}", size=f"{image.size:,}"
+        )
         findings.error("image-cut", "", text)
         image.size = len(whole)
 
@@ -100,7 +110,7 @@ def _check_overlaps(files: list[File], findings: Findings) -> None:
     last = None
     for file in sorted((file for file in files if file.size), key=lambda file: file.offset):
         if last is not None and file.offset < last.offset + last.size:
-            findings.error("overlap", file.path, f"its bytes overlap those of {last.path}")
+            findings.error("overlap", file.path, say("its bytes overlap those of %(path)s", path=last.path))
         last = file
 
 
@@ -122,7 +132,7 @@ class _Walk:
                 name = self._name(parent, inner)
                 path = f"{parent}/{name}" if parent else name
                 if name.upper() in names:
-                    self.findings.error("name-twice", path, "two entries of one folder have this name")
+                    self.findings.error("name-twice", path, say("two entries of one folder have this name"))
                 names.add(name.upper())
                 if inner[25] & 2:
                     self._depth(path, depth)
@@ -133,17 +143,17 @@ class _Walk:
 
     def _depth(self, path: str, depth: int) -> None:
         if depth >= 8 and not self.wide:
-            self.findings.error("too-deep", path, "folders are nested more than 8 levels deep (ECMA-119 6.8.2.1)")
+            self.findings.error("too-deep", path, say("folders are nested more than 8 levels deep (ECMA-119 6.8.2.1)"))
 
     def _records(self, path: str, folder: bytes) -> list[bytes]:
         """Directory records of a folder, without itself and its parent."""
         offset, size = self._place(folder)
         if offset in self.seen or len(self.seen) > _MOST_RECORDS:
-            self.findings.error("folder-loop", path, "the folder contains itself")
+            self.findings.error("folder-loop", path, say("the folder contains itself"))
             return []
         self.seen.add(offset)
         if offset + size > len(self.whole):
-            self.findings.error("folder-outside", path, "the folder lies beyond the end of the image")
+            self.findings.error("folder-outside", path, say("the folder lies beyond the end of the image"))
             return []
         found, position, data = [], 0, bytes(self.whole[offset : offset + size])
         while position < size:
@@ -153,7 +163,7 @@ class _Walk:
                 continue
             record = data[position : position + length]
             if length < 34 or len(record) < length or 33 + record[32] > length:
-                self.findings.error("folder-damaged", path, "the folder has a malformed entry")
+                self.findings.error("folder-damaged", path, say("the folder has a malformed entry"))
                 break
             if record[33 : 33 + record[32]] not in (b"\0", b"\1"):
                 found.append(record)
@@ -172,11 +182,11 @@ class _Walk:
         where = f"{parent}/{name}" if parent else name
         if record[25] & 2:
             if not _FOLDER.fullmatch(name):
-                self.findings.error("folder-name", where, "the folder's name is not 1 to 8 of A-Z, 0-9 and _")
+                self.findings.error("folder-name", where, say("the folder's name is not 1 to 8 of A-Z, 0-9 and _"))
             return name
         if not _LEVEL_1.fullmatch(name):
             self.findings.error(
-                "file-name", where, "the name is not 8.3 of A-Z, 0-9 and _ with version 1 (ISO 9660 level 1)"
+                "file-name", where, say("the name is not 8.3 of A-Z, 0-9 and _ with version 1 (ISO 9660 level 1)")
             )
         return name.partition(";")[0].removesuffix(".")
 
@@ -185,16 +195,18 @@ class _Walk:
         if self.wide:
             return True
         if record[25] & 0x80:
-            self.findings.error("multi-extent", path, "the file is in several pieces; level 1 knows one")
+            self.findings.error("multi-extent", path, say("the file is in several pieces; level 1 knows one"))
         if record[25] & 1:
-            self.findings.warning("hidden", path, "the file is marked hidden")
+            self.findings.warning("hidden", path, say("the file is marked hidden"))
         if record[1]:
-            self.findings.error("extended-attributes", path, "the file has an extended attribute record (PS3.12 F.2)")
+            self.findings.error(
+                "extended-attributes", path, say("the file has an extended attribute record (PS3.12 F.2)")
+            )
         if _both(record, 2, 4) is None or _both(record, 10, 4) is None:
-            self.findings.error("file-entry", path, "place or size is written differently in its two byte orders")
+            self.findings.error("file-entry", path, say("place or size is written differently in its two byte orders"))
         if offset + size > self.size:
             self.findings.error(
-                "file-outside", path, "the file lies beyond the end of the image: the image is cut short"
+                "file-outside", path, say("the file lies beyond the end of the image: the image is cut short")
             )
             return False
         return True

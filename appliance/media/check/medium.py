@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.words import say
+
 from . import udf
 from .finding import Findings
 from .iso9660 import read_image
@@ -69,7 +71,11 @@ def _readable(file: BinaryIO, size: int, findings: Findings) -> int:
         try:
             os.pread(file.fileno(), _BLOCK, offset)
         except OSError as error:
-            findings.error("unreadable", "", f"the disc can't be read after byte {offset:,} ({error.strerror})")
+            findings.error(
+                "unreadable",
+                "",
+                say("the disc can't be read after byte %(offset)s (%(why)s)", offset=f"{offset:,}", why=error.strerror),
+            )
             return offset
     return size
 
@@ -99,7 +105,7 @@ def _folder(root: Path, findings: Findings) -> Medium:
                 content = partial(_whole, path, where, findings)
                 medium.files[where] = DiscFile(where, path.stat().st_size, content)
             else:
-                findings.warning("no-file", where, "it is no file")
+                findings.warning("no-file", where, say("it is no file"))
     return medium
 
 
@@ -113,7 +119,7 @@ def _whole(path: Path, where: str, findings: Findings) -> memoryview:
             if _readable(file, size, findings) == size:
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:
-        findings.error("unreadable", where, f"it can't be read ({error.strerror})")
+        findings.error("unreadable", where, say("it can't be read (%(why)s)", why=error.strerror))
     return memoryview(b"")
 
 
@@ -122,7 +128,7 @@ def _archive(path: Path, whole: memoryview, findings: Findings, stack: ExitStack
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        findings.error("zip", "", f"the archive can't be read: {error}")
+        findings.error("zip", "", say("the archive can't be read: %(why)s", why=error))
         return medium
     for info in archive.infolist():
         if not info.is_dir():
@@ -133,10 +139,10 @@ def _archive(path: Path, whole: memoryview, findings: Findings, stack: ExitStack
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, findings: Findings) -> memoryview:
     if info.file_size > _MOST_OF_A_MEMBER:
-        findings.warning("too-large", info.filename, "it is too large to be checked inside an archive")
+        findings.warning("too-large", info.filename, say("it is too large to be checked inside an archive"))
         return memoryview(b"")
     try:
         return memoryview(archive.read(info))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        findings.error("unreadable", info.filename, f"it can't be unpacked: {error}")
+        findings.error("unreadable", info.filename, say("it can't be unpacked: %(why)s", why=error))
         return memoryview(b"")

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from appliance.words import say
+
 from .finding import Findings
 from .iso9660 import SECTOR, Image
 
@@ -36,10 +38,14 @@ def compare(whole: memoryview, image: Image, findings: Findings) -> None:
         reader = _Reader(whole)
         found = dict(reader.files())
     except (UdfError, struct.error, UnicodeDecodeError) as error:
-        findings.error("udf", "", f"the UDF view can't be read: {error}")
+        findings.error("udf", "", say("the UDF view can't be read: %(why)s", why=error))
         return
     if reader.volume_id != image.volume_id:
-        text = f"the UDF volume is called {reader.volume_id!r}, the ISO 9660 one {image.volume_id!r}"
+        text = say(
+            "the UDF volume is called %(volume_id)s, the ISO 9660 one %(volume_id_2)s",
+            volume_id=repr(reader.volume_id),
+            volume_id_2=repr(image.volume_id),
+        )
         findings.warning("volume-identifier", "", text)
     by_place = {place: path for path, place in found.items() if place.size}
     for file in image.files:
@@ -48,11 +54,11 @@ def compare(whole: memoryview, image: Image, findings: Findings) -> None:
             by_place.pop(_Place(file.offset, file.size), None) if file.size else next(iter(names & found.keys()), None)
         )
         if name is None:
-            findings.error("udf", file.path, "the UDF view does not show this file, or shows other bytes")
+            findings.error("udf", file.path, say("the UDF view does not show this file, or shows other bytes"))
         elif file.path.startswith("DICOM") and name != file.path:
-            findings.error("udf", file.path, f"the UDF view calls it {name}")
+            findings.error("udf", file.path, say("the UDF view calls it %(name)s", name=name))
     for path in by_place.values():
-        findings.error("udf", path, "only the UDF view shows this file")
+        findings.error("udf", path, say("only the UDF view shows this file"))
 
 
 class _Reader:
@@ -72,14 +78,14 @@ class _Reader:
     def _sector(self, number: int) -> bytes:
         data = bytes(self.whole[number * SECTOR : (number + 1) * SECTOR])
         if len(data) < SECTOR:
-            raise UdfError(f"sector {number} is beyond the end")
+            raise UdfError(say("sector %(number)s is beyond the end", number=number))
         return data
 
     def _descriptor(self, sector: int, kind: int) -> bytes:
         data = self._sector(sector)
         found, total = struct.unpack_from("<H", data)[0], sum(data[:4]) + sum(data[5:16])
         if found != kind or data[4] != total % 256:
-            raise UdfError(f"sector {sector} holds no descriptor of kind {kind}")
+            raise UdfError(say("sector %(sector)s holds no descriptor of kind %(kind)s", sector=sector, kind=kind))
         return data
 
     def _take(self, data: bytes) -> bool:
@@ -101,7 +107,7 @@ class _Reader:
         while folders:
             parent, block = folders.pop()
             if block in seen or len(seen) > _MOST:
-                raise UdfError(f"the folder {parent!r} contains itself")
+                raise UdfError(say("the folder %(parent)s contains itself", parent=repr(parent)))
             seen.add(block)
             for name, entry_block in self._names(block):
                 path = f"{parent}/{name}" if parent else name
@@ -118,7 +124,7 @@ class _Reader:
         while position + 38 <= len(data):
             kind, traits, length = *struct.unpack_from("<H", data, position), data[position + 18], data[position + 19]
             if kind != _NAME:
-                raise UdfError(f"a folder holds a descriptor of kind {kind}")
+                raise UdfError(say("a folder holds a descriptor of kind %(kind)s", kind=kind))
             entry_block, use = (
                 struct.unpack_from("<L", data, position + 24)[0],
                 struct.unpack_from("<H", data, position + 36)[0],
@@ -134,13 +140,13 @@ class _Reader:
         attributes, length = struct.unpack_from("<LL", entry, 168)
         width = {0: 8, 1: 16}.get(kind)
         if width is None:
-            raise UdfError("a file's bytes lie inside its entry")
+            raise UdfError(say("a file's bytes lie inside its entry"))
         pieces = [struct.unpack_from("<LL", entry, 176 + attributes + at) for at in range(0, length, width)]
         first = (self.start + pieces[0][1]) * SECTOR if pieces else 0
         expected = first
         for extent, block in pieces:
             if (self.start + block) * SECTOR != expected:
-                raise UdfError("a file is in several pieces")
+                raise UdfError(say("a file is in several pieces"))
             expected += (extent & 0x3FFFFFFF) // SECTOR * SECTOR
         return _Place(first, size)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from appliance.words import say
 
 from .dataset import is_dicom
 from .directory import Directory, read_directory
@@ -48,9 +50,11 @@ def examine(
     *,
     expected: Mapping[str, str] | None = None,
     demands: Demands | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Check a disc and tell what is on it. Raises OSError if it can't be opened at all.
 
+    `progress` is told bytes read of an image and in all.
     `expected` are SHA-256 sums by path of every file that must be there, if known; else a list on the disc is used.
     """
     findings = Findings()
@@ -58,7 +62,7 @@ def examine(
     with ExitStack() as stack:
         medium = open_medium(Path(path), findings, stack)
         threads = stack.enter_context(ThreadPoolExecutor(2))
-        whole = threads.submit(_sha256, medium.image) if medium.image is not None else None
+        whole = threads.submit(_sha256, medium.image, progress) if medium.image is not None else None
         sums = _Sums(medium, expected, findings)
         comparing = threads.submit(sums.compare)
         _check(medium, demands or Demands(), findings, report)
@@ -75,9 +79,11 @@ def _finish(medium: Medium, whole: Future[str] | None, report: Report) -> None:
     report.sha256 = whole.result() if whole is not None else ""
 
 
-def _sha256(data: memoryview) -> str:
+def _sha256(data: memoryview, progress: Callable[[int, int], None] | None = None) -> str:
     digest = hashlib.sha256()
     for start in range(0, len(data), _BLOCK):
+        if progress is not None:
+            progress(start, len(data))
         digest.update(data[start : start + _BLOCK])
     return digest.hexdigest()
 
@@ -85,14 +91,20 @@ def _sha256(data: memoryview) -> str:
 def _check(medium: Medium, demands: Demands, findings: Findings, report: Report) -> None:
     found = medium.files.get("DICOMDIR")
     if found is None:
-        findings.error("no-dicomdir", "", "there is no DICOMDIR in the root: no system will import this disc by itself")
+        findings.error(
+            "no-dicomdir", "", say("there is no DICOMDIR in the root: no system will import this disc by itself")
+        )
         return
     content = found.content()
     directory = read_directory(content, findings)
     report.file_set_id, report.file_set_uid = directory.file_set_id, directory.file_set_uid
     report.instances = len(directory.instances)
     if medium.volume_id is not None and medium.volume_id != directory.file_set_id:
-        text = f"the volume is called {medium.volume_id!r}, the file-set {directory.file_set_id!r} (PS3.12 F.2.1)"
+        text = say(
+            "the volume is called %(volume_id)s, the file-set %(file_set_id)s (PS3.12 F.2.1)",
+            volume_id=repr(medium.volume_id),
+            file_set_id=repr(directory.file_set_id),
+        )
         findings.warning("volume-identifier", "", text)
     _check_files(medium, directory, InstanceChecker(directory, demands, findings), findings)
 
@@ -105,18 +117,24 @@ def _check_files(medium: Medium, directory: Directory, checker: InstanceChecker,
         if path not in medium.files:
             other = by_upper.get(path.upper())
             if other is None:
-                findings.error("missing-file", path, "the directory references it, but it is not on the disc")
+                findings.error("missing-file", path, say("the directory references it, but it is not on the disc"))
                 continue
-            findings.error("file-id", path, f"the directory references it, but on the disc it is called {other}")
+            findings.error(
+                "file-id",
+                path,
+                say("the directory references it, but on the disc it is called %(other)s", other=other),
+            )
             path = other
         referenced.add(path)
         checker.check(medium.files[path], record)
     for path, file in medium.files.items():
         if path not in referenced and _looks_like_dicom(file):
-            findings.error("unreferenced", path, "it is a DICOM file, but the directory does not reference it")
+            findings.error("unreferenced", path, say("it is a DICOM file, but the directory does not reference it"))
     for path, file in medium.files.items():
         if file.long_path and path in referenced and file.long_path != path:
-            findings.warning("joliet-name", path, f"its Joliet name {file.long_path} is another one")
+            findings.warning(
+                "joliet-name", path, say("its Joliet name %(long_path)s is another one", long_path=file.long_path)
+            )
 
 
 def _looks_like_dicom(file: DiscFile) -> bool:
@@ -133,19 +151,19 @@ class _Sums:
 
     def compare(self) -> None:
         if self.expected is not None:
-            self._compare(self.expected, "it is not what was written")
+            self._compare(self.expected, say("it is not what was written"))
             for path in self.medium.files.keys() - self.expected.keys():
-                self.findings.error("unexpected-file", path, "nobody meant it to be on the disc")
+                self.findings.error("unexpected-file", path, say("nobody meant it to be on the disc"))
         listed = self._listed()
         if listed and self.expected is None:
-            self._compare(listed, "its SHA-256 is not the one in the list on the disc")
+            self._compare(listed, say("its SHA-256 is not the one in the list on the disc"))
 
     def _compare(self, sums: Mapping[str, str], text: str) -> None:
         by_long = {file.long_path: file for file in self.medium.files.values() if file.long_path}
         for path, wanted in sums.items():
             file = self.medium.files.get(path) or by_long.get(path)
             if file is None:
-                self.findings.error("missing-file", path, "it is listed, but not on the disc")
+                self.findings.error("missing-file", path, say("it is listed, but not on the disc"))
             elif _sha256(file.content()) != wanted:
                 self.findings.error("checksum", path, text)
 

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from appliance.errors import UsageError
 from appliance.printing.device.options import DeviceOptions
 from appliance.store.files import failpoint
+from appliance.words import say
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -47,9 +48,12 @@ def split_uri(uri: str, default_port: int) -> tuple[SplitResult, Endpoint]:
         parts = urlsplit(uri)
         port = parts.port or default_port
     except ValueError as error:
-        raise UsageError(f"{uri} is no device URI: {error}", field="device_uri") from None
+        raise UsageError(say("%(uri)s is no device URI: %(why)s", uri=uri, why=error), field="device_uri") from None
     if not parts.hostname:
-        raise UsageError(f"{uri} names no host; give {parts.scheme}://HOST:PORT", field="device_uri")
+        raise UsageError(
+            say("%(uri)s names no host; give %(scheme)s://HOST:PORT", uri=uri, scheme=parts.scheme),
+            field="device_uri",
+        )
     return parts, Endpoint(host=unquote(parts.hostname), port=port)
 
 
@@ -64,15 +68,15 @@ def plain_address(text: str) -> IPAddress:
 def forbidden(address: IPAddress, options: DeviceOptions) -> str:
     """Why `address` may not be connected to, or ""."""
     if address.is_multicast or address.is_unspecified or address in ipaddress.ip_network("0.0.0.0/8"):
-        return "is no address of a printer"
+        return say("is no address of a printer")
     if str(address) == "255.255.255.255":
-        return "is no address of a printer"
+        return say("is no address of a printer")
     if address.is_loopback:
-        return "" if options.allow_loopback else "is this machine itself"
+        return "" if options.allow_loopback else say("is this machine itself")
     if options.allowed_networks:
         networks = [ipaddress.ip_network(text, strict=False) for text in options.allowed_networks]
-        return "" if any(address in network for network in networks) else "is outside the allowed networks"
-    return "is link-local" if address.is_link_local else ""
+        return "" if any(address in network for network in networks) else say("is outside the allowed networks")
+    return say("is link-local") if address.is_link_local else ""
 
 
 def resolve(endpoint: Endpoint, options: DeviceOptions, deadline: float) -> list[tuple[int, tuple]]:
@@ -90,7 +94,9 @@ def resolve(endpoint: Endpoint, options: DeviceOptions, deadline: float) -> list
         else:
             allowed.append((family, address))
     if not allowed:
-        raise ForbiddenAddressError(f"{endpoint.host} is not connected to: {'; '.join(reasons)}")
+        raise ForbiddenAddressError(
+            say("%(host)s is not connected to: %(reasons)s", host=endpoint.host, reasons="; ".join(reasons))
+        )
     return allowed
 
 
@@ -108,9 +114,15 @@ def _look_up(endpoint: Endpoint, deadline: float) -> list[tuple[int, tuple]]:
     try:
         answer = answers.get(timeout=deadline)
     except queue.Empty:
-        raise UnreachableError(f"The name {endpoint.host} was not resolved within {deadline:.0f} s") from None
+        raise UnreachableError(
+            say(
+                "The name %(host)s was not resolved within %(deadline)s s",
+                host=endpoint.host,
+                deadline=f"{deadline:.0f}",
+            )
+        ) from None
     if isinstance(answer, OSError):
-        raise UnreachableError(f"The name {endpoint.host} does not resolve: {answer}")
+        raise UnreachableError(say("The name %(host)s does not resolve: %(answer)s", host=endpoint.host, answer=answer))
     return [(family, address) for family, _, _, _, address in answer]
 
 
@@ -125,14 +137,16 @@ class Route:
     def connect(self) -> socket.socket:
         """A connected socket. Raises UnreachableError when no address answers."""
         end = time.monotonic() + self.deadline
-        problem: OSError = UnreachableError("no address")
+        problem: OSError = UnreachableError(say("no address"))
         for family, address in self.addresses:
             try:
                 failpoint("device.connect")
                 return _connect(family, address, max(0.1, end - time.monotonic()))
             except OSError as error:
                 problem = error
-        raise UnreachableError(f"{self.endpoint} can't be reached: {problem.strerror or problem}")
+        raise UnreachableError(
+            say("%(endpoint)s can't be reached: %(why)s", endpoint=self.endpoint, why=problem.strerror or problem)
+        )
 
 
 def _connect(family: int, address: tuple, deadline: float) -> socket.socket:

@@ -10,6 +10,7 @@ from appliance.errors import DamagedError
 from appliance.printing.device.address import ForbiddenAddressError
 from appliance.printing.device.outcome import Document, Progress, SendOutcome, SendRequest, SendResult
 from appliance.store.files import failpoint
+from appliance.words import say
 
 CHUNK = 64 * 1024
 
@@ -89,7 +90,11 @@ class Delivery:
         """In words how much came out, to go behind a message."""
         count = len(self.request.documents)
         if self.documents_done and count > 1:
-            return f" Films 1 to {self.documents_done} of {count} had come out before."
+            return " " + say(
+                "Films 1 to %(documents_done)s of %(count)s had come out before.",
+                documents_done=self.documents_done,
+                count=count,
+            )
         return ""
 
 
@@ -98,9 +103,18 @@ def _size(document: Document) -> int:
     try:
         size = document.path.stat().st_size
     except OSError as error:
-        raise DamagedError(f"Film {document.film}: {document.path.name} can't be read: {error.strerror}") from error
+        raise DamagedError(
+            say(
+                "Film %(film)s: %(path)s can't be read: %(why)s",
+                film=document.film,
+                path=document.path.name,
+                why=error.strerror,
+            )
+        ) from error
     if not size:
-        raise DamagedError(f"Film {document.film}: {document.path.name} is empty; compose it again")
+        raise DamagedError(
+            say("Film %(film)s: %(path)s is empty; compose it again", film=document.film, path=document.path.name)
+        )
     return size
 
 
@@ -124,26 +138,30 @@ def failure(error: Exception, delivery: Delivery, printer: str) -> SendResult:
 def _verdict(error: Exception, delivery: Delivery) -> tuple[SendOutcome, str, str]:
     done, count = delivery.documents_done, len(delivery.request.documents)
     if isinstance(error, ForbiddenAddressError):
-        advice = "Correct the printer's address, or allow it in the settings."
+        advice = say("Correct the printer's address, or allow it in the settings.")
         return SendOutcome.STOP_PRINTER, "connecting-to-device", advice
     if delivery.document_begun:
-        advice = (
-            f"It stopped in sheet {done + 1} of {count}: look whether it came out, then print again or call it done."
+        advice = say(
+            "It stopped in sheet %(done)s of %(count)s: look whether it came out, then print again or call it done.",
+            done=done + 1,
+            count=count,
         )
         return SendOutcome.UNCERTAIN, "submission-interrupted", advice
     if done > delivery.request.skip_documents:
-        advice = f"Sheets 1 to {done} of {count} were sent; the others will be tried again."
+        advice = say(
+            "Sheets 1 to %(done)s of %(count)s were sent; the others will be tried again.", done=done, count=count
+        )
         return SendOutcome.RETRY, "connecting-to-device", advice
-    return SendOutcome.RETRY, "connecting-to-device", "Nothing was printed; it will be tried again."
+    return SendOutcome.RETRY, "connecting-to-device", say("Nothing was printed; it will be tried again.")
 
 
 def canceled(delivery: Delivery, printer: str) -> SendResult:
     """A person cancelled it."""
-    begun = " Part of a film had been sent and may come out." if delivery.document_begun else ""
+    begun = " " + say("Part of a film had been sent and may come out.") if delivery.document_begun else ""
     return SendResult(
         outcome=SendOutcome.CANCEL,
         job_state_reasons=("job-canceled-by-user",),
-        message=f"{printer}: cancelled.{delivery.part_done()}{begun}",
+        message=f"{printer}: {say('cancelled.')}{delivery.part_done()}{begun}",
         documents_done=delivery.documents_done,
         rest_untouched=not delivery.document_begun,
     )

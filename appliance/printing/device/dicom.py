@@ -33,6 +33,7 @@ from appliance.printing.device.outcome import (
 )
 from appliance.printing.device.socket import check_connection, unknown
 from appliance.store.files import failpoint
+from appliance.words import say
 
 DEFAULT_PORTS = {"dicom": 104, "dicoms": 2762}
 
@@ -75,10 +76,13 @@ class DicomDevice:
         parts, self.endpoint = split_uri(uri, DEFAULT_PORTS[scheme])
         self.ae_title = unquote(parts.username or "").strip()
         if not 0 < len(self.ae_title) <= 16 or not self.ae_title.isascii() or "\\" in self.ae_title:
-            raise UsageError(f"{uri} names no AE title; give {scheme}://AE@HOST:PORT", field="device_uri")
+            raise UsageError(
+                say("%(uri)s names no AE title; give %(scheme)s://AE@HOST:PORT", uri=uri, scheme=scheme),
+                field="device_uri",
+            )
         self.options = options
         self.tls = _tls(options) if scheme == "dicoms" else None
-        self.name = f"Imager {self.ae_title} at {self.endpoint}"
+        self.name = say("Imager %(ae_title)s at %(endpoint)s", ae_title=self.ae_title, endpoint=self.endpoint)
 
     # ------------------------------------------------------------------------------------------------- sending
 
@@ -87,7 +91,7 @@ class DicomDevice:
         delivery = Delivery(request, progress)
         session = request.session
         if session is None or request.folder is None:
-            message = f"{self.name} prints film boxes; this job has none. Move it to another printer."
+            message = say("%(name)s prints film boxes; this job has none. Move it to another printer.", name=self.name)
             return SendResult(outcome=SendOutcome.HOLD, message=message, rest_untouched=True)
         try:
             events: dict[str, str] = {}
@@ -141,13 +145,20 @@ class DicomDevice:
         except PrintRefusedError:
             return
         if state.get("PrinterStatus") == "FAILURE":
-            raise OSError(f"the imager reports FAILURE: {shown(state.get('PrinterStatusInfo', ''))}")
+            raise OSError(
+                say(
+                    "the imager reports FAILURE: %(why)s",
+                    why=shown(state.get("PrinterStatusInfo", "")),
+                )
+            )
 
     def _refused(self, error: PrintRefusedError | SheetRefusedError, delivery: Delivery) -> SendResult:
         """It said no, so nothing of this film came out."""
         retry = isinstance(error, PrintRefusedError) and error.status in QUEUE_FULL
         advice = (
-            "It will be tried again." if retry else "Load what it needs or correct its settings, then release the job."
+            say("It will be tried again.")
+            if retry
+            else say("Load what it needs or correct its settings, then release the job.")
         )
         return SendResult(
             outcome=SendOutcome.RETRY if retry else SendOutcome.HOLD,
@@ -164,7 +175,7 @@ class DicomDevice:
         return SendResult(
             outcome=SendOutcome.DONE,
             job_state_reasons=("job-completed-successfully" if printed else "queued-in-device",),
-            message=f"The imager warned: {warnings}." if warnings else "",
+            message=say("The imager warned: %(warnings)s.", warnings=warnings) if warnings else "",
             evidence=f"N-ACTION answered{', print job DONE' if printed else ''} by {self.ae_title}",
             documents_done=delivery.documents_done,
         )
@@ -196,15 +207,23 @@ class DicomDevice:
         findings = check_connection(self.endpoint, self.options)
         if not all(finding.ok for finding in findings):
             return findings
-        what = f"takes films as {self.ae_title} from {self.options.calling_ae_title}"
+        what = say(
+            "takes films as %(ae_title)s from %(calling_ae_title)s",
+            ae_title=self.ae_title,
+            calling_ae_title=self.options.calling_ae_title,
+        )
         try:
             state = imager_status(self._printer_state())
         except (OSError, DeviceError) as error:
-            advice = f"{describe(error)}. Is the AE title right, and does the imager know ours?"
+            advice = say("%(why)s. Is the AE title right, and does the imager know ours?", why=describe(error))
             return [*findings, Finding(ok=False, what=what, advice=advice)]
         ready = state.printer_state != "stopped"
-        advice = "" if ready else f"It reports: {state.message or ', '.join(state.printer_state_reasons)}."
-        return [*findings, Finding(ok=True, what=what), Finding(ok=ready, what="is ready to print", advice=advice)]
+        told = (
+            ""
+            if ready
+            else say("It reports: %(message)s.", message=state.message or ", ".join(state.printer_state_reasons))
+        )
+        return [*findings, Finding(ok=True, what=what), Finding(ok=ready, what=say("is ready to print"), advice=told)]
 
 
 def _limits(options: DeviceOptions) -> Limits:

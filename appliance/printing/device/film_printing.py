@@ -29,6 +29,7 @@ from appliance.printing.device import imager_data as data
 from appliance.printing.device.delivery import Delivery, InterruptedTransferError, shown
 from appliance.printing.device.options import DeviceOptions
 from appliance.printing.device.outcome import Document
+from appliance.words import say
 
 QUEUE_FULL = (0xC601, 0xC602, 0x0213, 0xC605)
 ANOTHER_WAY = (0x0105, 0x0106, 0x0115, 0x0120, 0x0121, 0xC603, 0xC613, 0xC605)  # a composed raster may be taken
@@ -109,7 +110,9 @@ class FilmPrinting:
                     raise
                 problem = problem or error
         if problem is None:
-            raise SheetRefusedError(f"film {number} can't go as film boxes, and no raster of it can be made")
+            raise SheetRefusedError(
+                say("film %(number)s can't go as film boxes, and no raster of it can be made", number=number)
+            )
         if film.FilmSizeID and problem.what == FILM_CREATION and problem.status not in QUEUE_FULL:
             raise SheetRefusedError(str(problem)) from problem
         raise problem
@@ -131,7 +134,7 @@ class FilmPrinting:
         try:
             same_medium(request, made.attributes, "FilmSizeID")
             if not made.image_boxes:
-                raise OSError("the imager named no image boxes")
+                raise OSError(say("the imager named no image boxes"))
         except (SheetRefusedError, OSError):
             self._delete(made.uid)
             raise
@@ -163,7 +166,13 @@ class FilmPrinting:
         self, film: CreatedFilm, position: int, box: Dataset, image: Dataset, pixels: Pixels, lut: str | None = None
     ) -> None:
         if position > len(film.image_boxes):
-            raise OSError(f"the imager has {len(film.image_boxes)} image boxes, the film needs {position}")
+            raise OSError(
+                say(
+                    "the imager has %(image_boxes)s image boxes, the film needs %(position)s",
+                    image_boxes=len(film.image_boxes),
+                    position=position,
+                )
+            )
         self.delivery.check_canceled()
         self.imager.set_image(film.image_boxes[position - 1], box, image, pixels, lut=lut)
 
@@ -200,7 +209,7 @@ class FilmPrinting:
         self.delivery.left(sum(sizes))
         state = self._follow(job)
         if state == "FAILURE":
-            raise InterruptedTransferError("it took the film, then reported that printing it failed")
+            raise InterruptedTransferError(say("it took the film, then reported that printing it failed"))
         for _ in documents:
             self.delivery.document_done()
         return state
@@ -224,4 +233,11 @@ def same_medium(request: Dataset, answer: Dataset, keyword: str) -> None:
     """Raises SheetRefusedError when the imager put another medium or size in the place of the one asked for."""
     asked, given = request.get(keyword), answer.get(keyword)
     if asked and given and asked != given:
-        raise SheetRefusedError(f"it has no {keyword} {shown(asked, 16)} and would take {shown(given, 16)}")
+        raise SheetRefusedError(
+            say(
+                "it has no %(keyword)s %(asked)s and would take %(given)s",
+                keyword=keyword,
+                asked=shown(asked, 16),
+                given=shown(given, 16),
+            )
+        )

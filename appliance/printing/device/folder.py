@@ -22,6 +22,7 @@ from appliance.printing.device.outcome import (
 )
 from appliance.store import files
 from appliance.store.files import failpoint
+from appliance.words import say
 
 SUFFIXES = {"application/pdf": ".pdf", "application/postscript": ".ps"}
 NEEDS_A_PERSON = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP)
@@ -34,10 +35,13 @@ class FolderDevice:
         self.path = folder_of(uri)
         self.options = options
         if not any(within(self.path, root) for root in options.folder_roots):
-            raise UsageError(f"{self.path} lies under no allowed folder: {self._roots()}", field="device_uri")
+            raise UsageError(
+                say("%(path)s lies under no allowed folder: %(roots)s", path=self.path, roots=self._roots()),
+                field="device_uri",
+            )
 
     def _roots(self) -> str:
-        return ", ".join(str(root) for root in self.options.folder_roots) or "none is configured"
+        return ", ".join(str(root) for root in self.options.folder_roots) or say("none is configured")
 
     def send(self, request: SendRequest, progress: Progress) -> SendResult:
         """Write each document that is not there yet."""
@@ -58,7 +62,7 @@ class FolderDevice:
         failpoint("device.connect")
         real = self.path.resolve()
         if not any(within(real, root.resolve()) for root in self.options.folder_roots):
-            raise OSError(errno.ELOOP, f"it leads out of {self._roots()}")
+            raise OSError(errno.ELOOP, say("it leads out of %(roots)s", roots=self._roots()))
         return files.make_folder(self.path)
 
     def _write(self, document: Document, delivery: Delivery) -> None:
@@ -75,7 +79,7 @@ class FolderDevice:
     def _target(self, request: SendRequest, document: Document) -> Path:
         name = document_name(request, document)
         if "/" in name or name.startswith("."):
-            raise UsageError(f"{name} can't be the name of a file", field="job_name")
+            raise UsageError(say("%(name)s can't be the name of a file", name=name), field="job_name")
         target = self.path / (name + SUFFIXES.get(document.document_format, ".bin"))
         part = target.with_name(target.name + files.PART_SUFFIX)
         if part.is_symlink():  # would be written through
@@ -93,11 +97,11 @@ class FolderDevice:
     def _failure(self, error: OSError, delivery: Delivery) -> SendResult:
         """A file that isn't whole isn't there, so trying again is always safe."""
         person = error.errno in NEEDS_A_PERSON
-        advice = "Correct the folder's rights or its address." if person else "It will be tried again."
+        advice = say("Correct the folder's rights or its address.") if person else say("It will be tried again.")
         return SendResult(
             outcome=SendOutcome.STOP_PRINTER if person else SendOutcome.RETRY,
             job_state_reasons=() if person else ("connecting-to-device",),
-            message=f"Folder {self.path}: {describe(error)}.{delivery.part_done()} {advice}",
+            message=f"{say('Folder %(path)s', path=self.path)}: {describe(error)}.{delivery.part_done()} {advice}",
             documents_done=delivery.documents_done,
             rest_untouched=True,
         )
@@ -110,7 +114,12 @@ class FolderDevice:
         count = there.index(False)
         return SendResult(
             outcome=SendOutcome.RETRY,
-            message=f"{sum(there)} of {len(there)} files are in {self.path}; the others will be written.",
+            message=say(
+                "%(there)s of %(there_2)s files are in %(path)s; the others will be written.",
+                there=sum(there),
+                there_2=len(there),
+                path=self.path,
+            ),
             documents_done=count,
             rest_untouched=True,
         )
@@ -120,18 +129,24 @@ class FolderDevice:
         findings = [finding for finding in self.check() if not finding.ok]
         if findings:
             return DeviceStatus(
-                printer_state="stopped", printer_state_reasons=("connecting-to-device",), message=findings[0].advice
+                printer_state="stopped",
+                printer_state_reasons=("connecting-to-device",),
+                message=findings[0].advice,
             )
         return DeviceStatus(printer_state="idle")
 
     def check(self) -> list[Finding]:
         """Whether a file can be written there: one is, and is removed."""
-        what = f"writes into {self.path}"
+        what = say("writes into %(path)s", path=self.path)
         try:
             probe = files.write_file(self._open() / ".appliance-check", b"check")
             files.remove(probe)
         except OSError as error:
-            return [Finding(ok=False, what=what, advice=f"{describe(error)}. Correct the folder or its rights.")]
+            return [
+                Finding(
+                    ok=False, what=what, advice=say("%(why)s. Correct the folder or its rights.", why=describe(error))
+                )
+            ]
         return [Finding(ok=True, what=what)]
 
 
@@ -140,7 +155,7 @@ def folder_of(uri: str) -> Path:
     parts = urlsplit(uri)
     path = Path(unquote(parts.path))
     if parts.netloc or not path.is_absolute() or ".." in path.parts or "\0" in str(path):
-        raise UsageError(f"{uri} names no folder; give folder:/absolute/path", field="device_uri")
+        raise UsageError(say("%(uri)s names no folder; give folder:/absolute/path", uri=uri), field="device_uri")
     return path
 
 

@@ -19,6 +19,7 @@ from appliance.film.boxes import FilmBox, FilmSession, Image, ImageBox, Presenta
 from appliance.film.raster import FilmRaster
 from appliance.network.print_scu import Pixels
 from appliance.printing.device.options import DeviceOptions
+from appliance.words import say
 
 CHUNK = 3 * 128 * 1024  # bytes of an image held at once: whole words and whole pixels of three samples
 
@@ -121,7 +122,9 @@ def file_pixels(image: Image, folder: Path) -> Pixels:
     path = folder / where.file
     length = image.Rows * image.Columns * image.SamplesPerPixel * image.BitsAllocated // 8
     if length > where.length or where.offset + length > path.stat().st_size:
-        raise DamagedError(f"{path.name} does not hold the {length} bytes of its image")
+        raise DamagedError(
+            say("%(path)s does not hold the %(length)s bytes of its image", path=path.name, length=length)
+        )
     by_pixel = image.SamplesPerPixel == 3 and image.PlanarConfiguration == 0
     return Pixels(length=length, pieces=_planes(path, image, length) if by_pixel else _read(path, image, length))
 

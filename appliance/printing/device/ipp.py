@@ -45,6 +45,7 @@ from appliance.printing.device.outcome import (
 )
 from appliance.printing.device.socket import check_connection
 from appliance.store.files import failpoint
+from appliance.words import say
 
 DEFAULT_PORT = 631
 MAX_JOBS = 500  # of a list of jobs
@@ -184,7 +185,9 @@ class IppDevice:
             except (*PROBLEMS, Refusal):
                 continue
             if now.nothing_came_out:
-                message = f"{describe(problem)}; the printer dropped its part of it. It will be tried again."
+                message = say(
+                    "%(why)s; the printer dropped its part of it. It will be tried again.", why=describe(problem)
+                )
                 raise Refusal(outcome=SendOutcome.RETRY, message=message, job_state_reasons=("submission-interrupted",))
             if not _incomplete(now) and now.state != "unknown":
                 if whole:
@@ -206,12 +209,23 @@ class IppDevice:
                 job = self._job(client, job)
                 heard = time.monotonic()
             except OperationRefusedError as error:
-                raise InterruptedTransferError(f"it took job {job.job_id}, then: {error.message}") from None
+                raise InterruptedTransferError(
+                    say("it took job %(job_id)s, then: %(message)s", job_id=job.job_id, message=error.message)
+                ) from None
             except PROBLEMS as error:
                 if time.monotonic() - heard > self.options.stall_deadline:
-                    raise InterruptedTransferError(f"it took job {job.job_id}, then: {describe(error)}") from None
+                    raise InterruptedTransferError(
+                        say("it took job %(job_id)s, then: %(why)s", job_id=job.job_id, why=describe(error))
+                    ) from None
             if time.monotonic() > end:
-                raise InterruptedTransferError(f"job {job.job_id} is still {job.state} ({', '.join(job.reasons)})")
+                raise InterruptedTransferError(
+                    say(
+                        "job %(job_id)s is still %(state)s (%(reasons)s)",
+                        job_id=job.job_id,
+                        state=job.state,
+                        reasons=", ".join(job.reasons),
+                    )
+                )
         if told and job.state != "completed":
             raise CanceledError
         client.idle = delivery.check_canceled
@@ -307,24 +321,27 @@ class IppDevice:
 
     def _failure(self, error: Exception, delivery: Delivery) -> SendResult:
         end = Refusal(outcome=SendOutcome.RETRY, message="", job_state_reasons=("connecting-to-device",))
-        advice = "It will be tried again."
+        advice = say("It will be tried again.")
         if delivery.document_begun:
             end.outcome, end.job_state_reasons = SendOutcome.UNCERTAIN, ("submission-interrupted",)
-            advice = "Look whether the sheet came out, then print again or call it done."
+            advice = say("Look whether the sheet came out, then print again or call it done.")
         elif isinstance(error, ForbiddenAddressError) or (isinstance(error, HttpRefusedError) and error.status < 500):
-            end.outcome, advice = SendOutcome.STOP_PRINTER, "Correct the printer's address or its settings."
+            end.outcome, advice = SendOutcome.STOP_PRINTER, say("Correct the printer's address or its settings.")
         end.message = f"{_words(error)}. {advice}"
         return self._ended(end, delivery.documents_done, untouched=not delivery.document_begun)
 
     def _retry(self, delivery: Delivery) -> SendResult:
         done, count = delivery.documents_done, len(delivery.request.documents)
-        message = f"It printed {done} of {count}; the others surely not. They will be sent."
+        message = say(
+            "It printed %(done)s of %(count)s; the others surely not. They will be sent.", done=done, count=count
+        )
         return self._ended(Refusal(outcome=SendOutcome.RETRY, message=message), done, untouched=True)
 
     def _no_memory(self, request: SendRequest, missing: list[Document]) -> SendResult:
         films = ", ".join(str(document.film) for document in missing[:20])
-        message = (
-            f"It knows nothing of film {films}, but may have forgotten it: look, then print again or call it done."
+        message = say(
+            "It knows nothing of film %(films)s, but may have forgotten it: look, then print again or call it done.",
+            films=films,
         )
         end = Refusal(outcome=SendOutcome.UNCERTAIN, message=message, job_state_reasons=("submission-interrupted",))
         return self._ended(end, request.skip_documents, untouched=False)
@@ -347,7 +364,7 @@ class IppDevice:
         )
         if not all(finding.ok for finding in findings):
             return findings
-        what = f"answers as a printer at {self.printer_uri}"
+        what = say("answers as a printer at %(printer_uri)s", printer_uri=self.printer_uri)
         try:
             printer = self._printer(self._client(deadline=self.options.probe_deadline / 5))
         except (*PROBLEMS, Refusal) as error:
@@ -362,10 +379,10 @@ def _words(error: Exception) -> str:
 
 def _hint(error: Exception) -> str:
     if isinstance(error, HttpRefusedError):
-        return "Is the path right (often /ipp/print), does it want a password or ipps?"
+        return say("Is the path right (often /ipp/print), does it want a password or ipps?")
     if isinstance(error, UnreachableError):
-        return "Does it take secure connections, and is its certificate known here?"
-    return "Is this the port of a printer?"
+        return say("Does it take secure connections, and is its certificate known here?")
+    return say("Is this the port of a printer?")
 
 
 def _taken(answer: IppMessage, operation: str) -> IppMessage:
@@ -380,7 +397,7 @@ def _job(answer: IppMessage, known: JobState | None = None) -> JobState:
     if known is not None:
         return replace(job, job_id=known.job_id)
     if not job.job_id:
-        raise ipp.MalformedMessageError("the printer gave the job no number")
+        raise ipp.MalformedMessageError(say("the printer gave the job no number"))
     return job
 
 

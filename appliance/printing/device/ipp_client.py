@@ -22,6 +22,7 @@ from appliance.printing.device import ipp_message as ipp
 from appliance.printing.device.address import ForbiddenAddressError, Route, UnreachableError
 from appliance.printing.device.options import DeviceOptions
 from appliance.printing.device.wire import Wire, unacknowledged
+from appliance.words import say
 
 MAX_ANSWER = 1024 * 1024  # bytes of an answer
 ANSWER_DEADLINE = 30.0  # seconds for the answer to an operation without a document
@@ -48,7 +49,10 @@ def tls_context(options: DeviceOptions) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(options.tls_ca_file) if options.tls_ca_file else None)
     except (OSError, ssl.SSLError) as error:
-        raise SettingError(f"{options.tls_ca_file} holds no certificates: {error}", field="tls_ca_file") from None
+        raise SettingError(
+            say("%(tls_ca_file)s holds no certificates: %(why)s", tls_ca_file=options.tls_ca_file, why=error),
+            field="tls_ca_file",
+        ) from None
     if not options.tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -116,10 +120,12 @@ class IppClient:
             return self.context.wrap_socket(connection, server_hostname=self.route.endpoint.host)
         except ssl.SSLCertVerificationError as error:
             connection.close()
-            raise UntrustedError(f"its certificate is not trusted: {error.verify_message}") from None
+            raise UntrustedError(
+                say("its certificate is not trusted: %(verify_message)s", verify_message=error.verify_message)
+            ) from None
         except (OSError, ValueError) as error:
             connection.close()
-            raise UnreachableError(f"no TLS connection: {error}") from None
+            raise UnreachableError(say("no TLS connection: %(why)s", why=error)) from None
 
     def _headers(self, length: int) -> bytes:
         lines = [
@@ -140,7 +146,7 @@ class IppClient:
         """Send the document; the error when the printer stopped taking it (it may still have said why)."""
         for chunk in chunks:
             if self.context is None and _readable(wire.connection):
-                return UnreachableError("it answered before it had the document")
+                return UnreachableError(say("it answered before it had the document"))
             try:
                 wire.send(chunk)
             except OSError as error:
@@ -182,7 +188,7 @@ def _read_answer(connection: socket.socket, deadline: float) -> ipp.IppMessage:
         raise HttpRefusedError(response.status)
     data = response.read(MAX_ANSWER + 1)
     if len(data) > MAX_ANSWER:
-        raise ipp.MalformedMessageError(f"an answer of more than {MAX_ANSWER} bytes")
+        raise ipp.MalformedMessageError(say("an answer of more than %(max_answer)s bytes", max_answer=MAX_ANSWER))
     return ipp.parse(data)
 
 
@@ -204,7 +210,7 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         left = self._end - time.monotonic()
         if left <= 0 or self._left <= 0:
-            raise TimeoutError("the answer was too slow or too long")
+            raise TimeoutError(say("the answer was too slow or too long"))
         self._connection.settimeout(left)
         count = self._connection.recv_into(buffer)
         self._left -= count

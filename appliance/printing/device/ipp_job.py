@@ -18,6 +18,7 @@ from appliance.printing.device.outcome import (
     SendOutcome,
     Supply,
 )
+from appliance.words import say
 
 # RFC 8011 section 5.3.7: job-state
 JOB_STATES = {
@@ -65,10 +66,10 @@ REFUSALS = {
     0x0508: SendOutcome.CANCEL,
 }
 ADVICE = {
-    SendOutcome.RETRY: "It will be tried again.",
-    SendOutcome.HOLD: "Load or choose what it needs, then release the job.",
-    SendOutcome.STOP_PRINTER: "Correct the printer's address or its settings.",
-    SendOutcome.CANCEL: "It would refuse it again.",
+    SendOutcome.RETRY: say("It will be tried again."),
+    SendOutcome.HOLD: say("Load or choose what it needs, then release the job."),
+    SendOutcome.STOP_PRINTER: say("Correct the printer's address or its settings."),
+    SendOutcome.CANCEL: say("It would refuse it again."),
 }
 
 PRINTER_ATTRIBUTES = (
@@ -120,7 +121,8 @@ def refusal(answer: IppMessage, operation: str) -> OperationRefusedError:
     unsupported = answer.first(ipp.UNSUPPORTED_GROUP)
     names = ", ".join(list(unsupported)[:8])
     said = shown(answer.message)
-    words = f"{operation} was refused: {answer.status}{f' ({said})' if said else ''}{f': {names}' if names else ''}"
+    why = f"{answer.status}{f' ({said})' if said else ''}{f': {names}' if names else ''}"
+    words = say("%(operation)s was refused: %(why)s", operation=operation, why=why)
     media = outcome is SendOutcome.HOLD and any(name.startswith("media") for name in unsupported)
     return OperationRefusedError(
         outcome=outcome,
@@ -143,7 +145,7 @@ def sizes(collections: list[Any]) -> Iterator[tuple[Any, Any, Attributes]]:
 
 def named_size(name: Any) -> tuple[int, int] | None:
     """Hundredths of mm of a self-describing media name (PWG 5101.1), e.g. iso_a4_210x297mm."""
-    match = re.search(r"_([\d.]+)x([\d.]+)(mm|in)$", str(name))
+    match = re.search("_([\\d.]+)x([\\d.]+)(mm|in)$", str(name))
     if not match:
         return None
     unit = 100 if match[3] == "mm" else 2540
@@ -185,11 +187,10 @@ def exact_size(printer: Attributes, media: MediaChoice, document: Document) -> t
         size = fits(offered_x, x), fits(offered_y, y)
         if size[0] is not None and size[1] is not None and _same_medium(entry, media):
             return size[0], size[1]
-    kind = f" of {media.media_type}" if media.media_type else ""
-    tray = f" in {media.media_source}" if media.media_source else ""
+    sheet = " ".join([f"{x / 100:g} x {y / 100:g} mm", *filter(None, (media.media_type, media.media_source))])
     raise Refusal(
         outcome=SendOutcome.HOLD,
-        message=f"The printer has no sheet {x / 100:g} x {y / 100:g} mm{kind}{tray}. Load it, then release the job.",
+        message=say("The printer has no sheet %(sheet)s. Load it, then release the job.", sheet=sheet),
         job_state_reasons=("media-needed",),
     )
 
@@ -231,7 +232,7 @@ def _named_media(printer: Attributes, name: str) -> bytes:
     if name not in there:
         raise Refusal(
             outcome=SendOutcome.HOLD,
-            message=f"The printer has no {name}. Load it, then release the job.",
+            message=say("The printer has no %(name)s. Load it, then release the job.", name=name),
             job_state_reasons=("media-needed",),
         )
     return ipp.keyword("media", name)
@@ -242,8 +243,14 @@ def _output_bin(printer: Attributes, wanted: str | None) -> bytes:
         return b""
     bins = printer.get("output-bin-supported", [])
     if wanted not in bins:
-        message = f"The printer has no output bin {wanted}, only {shown(', '.join(map(str, bins))) or 'one'}."
-        raise Refusal(outcome=SendOutcome.HOLD, message=f"{message} Correct the printer's settings.")
+        message = say(
+            "The printer has no output bin %(wanted)s, only %(there)s.",
+            wanted=wanted,
+            there=shown(", ".join(map(str, bins))) or "one",
+        )
+        raise Refusal(
+            outcome=SendOutcome.HOLD, message=say("%(message)s Correct the printer's settings.", message=message)
+        )
     return ipp.keyword("output-bin", wanted)
 
 
@@ -251,10 +258,18 @@ def unfit(printer: Attributes, document: Document) -> None:
     """Raises Refusal when the printer can't take the document now."""
     formats = printer.get("document-format-supported", [])
     if formats and document.document_format not in formats:
-        message = f"The printer takes no {document.document_format}, only {shown(', '.join(map(str, formats)))}."
-        raise Refusal(outcome=SendOutcome.STOP_PRINTER, message=f"{message} Choose another format for it.")
+        message = say(
+            "The printer takes no %(document_format)s, only %(there)s.",
+            document_format=document.document_format,
+            there=shown(", ".join(map(str, formats))),
+        )
+        raise Refusal(
+            outcome=SendOutcome.STOP_PRINTER, message=say("%(message)s Choose another format for it.", message=message)
+        )
     if value(printer, "printer-is-accepting-jobs", True) is False:
-        raise Refusal(outcome=SendOutcome.RETRY, message="The printer accepts no jobs now. It will be tried again.")
+        raise Refusal(
+            outcome=SendOutcome.RETRY, message=say("The printer accepts no jobs now. It will be tried again.")
+        )
 
 
 # ----------------------------------------------------------------------------------------------- what jobs say
@@ -314,18 +329,27 @@ def _number(attributes: Attributes, name: str) -> int | None:
 def end_of(job: JobState) -> Refusal | None:
     """What the end of a job means: None when its sheet came out."""
     reasons = job.reasons
-    words = f"IPP job {job.job_id} ended as {job.state} ({', '.join(reasons) or 'no reason given'})."
+    words = say(
+        "IPP job %(job_id)s ended as %(state)s (%(reasons)s).",
+        job_id=job.job_id,
+        state=job.state,
+        reasons=", ".join(reasons) or "no reason given",
+    )
     if job.state == "completed" and "job-completed-with-errors" not in reasons:
         return None
     if job.state == "aborted" and REFUSED_FOR_GOOD & set(reasons):
-        message = f"{words} It would refuse it again."
+        message = say("%(words)s It would refuse it again.", words=words)
         return Refusal(outcome=SendOutcome.CANCEL, message=message, job_state_reasons=reasons)
     if job.state == "canceled" and job.nothing_came_out:
-        message = f"{words} Somebody cancelled it there."
+        message = say("%(words)s Somebody cancelled it there.", words=words)
         return Refusal(outcome=SendOutcome.CANCEL, message=message, job_state_reasons=reasons)
     if job.nothing_came_out:
-        return Refusal(outcome=SendOutcome.RETRY, message=f"{words} It will be tried again.", job_state_reasons=reasons)
-    advice = "Look whether the sheet came out, then print again or call it done."
+        return Refusal(
+            outcome=SendOutcome.RETRY,
+            message=say("%(words)s It will be tried again.", words=words),
+            job_state_reasons=reasons,
+        )
+    advice = say("Look whether the sheet came out, then print again or call it done.")
     return Refusal(outcome=SendOutcome.UNCERTAIN, message=f"{words} {advice}", job_state_reasons=reasons)
 
 
@@ -346,7 +370,7 @@ def covers(jobs: list[JobState], up_time: int | None, age: float | None) -> bool
 def device_status(printer: Attributes) -> DeviceStatus:
     """State, reasons and supplies in IPP keywords; the severity behind a reason is left out."""
     reasons = [shown(reason, 100) for reason in printer.get("printer-state-reasons", []) if reason != "none"]
-    reasons = [re.sub(r"-(error|warning|report)$", "", reason) for reason in reasons]
+    reasons = [re.sub("-(error|warning|report)$", "", reason) for reason in reasons]
     return DeviceStatus(
         printer_state=PRINTER_STATES.get(_number(printer, "printer-state") or 0, "unknown"),
         printer_state_reasons=tuple(dict.fromkeys(reasons))[:32],
@@ -384,22 +408,28 @@ def capabilities(printer: Attributes) -> list[Finding]:
     history = "completed" in printer.get("which-jobs-supported", ["completed"])
     accepts = value(printer, "printer-is-accepting-jobs", True) is not False
     return [
-        _finding(bool(formats), f"takes PDF or PostScript ({', '.join(formats) or 'neither'})", NO_FORMAT),
         _finding(
-            "none" in printer.get("print-scaling-supported", []), "prints without scaling (print-scaling)", SCALES
+            bool(formats),
+            say("takes PDF or PostScript (%(formats)s)", formats=", ".join(formats) or "neither"),
+            NO_FORMAT,
         ),
-        _finding("one-sided" in printer.get("sides-supported", []), "prints on one side (sides)", TWO_SIDED),
-        _finding(exact, "takes an exact sheet (media-col with media-size)", INEXACT),
-        _finding(asked and history, "can be asked which jobs it printed (Get-Jobs)", FORGETS),
-        _finding(accepts, "accepts jobs", "It refuses jobs now: set it to accept them at the printer."),
+        _finding(
+            "none" in printer.get("print-scaling-supported", []),
+            say("prints without scaling (print-scaling)"),
+            SCALES,
+        ),
+        _finding("one-sided" in printer.get("sides-supported", []), say("prints on one side (sides)"), TWO_SIDED),
+        _finding(exact, say("takes an exact sheet (media-col with media-size)"), INEXACT),
+        _finding(asked and history, say("can be asked which jobs it printed (Get-Jobs)"), FORGETS),
+        _finding(accepts, say("accepts jobs"), say("It refuses jobs now: set it to accept them at the printer.")),
     ]
 
 
-NO_FORMAT = "It can't print our documents: reach it another way, e.g. through a print server."
-INEXACT = "It would choose a sheet by itself: update its firmware, or give its media by name."
-FORGETS = "After an interruption nobody can tell whether a film came out: such jobs will be held."
-SCALES = "It may shrink or enlarge films: set it to 100 % at the printer and measure the ruler of the test page."
-TWO_SIDED = "It may print films on both sides: set it to one-sided at the printer."
+NO_FORMAT = say("It can't print our documents: reach it another way, e.g. through a print server.")
+INEXACT = say("It would choose a sheet by itself: update its firmware, or give its media by name.")
+FORGETS = say("After an interruption nobody can tell whether a film came out: such jobs will be held.")
+SCALES = say("It may shrink or enlarge films: set it to 100 % at the printer and measure the ruler of the test page.")
+TWO_SIDED = say("It may print films on both sides: set it to one-sided at the printer.")
 
 
 def _finding(ok: bool, what: str, advice: str) -> Finding:

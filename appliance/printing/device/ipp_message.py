@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+from appliance.words import say
+
 # RFC 8011 section 5.4.15, table 19
 OPERATIONS = {
     "Print-Job": 0x0002,
@@ -202,7 +204,7 @@ class _Parser:
             if tag < 0x10:
                 groups.append((tag, {}))
             elif not groups:
-                raise MalformedMessageError("an attribute before any group")
+                raise MalformedMessageError(say("an attribute before any group"))
             else:
                 self.attribute(tag, groups[-1][1])
         return IppMessage(status_code=status_code, request_id=request_id, groups=groups)
@@ -210,19 +212,19 @@ class _Parser:
     def attribute(self, tag: int, attributes: Attributes) -> None:
         name = self.string().decode("utf-8", "replace")
         if not name and not attributes:
-            raise MalformedMessageError("a further value of no attribute")
+            raise MalformedMessageError(say("a further value of no attribute"))
         name = name or next(reversed(attributes))
         attributes.setdefault(name, []).append(self.value(tag, self.string(), 0))
 
     def value(self, tag: int, data: bytes, depth: int) -> Any:
         self.values += 1
         if self.values > MAX_VALUES:
-            raise MalformedMessageError(f"more than {MAX_VALUES} values")
+            raise MalformedMessageError(say("more than %(max_values)s values", max_values=MAX_VALUES))
         return self.collection(depth + 1) if tag == BEGIN_COLLECTION else decoded(tag, data)
 
     def collection(self, depth: int) -> Attributes:
         if depth > MAX_DEPTH:
-            raise MalformedMessageError(f"collections nested more than {MAX_DEPTH} deep")
+            raise MalformedMessageError(say("collections nested more than %(max_depth)s deep", max_depth=MAX_DEPTH))
         members: Attributes = {}
         name = ""
         while (tag := self.byte()) != END_COLLECTION:
@@ -239,7 +241,7 @@ class _Parser:
     def take(self, count: int) -> bytes:
         piece = self.data[self.at : self.at + count]
         if len(piece) < count:
-            raise MalformedMessageError("the message ends too early")
+            raise MalformedMessageError(say("the message ends too early"))
         self.at += count
         return piece
 
@@ -262,7 +264,9 @@ def decoded(tag: int, data: bytes) -> Any:
         try:
             numbers = struct.unpack(NUMBERS[tag], data)
         except struct.error:
-            raise MalformedMessageError(f"a value of tag 0x{tag:02x} has {len(data)} bytes") from None
+            raise MalformedMessageError(
+                say("a value of tag 0x%(tag)s has %(data)s bytes", tag=f"{tag:02x}", data=len(data))
+            ) from None
         return numbers[0] if len(numbers) == 1 else numbers
     if tag in (TEXT_WITH_LANGUAGE, NAME_WITH_LANGUAGE):
         return _without_language(data).decode("utf-8", "replace")

@@ -38,6 +38,7 @@ from appliance.printing.device.outcome import (
 from appliance.printing.device.socket import check_connection, connect, queued, unknown
 from appliance.printing.device.wire import Wire
 from appliance.store.files import failpoint
+from appliance.words import say
 
 DEFAULT_PORT = 515
 MAX_STATE = 64 * 1024  # bytes of a queue's state that are read
@@ -56,9 +57,9 @@ class LpdDevice:
         parts, self.endpoint = split_uri(uri, DEFAULT_PORT)
         self.queue = unquote(parts.path).strip("/")
         if not re.fullmatch(r"[!-~]{1,127}", self.queue):
-            raise UsageError(f"{uri} names no queue; give lpd://HOST/QUEUE", field="device_uri")
+            raise UsageError(say("%(uri)s names no queue; give lpd://HOST/QUEUE", uri=uri), field="device_uri")
         self.options = options
-        self.name = f"Queue {self.queue} at {self.endpoint}"
+        self.name = say("Queue %(queue)s at %(endpoint)s", queue=self.queue, endpoint=self.endpoint)
 
     def send(self, request: SendRequest, progress: Progress) -> SendResult:
         """Send each document as a job of its own; DONE means queued in the device."""
@@ -78,14 +79,16 @@ class LpdDevice:
             name = document_name(delivery.request, document)
             number = next(_job_numbers) % 1000
             host = host_name()
-            self._command(wire, RECEIVE_JOB, self.queue, f"the daemon takes no jobs for queue {self.queue}")
+            self._command(
+                wire, RECEIVE_JOB, self.queue, say("the daemon takes no jobs for queue %(queue)s", queue=self.queue)
+            )
             control = control_file(host, number, name, delivery.request.originator)
             self._file(wire, RECEIVE_CONTROL_FILE, len(control), f"cfA{number:03d}{host}")
-            self._acknowledged(wire, control + b"\0", "the control file was refused")
+            self._acknowledged(wire, control + b"\0", say("the control file was refused"))
             self._file(wire, RECEIVE_DATA_FILE, size, f"dfA{number:03d}{host}")
             for chunk in delivery.chunks(document.path):
                 wire.send(chunk)
-            self._acknowledged(wire, b"\0", "the document was refused", self.options.close_deadline)
+            self._acknowledged(wire, b"\0", say("the document was refused"), self.options.close_deadline)
             delivery.document_done()
             failpoint("device.closed")
         finally:
@@ -95,14 +98,14 @@ class LpdDevice:
         self._acknowledged(wire, bytes([code]) + operand.encode("ascii") + b"\n", refusal)
 
     def _file(self, wire: Wire, code: int, size: int, name: str) -> None:
-        self._command(wire, code, f"{size} {name}", f"file {name[:3]} was refused")
+        self._command(wire, code, f"{size} {name}", say("file %(name)s was refused", name=name[:3]))
 
     def _acknowledged(self, wire: Wire, data: bytes, refusal: str, deadline: float | None = None) -> None:
         """Send `data`; the daemon answers with a zero byte or it was refused."""
         wire.send(data)
         answer = wire.read_byte(self.options.stall_deadline if deadline is None else deadline)
         if answer:
-            raise InterruptedTransferError(f"{refusal} (answer {answer})")
+            raise InterruptedTransferError(say("%(refusal)s (answer %(answer)s)", refusal=refusal, answer=answer))
 
     def ask(self, request: SendRequest) -> SendResult:
         """A queue forgets a job when it is printed, so its silence says nothing."""
@@ -132,7 +135,7 @@ class LpdDevice:
         return [*findings, self._check_queue()]
 
     def _check_queue(self) -> Finding:
-        what = f"takes jobs for queue {self.queue}"
+        what = say("takes jobs for queue %(queue)s", queue=self.queue)
         try:
             connection = Route(self.endpoint, self.options, self.options.probe_deadline / 5).connect()
             wire = Wire(connection, stall_deadline=self.options.probe_deadline / 5, idle=lambda: None, drain=False)
@@ -140,8 +143,10 @@ class LpdDevice:
                 wire.send(bytes([RECEIVE_JOB]) + self.queue.encode("ascii") + b"\n")
                 answer = wire.read_byte(self.options.probe_deadline / 5)
         except OSError as error:
-            return Finding(ok=False, what=what, advice=f"{describe(error)}. Is the queue's name right?")
-        return Finding(ok=not answer, what=what, advice="" if not answer else "Refused. Is the queue's name right?")
+            return Finding(ok=False, what=what, advice=say("%(why)s. Is the queue's name right?", why=describe(error)))
+        return Finding(
+            ok=not answer, what=what, advice="" if not answer else say("Refused. Is the queue's name right?")
+        )
 
 
 def control_file(host: str, number: int, name: str, originator: str) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from appliance.errors import SettingError
 from appliance.film.boxes import FilmSession
 from appliance.film.raster import FilmRaster
+from appliance.words import say
 
 ComposeRaster = Callable[[FilmSession, int, Path | None, tuple[int, int] | None], FilmRaster]
 """(session, number of the film from 1, folder of its images, (rows, columns) or None) -> grey P-values.
@@ -53,8 +54,12 @@ def device_options(values: Mapping[str, Any] | DeviceOptions | None) -> DeviceOp
     for name in values or {}:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
-            raise SettingError(f"No device option {name}{hint}", field=name)
+            hint = (
+                say("; did you mean %(near)s?", near=near[0])
+                if near
+                else say("; there are %(names)s", names=", ".join(names))
+            )
+            raise SettingError(say("No device option %(name)s%(hint)s", name=name, hint=hint), field=name)
     return DeviceOptions(**{name: _plain(name, value) for name, value in (values or {}).items()})
 
 

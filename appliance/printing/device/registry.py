@@ -13,6 +13,7 @@ from appliance.printing.device.lpd import LpdDevice
 from appliance.printing.device.options import DeviceOptions, device_options
 from appliance.printing.device.outcome import Device
 from appliance.printing.device.socket import SocketDevice
+from appliance.words import say
 
 SCHEMES: dict[str, tuple[Callable[[str, DeviceOptions], Device], str]] = {
     "folder": (FolderDevice, "folder:/path"),
@@ -30,5 +31,8 @@ def open_device(uri: str, *, options: Mapping[str, Any] | DeviceOptions | None =
     scheme = uri.partition(":")[0].lower()
     if scheme not in SCHEMES:
         forms = ", ".join(form for _, form in SCHEMES.values())
-        raise UsageError(f"No device is reached by {scheme or 'nothing'}:; there are {forms}", field="device_uri")
+        raise UsageError(
+            say("No device is reached by %(scheme)s:; there are %(forms)s", scheme=scheme or "nothing", forms=forms),
+            field="device_uri",
+        )
     return SCHEMES[scheme][0](uri, device_options(options))

@@ -23,6 +23,7 @@ from appliance.printing.device.outcome import (
 )
 from appliance.printing.device.wire import TICK, Wire
 from appliance.store.files import failpoint
+from appliance.words import say
 
 DEFAULT_PORT = 9100
 
@@ -33,7 +34,7 @@ class SocketDevice:
     def __init__(self, uri: str, options: DeviceOptions) -> None:
         _, self.endpoint = split_uri(uri, DEFAULT_PORT)
         self.options = options
-        self.name = f"Printer at {self.endpoint}"
+        self.name = say("Printer at %(endpoint)s", endpoint=self.endpoint)
 
     def send(self, request: SendRequest, progress: Progress) -> SendResult:
         """Send each document over a connection of its own; DONE means queued in the device."""
@@ -92,7 +93,7 @@ def queued(delivery: Delivery, evidence: str) -> SendResult:
     return SendResult(
         outcome=SendOutcome.DONE,
         job_state_reasons=("queued-in-device",),
-        message="The printer took all of it.",
+        message=say("The printer took all of it."),
         evidence=evidence,
         documents_done=delivery.documents_done,
     )
@@ -103,7 +104,9 @@ def unknown(request: SendRequest, printer: str) -> SendResult:
     return SendResult(
         outcome=SendOutcome.UNCERTAIN,
         job_state_reasons=("submission-interrupted",),
-        message=f"{printer} can't be asked what came out: look at it, then print again or call it done.",
+        message=say(
+            "%(printer)s can't be asked what came out: look at it, then print again or call it done.", printer=printer
+        ),
         documents_done=request.skip_documents,
     )
 
@@ -125,12 +128,16 @@ def check_connection(endpoint: Endpoint, options: DeviceOptions) -> list[Finding
     try:
         route = Route(endpoint, options, options.probe_deadline / 5)
     except OSError as error:
-        return [Finding(ok=False, what=what, advice=f"{describe(error)}. Correct the printer's address.")]
+        return [
+            Finding(ok=False, what=what, advice=say("%(why)s. Correct the printer's address.", why=describe(error)))
+        ]
     found = Finding(ok=True, what=f"{what} ({', '.join(str(address[0]) for _, address in route.addresses)})")
-    what = f"connects to {endpoint.host} port {endpoint.port}"
+    what = say("connects to %(host)s port %(port)s", host=endpoint.host, port=endpoint.port)
     try:
         route.connect().close()
     except OSError as error:
-        advice = f"{describe(error)}. Is it switched on, is the port right, does a firewall stand between?"
+        advice = say(
+            "%(why)s. Is it switched on, is the port right, does a firewall stand between?", why=describe(error)
+        )
         return [found, Finding(ok=False, what=what, advice=advice)]
     return [found, Finding(ok=True, what=what)]

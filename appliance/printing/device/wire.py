@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 
 from appliance.printing.device.delivery import InterruptedTransferError
+from appliance.words import say
 
 TICK = 0.2  # seconds between looks at the clock, the acknowledgements and a cancel
 KEPT_ANSWER = 1024  # bytes of unasked answers kept for the message; the rest is read and dropped
@@ -67,9 +68,9 @@ class Wire:
             if self.wait(select.POLLIN) & (select.POLLIN | select.POLLHUP):
                 data = self.connection.recv(1)
                 if not data:
-                    raise InterruptedTransferError("the printer closed the connection without an answer")
+                    raise InterruptedTransferError(say("the printer closed the connection without an answer"))
                 return data[0]
-        raise InterruptedTransferError(f"no answer for {deadline:.0f} s")
+        raise InterruptedTransferError(say("no answer for %(deadline)s s", deadline=f"{deadline:.0f}"))
 
     def finish(self, close_deadline: float) -> None:
         """Close our side and wait until the printer has taken everything and closed its own, in that order."""
@@ -82,9 +83,14 @@ class Wire:
         while not self.peer_closed:
             self.wait(select.POLLIN)
             if time.monotonic() > end:
-                raise InterruptedTransferError(f"it took everything but did not close for {close_deadline:.0f} s")
+                raise InterruptedTransferError(
+                    say(
+                        "it took everything but did not close for %(close_deadline)s s",
+                        close_deadline=f"{close_deadline:.0f}",
+                    )
+                )
         if self._closed_early:
-            raise InterruptedTransferError("it closed its side before it had everything")
+            raise InterruptedTransferError(say("it closed its side before it had everything"))
 
     def close(self, *, clean: bool) -> None:
         """Close. What is not clean or not all taken is reset, so that half a document isn't taken for a whole one, and
@@ -128,4 +134,6 @@ class Wire:
             self._acknowledged = acknowledged
             self._last_progress = time.monotonic()
         elif time.monotonic() - self._last_progress > self._stall_deadline:
-            raise InterruptedTransferError(f"it took nothing for {self._stall_deadline:.0f} s")
+            raise InterruptedTransferError(
+                say("it took nothing for %(stall_deadline)s s", stall_deadline=f"{self._stall_deadline:.0f}")
+            )
