@@ -210,7 +210,7 @@ def _make(
             watch.phase("check", total)
             failpoint("build.check")
         else:
-            work.written(done)
+            work.written(done, total)
 
     signer = signer_of(store) if choices.signed else None
     built = build_volume(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from appliance.store import discs
@@ -66,19 +68,56 @@ class Watch:
             disc = discs.get(connection, self.disc_id)
         return disc is None or disc.cancel or disc.execution_status in discs.FINAL
 
-    def watched(self, part: Any) -> Any:
-        """`part` with a look for a cancel before each call of its methods: for long work that tells no progress."""
-        return _Watched(part, self)
+
+class Work:
+    """The bytes of building one volume, one sum that only grows: looked at for content, decompressed, written.
+
+    Each method raises CanceledError when nobody wants the disc any more. Safe to use from several threads.
+    """
+
+    def __init__(self, watch: Watch, *, content: int, decompress: int, image: int) -> None:
+        self.watch = watch
+        self.content, self.decompress = content, decompress  # bytes of each part
+        self.image, self.total = image, content + decompress + image
+        self._looked_at: set[tuple[str, str]] = set()
+        self._looked, self._lock = 0, threading.Lock()
+
+    def looked_at(self, how: str, path: Path) -> None:
+        """An instance is looked at for pages or the viewer; again for another picture of it counts once."""
+        with self._lock:
+            if (how, str(path)) not in self._looked_at:
+                self._looked_at.add((how, str(path)))
+                self._looked += path.stat().st_size
+            self.watch.step(min(self._looked, self.content), self.total)
+
+    def decompressed(self, done: int) -> None:
+        """So many bytes of decompressed instances are there."""
+        self.watch.step(self.content + min(done, self.decompress), self.total)
+
+    def written(self, done: int, total: int) -> None:
+        """So many bytes of `total` are written; the image is larger than planned by the content made for it."""
+        self.watch.step(self.total - self.image + self.image * done // max(total, 1), self.total)
+
+    def watched(self, decoder: Any) -> Any:
+        """`decoder`, whose calls are counted."""
+        return _Watched(decoder, self)
+
+
+# the decoder's methods by what they are called for: a picture of a page, a picture of the viewer
+_FOR_VIEWER = frozenset({"preview", "references"})
 
 
 class _Watched:
-    def __init__(self, part: Any, watch: Watch) -> None:
+    def __init__(self, part: Any, work: Work) -> None:
         self._part = part
-        self._watch = watch
-        self._looked = 0.0
+        self._work = work
 
     def __getattr__(self, name: str) -> Any:
-        if time.monotonic() - self._looked > TELL_SECONDS:
-            self._looked = time.monotonic()
-            self._watch.check()
-        return getattr(self._part, name)
+        deed = getattr(self._part, name)
+
+        def call(path: Path, *arguments: Any, **options: Any) -> Any:
+            found = deed(path, *arguments, **options)
+            self._work.looked_at("viewer" if name in _FOR_VIEWER else "pages", path)
+            return found
+
+        return call
