@@ -16,6 +16,7 @@ from appliance.store.store import Store
 # (result, source, diagnostic) of an A-ASSOCIATE-RJ (PS3.8 table 9-21)
 CALLING_NOT_RECOGNISED = (1, 1, 3)
 CALLED_NOT_RECOGNISED = (1, 1, 7)
+COME_AGAIN = (2, 3, 1)  # transient, by the presentation services: temporary congestion
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,12 +20,13 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext, build_context
 
 from appliance.dicom.answering import CLASS_NOT_SUPPORTED, Answer
-from appliance.dicom.callers import CALLED_NOT_RECOGNISED, Caller, caller_of, rejection
+from appliance.dicom.callers import CALLED_NOT_RECOGNISED, COME_AGAIN, Caller, caller_of, rejection
 from appliance.dicom.last_calls import LastCalls
 from appliance.dicom.notify import Notifier
 from appliance.dicom.own_call import door_answers
 from appliance.dicom.print_classes import TRANSFER_SYNTAXES, VERIFICATION
 from appliance.dicom.print_scp import PrintScp
+from appliance.errors import ResourceError
 from appliance.network.association import BoundedAssociation
 from appliance.network.incidents import OnIncident
 from appliance.network.limits import Limits
@@ -171,6 +172,15 @@ class DicomServer:
 
     def _requested(self, event: Event) -> None:
         association: Any = event.assoc
+        try:
+            self._let_in(association)
+        except ResourceError as error:
+            log.warning("an association from %s is told to come again: %s", association.address, error)
+            association.acse.send_reject(*COME_AGAIN)
+            association.kill()
+
+    def _let_in(self, association: Any) -> None:
+        """Find out who calls, and what it may have. Raises ResourceError when the database is away."""
         caller = caller_of(self.store, association)
         if self._is_own(caller):
             self._open[id(association)] = Line(caller=caller, routes={})

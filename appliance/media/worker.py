@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import IntegrityError
 
+from appliance.errors import ResourceError
 from appliance.media import housekeeping, recovery
 from appliance.media.burning import burn_disc
 from appliance.media.making import build_disc
@@ -43,6 +44,9 @@ class DiscWorker:
             try:
                 if not self._round():
                     stop.wait(POLL_SECONDS)
+            except ResourceError as error:
+                log.warning("work waits: %s", error)
+                stop.wait(1.0)
             except Exception:
                 log.exception("a round failed; the next one comes in a moment")
                 stop.wait(1.0)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import IntegrityError
 
+from appliance.errors import ResourceError
 from appliance.printing import housekeeping, recovery
 from appliance.printing.composing import compose_job
 from appliance.printing.sending import send_job
@@ -43,6 +44,9 @@ class FilmWorker:
             try:
                 if not self._round():
                     stop.wait(POLL_SECONDS)
+            except ResourceError as error:
+                log.warning("work waits: %s", error)
+                stop.wait(1.0)
             except Exception:
                 log.exception("a round failed; the next one comes in a moment")
                 stop.wait(1.0)

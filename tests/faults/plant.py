@@ -100,6 +100,8 @@ class Running:
 class Plant:
     """A data folder with one printer of each kind of device, and what drives it."""
 
+    spans: dict[str, float] = {}  # of the locks of several machines
+
     def __init__(
         self, folder: Path, zygote: Zygote, template: Path, outside: Path | None = None, **faults: str
     ) -> None:
@@ -133,12 +135,16 @@ class Plant:
             "socket": f"socket://127.0.0.1:{ports['socket']}",
             "lpd": f"lpd://127.0.0.1:{ports['lpd']}/film",
         }
-        store = open_store(self.data, settings=SETTINGS)
+        store = open_store(self.data, settings=self.settings())
         for kind, uri in uris.items():
             settings = PrinterSettings(resolution=72)
             printer = Printer(name=kind, device_uri=uri, ae_titles=(kind.upper(),), settings=settings)
             add_printer(store, printer, process_actor("tests"))
         store.close()
+
+    def settings(self) -> Settings:
+        """What the tests open its store with."""
+        return SETTINGS
 
     # --- processes ---
 
@@ -151,7 +157,7 @@ class Plant:
             **self.environment,
         }
         order: dict[str, Any] = {"part": part, "data": str(self.data), "log": str(self.log)}
-        order |= {"fault": fault, "recorded": recorded or bool(fault)}
+        order |= {"fault": fault, "recorded": recorded or bool(fault), "spans": self.spans}
         pid = self.zygote.ask(environment=environment, limits=self.limits, clock=self.clock, **order)["pid"]
         running = Running(self.zygote, pid)
         self.parts.append(running)

@@ -62,7 +62,7 @@ def start(order: dict[str, Any]) -> int:
 
 def become(order: dict[str, Any]) -> None:
     from appliance.run import run_part
-    from appliance.store import files
+    from appliance.store import files, server_locks
 
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     null = os.open("/dev/null", os.O_RDWR)
@@ -73,6 +73,8 @@ def become(order: dict[str, Any]) -> None:
         resource.setrlimit(getattr(resource, name), (limit, limit))
     if order["clock"]:
         shift_clock(order["clock"])
+    for name, seconds in order["spans"].items():
+        setattr(server_locks, name, seconds)
     files.set_fault(order["fault"])
     if order["recorded"]:
         files.record_with(recorder(order["log"]))

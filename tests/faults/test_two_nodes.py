@@ -1,0 +1,119 @@
+"""Two machines, one database, one folder: one of them dies or stands still, and no film is lost or comes out twice.
+
+The short run takes some points once; FAULT_REPEATS takes every one for each device so often, with the locks' own spans.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.nodes import Nodes, nodes
+from tests.faults.plant import DEVICES, Zygote, wait_until
+from tests.faults.test_kill import COMPOSING, IN_DICOM, SENDING, SETTLING, fault_at
+from tests.support import postgres
+
+REPEATS = int(os.environ.get("FAULT_REPEATS", "0"))
+TAKE_OVER_SECONDS = 30.0
+IN_FILMS = COMPOSING + SENDING + SETTLING
+ASKED = ("folder", "ipp")
+"""Devices that can be asked what became of a film: nobody need look."""
+
+
+def cases(short: tuple[tuple[str, str], ...], points: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(point, device) for _ in range(REPEATS) for point in points for device in DEVICES] or list(short)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, zygote: Zygote, server: postgres.Server, migrated: str) -> Iterator[Nodes]:
+    with nodes(tmp_path, zygote, server, migrated, short=not REPEATS) as made:
+        yield made
+
+
+def assert_balanced(pair: Nodes) -> None:
+    assert pair.verdict().balanced, pair.evidence()
+    assert pair.tracebacks() == []
+
+
+@pytest.mark.parametrize(("point", "device"), cases((("device.half", "ipp"),), IN_FILMS))
+def test_another_machine_goes_on_within_half_a_minute(
+    tmp_path: Path, zygote: Zygote, server: postgres.Server, migrated: str, point: str, device: str
+) -> None:
+    with nodes(tmp_path, zygote, server, migrated, short=False) as pair:
+        door = pair.start_on("east", "dicom")
+        dying = pair.start_on("east", "films", fault_at(point))
+        pair.start_on("west", "dicom")
+        assert [pair.send_to(node, device) for node in ("east", "west")] == ["acknowledged"] * 2
+        assert dying.wait(20) and dying.code == -9, f"{point} was not met"
+        door.stop(signal.SIGKILL)
+        pair.start_on("west", "films")
+        took = pair.settled(60)
+        assert_balanced(pair)
+        assert took < TAKE_OVER_SECONDS, pair.evidence()
+        if device in ASKED:
+            assert set(pair.jobs().values()) == {"completed"}
+
+
+@pytest.mark.parametrize(("point", "device"), cases((("submit.renamed", "socket"),), IN_DICOM))
+def test_a_film_killed_on_its_way_in_is_whole_or_nothing_and_the_other_machine_takes_it(
+    pair: Nodes, point: str, device: str
+) -> None:
+    door = pair.start_on("east", "dicom", fault_at(point))
+    pair.start_on("west", "dicom")
+    pair.start_on("west", "films")
+    pair.send_to("east", device)
+    assert door.wait(10) and door.code == -9, f"{point} was not met"
+    assert pair.send_to("west", device) == "acknowledged"
+    pair.age()
+    pair.start_on("east", "dicom")
+    pair.settled(40)
+    assert_balanced(pair)
+    assert pair.remains() == [], pair.evidence()
+
+
+@pytest.mark.parametrize(("point", "device"), cases((("send.started", "ipp"), ("device.half", "folder")), SENDING))
+def test_a_machine_that_stood_still_sends_nothing_once_another_has_gone_on(
+    pair: Nodes, point: str, device: str
+) -> None:
+    if point == "device.first-byte":
+        pytest.skip("between the look at its lock and the byte there is nothing to be done (docs/scaling.md)")
+    pair.start_on("east", "dicom")
+    still = pair.start_on("east", "films", fault_at(point, "delay"))
+    assert pair.send_to("east", device) == "acknowledged"
+    name = point.partition(":")[0]
+    reached = [["failpoint", name, ""], ["failpoint", name]]
+    assert wait_until(lambda: any(step in reached for step in pair.trace())), f"{point} was not met"
+    os.kill(still.pid, signal.SIGSTOP)
+    try:
+        pair.start_on("west", "films")
+        pair.settled(40)
+    finally:
+        os.kill(still.pid, signal.SIGCONT)
+    time.sleep(6.0)  # the delay of the fault, and then what it would send
+    assert pair.send_to("east", device) == "acknowledged"
+    pair.settled(40)
+    assert_balanced(pair)
+    assert not still.ended(), "it goes on with new films"
+
+
+def test_a_database_killed_in_the_middle_costs_no_film(pair: Nodes) -> None:
+    for node in ("east", "west"):
+        pair.start_on(node, "dicom")
+        pair.start_on(node, "films")
+    for number in range(max(REPEATS, 1) * 4):
+        node, device = ("east", "west")[number % 2], DEVICES[number % len(DEVICES)]
+        pair.send_to(node, device)
+        if number % 2:
+            pair.server.stop("immediate")
+            pair.send_to(node, device)
+            pair.server.start()
+    for node in ("east", "west"):
+        assert wait_until(lambda node=node: pair.send_to(node, "folder") == "acknowledged", 30)  # type: ignore[misc]
+    pair.query("update printer set printer_state = 'idle' where printer_state = 'stopped'")  # as a person would
+    pair.settled(60)
+    assert_balanced(pair)
