@@ -114,12 +114,13 @@ def reprint(store: Store, job_id: int, actor: Actor, *, printer: Printer, copies
             profile=job.profile,
             reprint_of=job_id,
         )
-        new = submit(store, submission, actor)
+
+        def audited(connection: Connection, new: int) -> None:
+            _audit(connection, job_id, "reprint", actor, new_job=new, printer=printer.name)
+
+        return submit(store, submission, actor, audited)
     finally:
         files.remove_tree(folder)
-    with store.database.write() as connection:
-        _audit(connection, job_id, "reprint", actor, new_job=new, printer=printer.name)
-    return new
 
 
 def get_job(store: Store, job_id: int) -> print_jobs.Job:

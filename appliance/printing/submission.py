@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from appliance.words import say
 
 PRIORITIES = {"HIGH": 3, "MED": 2, "LOW": 1}
 FILM_JSON = "film.json"
+Beside = Callable[[Connection, int], None]
+"""What else is written with a job of that number, in its transaction."""
 SAME_FILM = say("The same film came from the same peer a few minutes before.")
 
 
@@ -46,13 +49,13 @@ class Submission:
     held_because: tuple[str, ...] = ()  # job-state-reasons that hold it from the start
 
 
-def submit(store: Store, submission: Submission, actor: Actor) -> int:
-    """Accept a job; its number. When this returns, the job survives power loss.
+def submit(store: Store, submission: Submission, actor: Actor, beside: Beside = lambda connection, job_id: None) -> int:
+    """Accept a job; its number. When this returns, the job survives power loss. `beside` is kept with it or not at all.
 
     Raises ResourceError when the disk is short or the printer's queue is full; nothing is kept then.
     """
     try:
-        return _submit(store, submission, actor)
+        return _submit(store, submission, actor, beside)
     except OSError as error:
         raise ResourceError(
             say(
@@ -63,7 +66,7 @@ def submit(store: Store, submission: Submission, actor: Actor) -> int:
         ) from error
 
 
-def _submit(store: Store, submission: Submission, actor: Actor) -> int:
+def _submit(store: Store, submission: Submission, actor: Actor, beside: Beside) -> int:
     refuse_when_full(store, submission.printer)
     files.failpoint("submit.start")
     size = _make_durable(submission)
@@ -73,7 +76,7 @@ def _submit(store: Store, submission: Submission, actor: Actor) -> int:
     try:
         files.rename(submission.folder, folder)
         files.failpoint("submit.renamed")
-        _record(store, submission, actor, job_id, size)
+        _record(store, submission, actor, job_id, size, beside)
     except UncertainError:  # it may have a row: the films must stay then, and are set aside when it has none
         raise
     except BaseException:
@@ -122,7 +125,7 @@ def _make_durable(submission: Submission) -> int:
     return size
 
 
-def _record(store: Store, submission: Submission, actor: Actor, job_id: int, size: int) -> None:
+def _record(store: Store, submission: Submission, actor: Actor, job_id: int, size: int, beside: Beside) -> None:
     session, moment = submission.session, now()
     print_id = fingerprint(session, store.folder.job(job_id))
     with store.database.write("print") as connection:
@@ -179,6 +182,7 @@ def _record(store: Store, submission: Submission, actor: Actor, job_id: int, siz
             printer=submission.printer.name,
         )
         print_job_words.put(connection, job_id, words)
+        beside(connection, job_id)
 
 
 def _is_duplicate(store: Store, connection: Connection, submission: Submission, print_id: str) -> bool:

@@ -29,13 +29,15 @@ def killed(work: Callable[[], object], fault: str) -> bool:
     return found == -9
 
 
-def kills(work: Callable[[], object], points: tuple[str, ...], before_each: Callable[[], object]) -> Iterator[str]:
+def kills(
+    work: Callable[[], object], points: tuple[str, ...], before_each: Callable[[], object], step: int = STEP
+) -> Iterator[str]:
     """Kill `work` at each of `points`, then at operation 1, 2, 3 … until it comes through; yields after each kill."""
     for point in points:
         before_each()
         assert killed(work, point), f"{point} was not met"
         yield point
-    for number in itertools.count(1, STEP):
+    for number in itertools.count(1, step):
         assert number < MOST, f"{MOST} operations and no end"
         before_each()
         if not killed(work, str(number)):
