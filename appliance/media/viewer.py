@@ -49,7 +49,7 @@ THUMBNAIL_BYTES = 4096
 CHUNK = 1_500_000
 MOST_IN_CHUNK = 24
 MOST_FRAMES = 10_000
-"""Of one multi-frame."""
+"""Of one multi-frame; of more, so many are shown, spread evenly, and the viewer says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ def _stacks(study: Study, share: float, numbers: Iterator[int]) -> Iterator[Stac
         if singles := [(item, 1) for item in shown if item.keys.NumberOfFrames <= 1]:
             groups.append(singles)
         groups += [
-            [(item, frame) for frame in range(1, min(item.keys.NumberOfFrames, MOST_FRAMES) + 1)]
+            [(item, frame) for frame in spread(item.keys.NumberOfFrames, MOST_FRAMES)]
             for item in shown
             if item.keys.NumberOfFrames > 1
         ]
@@ -190,6 +190,7 @@ class _Writer:
         return {
             "folder": stack.folder,
             "count": len(stack.frames),
+            "of": max(len(stack.frames), first.NumberOfFrames),
             "per_chunk": size,
             "modality": line(first.Modality),
             "number": line(first.SeriesNumber),

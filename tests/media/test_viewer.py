@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from jpeg_ls import CharLS
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from appliance.media import viewer
 from appliance.media.viewer import FIXED, literal, size_bound, spread, viewer_files
 from appliance.media.words import words
 from appliance.pixels import Decoder
@@ -414,3 +418,46 @@ def test_several_studies_and_patients_each_have_their_own_stacks(
 
 def test_frames_are_spread_over_a_clip() -> None:
     assert spread(3, 6) == [1, 2, 3] and spread(30, 6)[0] == 1 and spread(30, 6)[-1] == 30 and spread(9, 1) == [5]
+
+
+def test_a_run_of_more_frames_than_are_shown_is_spread_evenly_and_says_so(
+    browser: Browser, decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer, "MOST_FRAMES", 10)
+    frames = np.stack([np.full((16, 16), 100 * k, np.uint16) for k in range(25)])
+    run = grey(frames, StudyInstanceUID=STUDY, SeriesInstanceUID=STUDY + ".9", PatientID="77", Modality="OT")
+    made = Disc(tmp_path, [run], decoder, 2.0, [])
+    page = browser.new_page()
+    page.goto((made.folder / "VIEWER.HTM").as_uri())
+    note = words("en")["some_frames"].format(count=10, of=25)
+    expect(page.locator("#note")).to_contain_text(note)
+    page.keyboard.press("End")
+    expect(page.locator("#bottom-left")).to_contain_text("10 / 10 (25)")
+    page.close()
+
+
+@pytest.mark.skipif(not shutil.which("firefox-esr"), reason="Firefox is not installed here")
+def test_firefox_shows_the_image_from_a_file(disc: Disc, tmp_path: Path) -> None:
+    """The second engine: a picture of the page, grey values in its middle, no window of an error."""
+    target = tmp_path / "firefox.png"
+    command = [
+        "firefox-esr",
+        "--headless",
+        "--no-remote",
+        "--profile",
+        tmp_path / "profile",
+        "--window-size",
+        "1200,800",
+    ]
+    (tmp_path / "profile").mkdir()
+    subprocess.run(
+        [*command, "--screenshot", target, (disc.folder / "VIEWER.HTM").as_uri()],
+        env={**os.environ, "HOME": str(tmp_path), "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    picture = np.asarray(Image.open(target).convert("L"))
+    middle = picture[300:500, 600:900]
+    assert len(np.unique(middle)) > 40, "the noise of the body"
+    assert picture.shape[1] == 1200
