@@ -9,6 +9,7 @@ states can be enumerated.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -109,6 +110,18 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def begin_sync(descriptor: int) -> None:
+    """Start writing the bytes of an open file to its disk without waiting: the sync to come is shorter. No promise."""
+    if _sync_file_range is not None:
+        _sync_file_range(descriptor, 0, 0, _WRITE)
+
+
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)  # Python has no name for it
+_WRITE = 2
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
 
 def make_folder(path: Path) -> Path:
