@@ -51,9 +51,9 @@ deb: install
 sbom: install
 	@$(PYTHON) scripts/sbom
 
-# Long runs of what `make test` does shortly: every point of every device 25 times, every operation, every state.
+# Long runs of what `make test` does shortly: every point 25 times, every operation of every device, every state.
 faults: install .venv/test-packages
-	@FAULT_REPEATS=25 $(PYTHON) -m pytest tests/faults --timeout 0
+	@FAULT_REPEATS=25 $(PYTHON) -m pytest -n 2 tests/faults --timeout 0
 
 fuzz: install .venv/test-packages
 	@FUZZ_CASES=100000 $(PYTHON) -m pytest tests/fuzz -s

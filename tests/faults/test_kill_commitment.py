@@ -33,7 +33,7 @@ def scanner(works: Plant) -> Iterator[Scanner]:
     server.shutdown()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("count", range(max(REPEATS, 1)))
+@pytest.mark.parametrize("count", range(REPEATS))
 @pytest.mark.parametrize("point", POINTS)
 def test_a_commitment_killed_anywhere_is_told_in_the_end_and_told_truly(
     works: Plant, scanner: Scanner, point: str, count: int

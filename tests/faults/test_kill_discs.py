@@ -1,6 +1,6 @@
 """kill -9 and failing disks at every step of a disc: none is called done that was not verified, none is stuck.
 
-A short run takes each point once, burners in turn; ``make faults`` takes each burner 25 times, and every operation.
+A short run takes each point once, ``make faults`` 25 times and every operation, with burners in turn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.discs import order, wait_for_end, wrong
 from tests.faults.plant import Plant, Zygote, plant
-from tests.faults.test_kill import REPEATS, fault_at
+from tests.faults.test_kill import fault_at, in_turn
 from tests.faults.test_operations import ALL, MOST, WHATS
 
 PLAN = ("plan.start", "plan.done")
@@ -24,13 +24,7 @@ FEW = {"folder": (3, 17, 31, 40), "drive": (9, 23, 33, 37)}
 """Operations of the short run: in planning, building, burning, settling."""
 
 
-def with_burners(points: tuple[str, ...]) -> list[tuple[str, str, int]]:
-    if not REPEATS:
-        return [(point, BURNERS[number % 2], 0) for number, point in enumerate(points)]
-    return [(point, burner, count) for point in points for burner in BURNERS for count in range(REPEATS)]
-
-
-@pytest.mark.parametrize(("point", "burner", "count"), with_burners(POINTS))
+@pytest.mark.parametrize(("point", "burner", "count"), in_turn(POINTS, BURNERS))
 def test_a_disc_killed_anywhere_is_made_once_or_shown_to_a_person(
     works: Plant, point: str, burner: str, count: int
 ) -> None:

@@ -12,7 +12,7 @@ POINTS = ("receive.begun:1", "receive.whole:1", "store.part:1", "store.renamed:1
 POINTS += ("store.committed:1", "answer.ready:1", "answer.given:1")
 
 
-@pytest.mark.parametrize("count", range(max(REPEATS, 1)))
+@pytest.mark.parametrize("count", range(REPEATS))
 @pytest.mark.parametrize("point", POINTS)
 def test_an_instance_killed_on_its_way_in_is_there_whole_or_is_sent_again(works: Plant, point: str, count: int) -> None:
     door = works.start("dicom", fault_at(point))

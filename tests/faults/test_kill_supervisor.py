@@ -51,7 +51,7 @@ class Service:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", range(max(REPEATS, 1)))
+@pytest.mark.parametrize("count", range(REPEATS))
 def test_the_supervisor_killed_among_films_takes_its_parts_along_and_the_next_goes_on(works: Plant, count: int) -> None:
     chance = random.Random(count)
     service = Service(works)
