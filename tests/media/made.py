@@ -168,6 +168,16 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "PALETTE": ("1.2.840.10008.5.1.4.39.1", {"ContentLabel": "HOT", "ContentDescription": ""}),
+    "INVENTORY": (
+        "201.1",
+        {
+            "ScopeOfInventorySequence": [],
+            "InventoryPurpose": "",
+            "InventoryLevel": "STUDY",
+            "InventoryCompletionStatus": "COMPLETE",
+            "TotalNumberOfStudyRecords": 2,
+        },
+    ),
     "IMPLANT": (
         "1.2.840.10008.5.1.4.43.1",
         {"ImplantName": "HIP", "ImplantPartNumber": "1", "ImplantSize": "4"},

@@ -121,16 +121,19 @@ def test_what_is_told_of_the_volume_is_true(image: Path) -> None:
     assert (report.instances, report.file_set_id, report.bytes) == (30, "TESTDISC", image.stat().st_size)
 
 
-TOO_NEW = ("SURFACE SCAN", "TRACT", "ASSESSMENT", "PLAN", "ANNOTATION", "WF PRESENTATION")
+TOO_NEW = ("SURFACE SCAN", "TRACT", "ASSESSMENT", "PLAN", "ANNOTATION", "WF PRESENTATION", "INVENTORY")
 """Record types Debian's dciodvfy has not heard of."""
+NEW_ATTRIBUTES = "not a recognized standard attribute - (0x0008,0x04"
+"""Of inventories, too."""
 
 
 def test_every_record_type_passes_dciodvfy(tmp_path: Path) -> None:
-    kinds = [kind for kind in INSTANCE_KEYS if kind != "INVENTORY"]
+    kinds = list(INSTANCE_KEYS)
     sources = [kept(tmp_path / "in", made.of_kind(kind, number)) for number, kind in enumerate(kinds, 1)]
     root = extracted(made.built(sources, tmp_path / "out"), tmp_path / "x")
     errors = [line for line in run("dciodvfy", root / "DICOMDIR").splitlines() if line.startswith("Error")]
-    assert [line for line in errors if not any(f"<{kind}>" in line for kind in TOO_NEW)] == []
+    known = (*(f"<{kind}>" for kind in TOO_NEW), NEW_ATTRIBUTES)
+    assert [line for line in errors if not any(text in line for text in known)] == []
     told = run("dcdirdmp", root / "DICOMDIR")
     assert told.count(" -> ") == len(kinds)
     assert "error" not in told.lower().replace("no error", "")

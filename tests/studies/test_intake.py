@@ -35,7 +35,7 @@ def intake(store: Store) -> Intake:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
-@pytest.mark.parametrize("kind", [kind for kind in INSTANCE_KEYS if kind != "INVENTORY"])
+@pytest.mark.parametrize("kind", INSTANCE_KEYS)
 def test_keys_and_records_of_every_kind_are_as_if_the_whole_file_were_read(
     store: Store, intake: Intake, kind: str, syntax: str
 ) -> None:
