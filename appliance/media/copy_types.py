@@ -75,15 +75,15 @@ class CopyType(BaseModel):
 
 
 BUILT_IN: dict[str, CopyType] = {
-    "patient": CopyType(description="For the patient: viewer, pages and pictures"),
-    "physician": CopyType(description="For a physician: DICOM, reports and viewer, no pages", web_content=False),
+    "patient": CopyType(description=say("For the patient: viewer, pages and pictures")),
+    "physician": CopyType(description=say("For a physician: DICOM, reports and viewer, no pages"), web_content=False),
     "legal": CopyType(
-        description="For a court or insurer: nothing left out, sums of every file, signed",
+        description=say("For a court or insurer: nothing left out, sums of every file, signed"),
         refuse_without_record=True,
         signed=True,
     ),
     "anonymous": CopyType(
-        description="For teaching and research: by PS3.15 Annex E",
+        description=say("For teaching and research: without what names the patient"),
         anonymous=True,
         site_files=False,
         web_content=False,

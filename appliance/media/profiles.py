@@ -34,13 +34,13 @@ MEDIA: dict[str, Medium] = {
     medium.name: medium
     for medium in (
         # 74 and 80 minutes of 75 sectors a second; 80 minute blanks hold 359,849 sectors
-        Medium(name="cd-650", kind="cd", capacity=333_000 * SECTOR - _RESERVE, title="CD 650 MB (74 minutes)"),
-        Medium(name="cd-700", kind="cd", capacity=359_849 * SECTOR - _RESERVE, title="CD 700 MB (80 minutes)"),
+        Medium(name="cd-650", kind="cd", capacity=333_000 * SECTOR - _RESERVE, title=say("CD 650 MB (74 minutes)")),
+        Medium(name="cd-700", kind="cd", capacity=359_849 * SECTOR - _RESERVE, title=say("CD 700 MB (80 minutes)")),
         # the smaller of the + and - kinds
-        Medium(name="dvd", kind="dvd", capacity=2_295_104 * SECTOR - _RESERVE, title="DVD 4.7 GB"),
-        Medium(name="dvd-dl", kind="dvd", capacity=4_171_712 * SECTOR - _RESERVE, title="DVD double layer 8.5 GB"),
-        Medium(name="usb", kind="usb", capacity=None, title="USB medium (folder)"),
-        Medium(name="zip", kind="zip", capacity=None, title="Zip archive"),
+        Medium(name="dvd", kind="dvd", capacity=2_295_104 * SECTOR - _RESERVE, title=say("DVD 4.7 GB")),
+        Medium(name="dvd-dl", kind="dvd", capacity=4_171_712 * SECTOR - _RESERVE, title=say("DVD double layer 8.5 GB")),
+        Medium(name="usb", kind="usb", capacity=None, title=say("USB medium (folder)")),
+        Medium(name="zip", kind="zip", capacity=None, title=say("Zip archive")),
     )
 }
 
@@ -52,7 +52,12 @@ def medium(name: str) -> Medium:
         return MEDIA[name]
     kinds = {"cd": "cd", "dvd": "dvd", "usb": "usb", "zip": "zip"}
     if base in kinds and size.isascii() and size.isdigit() and int(size) > 0:
-        return Medium(name=name, kind=kinds[base], capacity=int(size), title=f"{base.upper()} of {int(size):,} bytes")
+        return Medium(
+            name=name,
+            kind=kinds[base],
+            capacity=int(size),
+            title=say("%(medium)s of %(size)s bytes", medium=base.upper(), size=f"{int(size):,}"),
+        )
     known = ", ".join(MEDIA)
     raise UsageError(
         say(

@@ -9,6 +9,7 @@ from wtforms import BooleanField, HiddenField, IntegerField, SelectField, String
 from appliance.media import profiles, words
 from appliance.media.copy_types import CopyType, copy_type
 from appliance.web.forms import Form, at_most, between, required, strip
+from appliance.web.language import translated
 
 TICKS = {
     "viewer": _("A viewer on the disc"),
@@ -67,7 +68,7 @@ class CopyTypeForm(Form):
     @classmethod
     def of(cls, name: str, choices: CopyType, version: int = 0) -> CopyTypeForm:
         form = cls(data={**choices.model_dump(), "name": name, "version": str(version)})
-        form.medium.choices = [(each.name, each.title) for each in profiles.MEDIA.values()]
+        form.medium.choices = [(each.name, translated(each.title)) for each in profiles.MEDIA.values()]
         if choices.medium not in profiles.MEDIA:
             form.medium.choices.append((choices.medium, choices.medium))
         form.profile.choices = [

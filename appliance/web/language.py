@@ -7,7 +7,7 @@ from babel.dates import LOCALTZ
 from flask import Flask, g, request, session
 from flask_babel import Babel
 
-from appliance.language import in_language
+from appliance.language import CATALOGS, in_language
 from appliance.security.users import LANGUAGES
 
 NAMES = {"en": "English", "ru": "Русский", "uk": "Українська", "pt": "Português", "zh_Hans": "简体中文"}
@@ -23,7 +23,7 @@ babel = Babel()
 
 
 def install(app: Flask) -> None:
-    app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(CATALOGS)
     babel.init_app(app, locale_selector=locale, timezone_selector=lambda: LOCALTZ)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Flask, g
-from flask_babel import format_date, format_datetime, format_decimal
+from flask_babel import format_date, format_datetime, format_decimal, format_percent
 from markupsafe import Markup, escape
 
 from appliance.legible import finalized
@@ -16,7 +16,7 @@ from appliance.security.users import LANGUAGES
 from appliance.web.language import NAMES, choose, translated
 from appliance.web.navigation import navigation
 from appliance.web.visitor import store
-from appliance.web.wording import COPY_WORDS, IMPORT_STATES, OBJECTS, ROLES, call_words, state_words
+from appliance.web.wording import COPY_WORDS, IMPORT_STATES, OBJECTS, ROLES, SUPPLIES, call_words, state_words
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -31,6 +31,8 @@ def install(app: Flask) -> None:
         person=person,
         day_of=day_of,
         size=size,
+        percent=percent,
+        supply_words=SUPPLIES,
         number=number,
         translated=translated,
         state_words=state_words,
@@ -43,6 +45,7 @@ def install(app: Flask) -> None:
         browser=browser,
         LANGUAGES=[(code, NAMES[code]) for code in LANGUAGES],
     )
+    app.jinja_env.filters["translated"] = translated
     app.jinja_env.filters["combined"] = lambda one, other: {**one, **other}
     app.context_processor(_context)
 
@@ -95,6 +98,11 @@ def size(value: float) -> str:
     while value >= 1000 and unit < len(UNITS) - 1:
         value, unit = value / 1000, unit + 1
     return f"{format_decimal(round(value, 1 if unit and value < 100 else 0))}\N{NO-BREAK SPACE}{UNITS[unit]}"
+
+
+def percent(value: float) -> str:
+    """Hundredths as written by the reader."""
+    return str(format_percent(value / 100))
 
 
 def number(value: float) -> str:

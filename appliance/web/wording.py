@@ -84,13 +84,6 @@ def call_words(message: str) -> str:
 IMPORT_STATES = {"completed": "imported", "processing": "importing"}
 """State of an import -> its keyword in STATES, where a film of that state has another word."""
 
-COPY_TYPES = {  # media.copy_types.BUILT_IN
-    "patient": _("For the patient: viewer, pages and pictures"),
-    "physician": _("For a physician: DICOM, reports and viewer, no pages"),
-    "legal": _("For a court or insurer: nothing left out, sums of every file, signed"),
-    "anonymous": _("For teaching and research: without what names the patient"),
-}
-
 COPY_WORDS = {
     "patient": _("patient"),
     "physician": _("physician"),
@@ -105,6 +98,11 @@ PHASES = {
     "check": _("checking"),
     "burn": _("burning"),
     "verify": _("reading back"),
+}
+
+SUPPLIES = {  # of burners
+    "room": _("room"),
+    "blank disc": _("blank disc"),
 }
 
 PERMISSIONS = {  # of peers, security.peers.PERMISSIONS

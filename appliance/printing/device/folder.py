@@ -22,7 +22,7 @@ from appliance.printing.device.outcome import (
 )
 from appliance.store import files
 from appliance.store.files import failpoint
-from appliance.words import say
+from appliance.words import say, say_many
 
 SUFFIXES = {"application/pdf": ".pdf", "application/postscript": ".ps"}
 NEEDS_A_PERSON = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP)
@@ -90,7 +90,7 @@ class FolderDevice:
         return SendResult(
             outcome=SendOutcome.DONE,
             job_state_reasons=("job-completed-successfully",),
-            evidence=f"{count} files in {self.path}",
+            evidence=say_many("%(number)s file in %(path)s", "%(number)s files in %(path)s", count, path=self.path),
             documents_done=count,
         )
 

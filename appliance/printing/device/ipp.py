@@ -45,7 +45,7 @@ from appliance.printing.device.outcome import (
 )
 from appliance.printing.device.socket import check_connection
 from appliance.store.files import failpoint
-from appliance.words import say
+from appliance.words import say, say_many
 
 DEFAULT_PORT = 631
 MAX_JOBS = 500  # of a list of jobs
@@ -306,7 +306,12 @@ class IppDevice:
         return SendResult(
             outcome=SendOutcome.DONE,
             job_state_reasons=("job-completed-successfully",),
-            evidence=f"{count} IPP jobs completed at {self.printer_uri}",
+            evidence=say_many(
+                "%(number)s IPP job completed at %(uri)s",
+                "%(number)s IPP jobs completed at %(uri)s",
+                count,
+                uri=self.printer_uri,
+            ),
             documents_done=count,
         )
 

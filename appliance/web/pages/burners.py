@@ -16,6 +16,7 @@ from appliance.media import burners, profiles
 from appliance.media.burners import StoredBurner
 from appliance.store.store import Store
 from appliance.web.forms import Form, TickBoxes, at_most, required, say_done, strip
+from appliance.web.language import translated
 from appliance.web.live import live, see
 from appliance.web.panels import Advice, Panel
 from appliance.web.visitor import actor, needs, store, visitor
@@ -27,7 +28,9 @@ blueprint = Blueprint("burners", __name__, url_prefix="/burners")
 class BurnerForm(Form):
     name = StringField(_("Name"), [required(), at_most(64)], filters=[strip])
     burner_uri = StringField(_("Address"), [required(), at_most(500)], filters=[strip])
-    media = TickBoxes(_("Media in it"), choices=lambda: [(each.name, each.title) for each in profiles.MEDIA.values()])
+    media = TickBoxes(
+        _("Media in it"), choices=lambda: [(each.name, translated(each.title)) for each in profiles.MEDIA.values()]
+    )
     options = TextAreaField(_("More options (JSON)"), [at_most(4000)])
     version = HiddenField()
 
@@ -106,7 +109,7 @@ def check(name: str) -> Any:
     try:
         findings, problem = burners.open_stored(store(), burner).probe(), ""
     except ApplianceError as error:
-        findings, problem = [], str(error)
+        findings, problem = [], translated(error)
     return render_template("burners/check.html", burner=burner, findings=findings, problem=problem)
 
 

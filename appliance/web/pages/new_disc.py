@@ -18,7 +18,6 @@ from appliance.web import looks
 from appliance.web.forms import Form, at_most, between, required, say_done, strip
 from appliance.web.language import translated
 from appliance.web.visitor import actor, needs, store
-from appliance.web.wording import COPY_TYPES
 
 blueprint = Blueprint("new_disc", __name__, url_prefix="/discs/new")
 
@@ -82,9 +81,9 @@ def _form(values: Any) -> OrderForm:
         form.study.data = values.getlist("study")
     form.study.data = list(dict.fromkeys(form.study.data or []))[:MOST_STUDIES]
     types = copy_types.all_copy_types(store())
-    form.copy_type.choices = [(name, COPY_TYPES.get(name) or each.description or name) for name, each in types.items()]
+    form.copy_type.choices = [(name, translated(each.description) or name) for name, each in types.items()]
     usual = gettext("the usual one")
-    form.medium.choices = [("", usual), *[(each.name, each.title) for each in profiles.MEDIA.values()]]
+    form.medium.choices = [("", usual), *[(each.name, translated(each.title)) for each in profiles.MEDIA.values()]]
     form.burner.choices = [burner.name for burner in burners.all_burners(store())]
     return form
 

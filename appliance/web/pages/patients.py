@@ -140,7 +140,7 @@ def picture(uid: str, frame: int) -> Any:
     try:
         data = _decoder().jpeg(path, frame, window=window, max_edge=edge)
     except (PixelError, OSError) as error:
-        return Response(_no_picture(str(error)), mimetype="image/svg+xml")
+        return Response(_no_picture(translated(error)), mimetype="image/svg+xml")
     answer = Response(data, mimetype="image/jpeg")
     answer.headers["Cache-Control"] = "private, max-age=600, no-transform"  # scrolling back asks nothing
     return answer

@@ -17,6 +17,7 @@ from appliance.printing.printers import Printer
 from appliance.store.store import Store
 from appliance.web import device_addresses, layout_picture
 from appliance.web.forms import Form, at_most, between, optional, required, say_done, strip
+from appliance.web.language import translated
 from appliance.web.live import live, see
 from appliance.web.panels import Advice, Panel
 from appliance.web.printer_form import EditForm, changed_settings
@@ -150,7 +151,7 @@ def check(name: str) -> Any:
         findings = sending.device_of(store(), printer).check()
         problem = ""
     except ApplianceError as error:
-        findings, problem = [], str(error)
+        findings, problem = [], translated(error)
     return render_template("printers/check.html", printer=printer, findings=findings, problem=problem)
 
 

@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _
 from appliance.config import ENVIRONMENT, Settings, find_config, load_settings
 from appliance.errors import SettingError
 from appliance.store.store import Store
+from appliance.web.language import translated
 from appliance.web.visitor import needs, store
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
@@ -63,7 +64,7 @@ def _after_restart(store: Store) -> tuple[Settings, str]:
     try:
         return load_settings(store.folder.root), ""
     except SettingError as error:
-        return store.settings, str(error)
+        return store.settings, translated(error)
 
 
 def _shown(section: str, key: str, later: Settings) -> Shown:
