@@ -87,7 +87,8 @@ def test_files_are_imported_and_the_rest_is_told(store: Store, visitor_as: Calla
     assert "Waits for its turn" in clerk.get("/studies/import/1").text
     Importer(store).work_off()
     page = clerk.get("/studies/import/1").text
-    assert "1 images stored" in page and "1 files are no DICOM" in page
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>(\d+)</dd>", page))
+    assert facts == {"Images stored": "1", "Known already": "0", "Files that are no DICOM": "1", "Refused": "0"}
     assert len(search.find_studies(store, search.Query())) == 1
     assert not list(store.folder.uploads.iterdir())
     nothing = clerk.submit("/studies/import")

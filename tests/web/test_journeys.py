@@ -112,7 +112,7 @@ def test_files_are_dropped_with_progress(store: Store, live_url: str, window: Wi
     with working(Importer(store)):
         page.get_by_role("button", name="Import").click()
         expect(page.locator("h1")).to_have_text("Import 1")
-        expect(page.locator("#status")).to_contain_text("2 images stored", timeout=SOON)
+        expect(page.locator("#status dd").first).to_have_text("2", timeout=SOON)
     expect(page.get_by_role("link", name="Look at the study")).to_have_count(2)
 
 
