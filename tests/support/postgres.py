@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -108,3 +110,57 @@ def wait_until_answers(made: Server, seconds: float = 20) -> None:
         except psycopg.OperationalError:
             assert time.monotonic() < end, "PostgreSQL does not answer"
             time.sleep(0.1)
+
+
+class Link:
+    """A line to the server that breaks at a COMMIT: before it got through, or before its answer came back."""
+
+    def __init__(self, made: Server) -> None:
+        self._server = made
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.breaks = ""  # "before" or "after" the next COMMIT
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def url(self, name: str) -> str:
+        return self._server.url(name).replace(f":{self._server.port}/", f":{self.port}/")
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._socket.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._server.port))
+                except OSError:
+                    near.close()
+                    continue
+                threading.Thread(target=self._there, args=(near, far), daemon=True).start()
+                threading.Thread(target=self._back, args=(far, near), daemon=True).start()
+
+    def _there(self, near: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):
+            while data := near.recv(65536):
+                breaks = self.breaks if b"COMMIT" in data else ""
+                if breaks:
+                    self.breaks = ""
+                    near.shutdown(socket.SHUT_RDWR)
+                if breaks != "before":
+                    far.sendall(data)
+                if breaks:
+                    time.sleep(0.3)  # the server gets it
+        _hang_up(near, far)
+
+    def _back(self, far: socket.socket, near: socket.socket) -> None:
+        with suppress(OSError):
+            while data := far.recv(65536):
+                near.sendall(data)
+        _hang_up(near, far)
+
+
+def _hang_up(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
