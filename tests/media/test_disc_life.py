@@ -493,6 +493,8 @@ def test_an_ended_disc_is_made_once_more(store: Store) -> None:
     work_off(store, first)
     second = work_off(store, verbs.remake(store, first, CLERK, copies=3))
     assert (second["remake_of"], second["copies"], second["execution_status"]) == (first, 3, "DONE")
+    uids = [view["volumes"][0]["file_set_uid"] for view in (show_disc(store, first), second)]
+    assert uids[0] != uids[1], "built anew, it is another file-set: PS3.10 8.1"
     assert second["decisions"] == ["looked:1.2"]
 
 
