@@ -16,7 +16,7 @@ from appliance.commands.common import actor, json_option, show, with_store
 from appliance.commands.waiting import has_workers
 from appliance.errors import ApplianceError, UsageError
 from appliance.store.store import Store
-from appliance.studies import importing, pacs, paper, removal, retrieving, search
+from appliance.studies import fetching, importing, pacs, paper, removal, retrieving, search
 
 COLUMNS = ("patient_name", "patient_id", "study_date", "modalities", "instances", "complete", "study_instance_uid")
 
@@ -152,7 +152,7 @@ def retrieve(
 def _follow(store: Store, number: int, as_json: bool) -> None:
     if not has_workers(store, "retrieve"):
         with contextlib.suppress(ApplianceError):  # what it is stands in the row
-            retrieving.retrieve_now(store, number)
+            fetching.retrieve_now(store, number)
         return
     with Bar(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task("Retrieve", total=None)

@@ -7,8 +7,8 @@ from pydicom.uid import UID
 from appliance.dicom.conformance import table
 from appliance.network.scu import MODELS
 from appliance.store.store import Store
+from appliance.studies.fetching import SYNTAXES
 from appliance.studies.intake import OUT_OF_RESOURCES
-from appliance.studies.retrieving import SYNTAXES
 from appliance.studies.storage_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from appliance.studies.understanding import DOES_NOT_MATCH_CLASS, NO_IDENTITY
 

@@ -36,6 +36,7 @@ class Limits:
     dataset_max: int = 512 * MIB  # spooled data set of an N-SET
     store_max: int = 16 * 1024 * MIB  # spooled data set of a C-STORE
     queued_messages: int = 64  # not yet served on one association
+    queued_answers: int = 200_000  # as SCU: matches and counts not yet read; memory_max holds for them, too
 
 
 DEFAULT_LIMITS = Limits()

@@ -238,7 +238,9 @@ class MessageProvider(DIMSEServiceProvider):
         if isinstance(message, N_EVENT_REPORT) and message.is_valid_request and self._assoc.is_requestor:
             self._serve_event(message, context_id)
             return
-        if self.msg_queue.qsize() >= limits.queued_messages or self._in_memory > limits.memory_max:
+        # answers to a request of ours may come as fast as the peer can send them: a thousand matches of a C-FIND
+        most = limits.queued_answers if self._assoc.is_requestor else limits.queued_messages
+        if self.msg_queue.qsize() >= most or self._in_memory > limits.memory_max:
             message.body.discard()
             raise MalformedMessageError("more requests than the negotiated window allows", UNEXPECTED)
         self.msg_queue.put((context_id, message))

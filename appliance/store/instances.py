@@ -292,6 +292,12 @@ def uids_of_study(connection: Connection, study_instance_uid: str) -> set[str]:
     return set(connection.scalars(query))
 
 
+def count_of_study(connection: Connection, study_instance_uid: str) -> int:
+    """Instances kept of a study, 0 when there is none."""
+    query = select(study.c.instances).where(study.c.study_instance_uid == study_instance_uid)
+    return int(connection.scalar(query) or 0)
+
+
 # --- removal ---
 
 

@@ -16,8 +16,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 
 from appliance.errors import DeviceError, UsageError
+from appliance.network.following import Following, Retrieved
 from appliance.network.requestor import NoAssociationError, Peer
-from appliance.network.scu import Retrieved, echo, find, get, move
+from appliance.network.scu import echo, find, get, move
 from appliance.network.server import Listen
 from appliance.network.spool import spool_into, spooled_dataset
 from tests.network.conftest import QUICK, Bench, eventually
@@ -163,7 +164,14 @@ def test_a_study_is_got_over_the_same_association(archive: Archive, tmp_path: Pa
 
     storage = {CT_IMAGE: (EXPLICIT,), MR_IMAGE: (EXPLICIT,)}
     seen: list[Retrieved] = []
-    result = get(archive.peer, study_of(CT), storage, store, spool=spool_into(tmp_path), progress=seen.append)
+    result = get(
+        archive.peer,
+        study_of(CT),
+        storage,
+        store,
+        spool=spool_into(tmp_path),
+        following=Following(progress=seen.append),
+    )
     assert (result.ok, result.completed, result.failed) == (True, 1, 0)
     assert seen[-1] == result
     assert dcmread(CT).PixelData in got[0]

@@ -13,7 +13,7 @@ from appliance.dicom.server import DicomServer
 from appliance.dicom.storage_scp import StorageScp
 from appliance.printing.first_run import add_first_printer
 from appliance.store.store import Store
-from appliance.studies.retrieving import Retriever
+from appliance.studies.fetching import Retriever
 from tests.media import made
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
@@ -32,6 +33,13 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def archive(folder: Path, move_to: int, *options: str) -> Iterator[int]:
     """A dcmqrscp called PACS that knows APPLIANCE at port `move_to`; its port."""
+    with archive_process(folder, move_to, *options) as (port, _):
+        yield port
+
+
+@contextmanager
+def archive_process(folder: Path, move_to: int, *options: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """The same with its process, which leads a group (one process an association) that a test may stop or kill."""
     port = free_port()
     (folder / "kept").mkdir(parents=True)
     (folder / "dcmqrscp.cfg").write_text(
@@ -49,12 +57,15 @@ AETable END
 """
     )
     command = ["dcmqrscp", "-c", str(folder / "dcmqrscp.cfg"), *options, str(port)]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         wait_for_port(port, process)
-        yield port
+        yield port, process
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -16,7 +16,7 @@ from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
 from appliance.store import retrievals, studies
 from appliance.store.store import Store
-from appliance.studies import pacs, removal, retrieving, search
+from appliance.studies import completeness, fetching, pacs, removal, retrieving, search
 from tests.media import made
 from tests.studies.pacs import archive, send
 
@@ -86,9 +86,9 @@ def test_what_is_missing_is_said_and_fetched_again(pacs_at: Archive, saved: Save
 def test_a_study_is_asked_about_again_and_what_is_new_is_said(pacs_at: Archive, saved: SaveFiles) -> None:
     pacs_at.keep(saved(*study_of(2)))
     pacs_at.fetch()
-    assert retrieving.ask_again(pacs_at.store, STUDY) == retrieving.News()
+    assert completeness.ask_again(pacs_at.store, STUDY) == completeness.News()
     pacs_at.keep(saved(made.image(3), folder="later"))
-    assert retrieving.ask_again(pacs_at.store, STUDY).missing == "1 of 3 instances are missing"
+    assert completeness.ask_again(pacs_at.store, STUDY).missing == "1 of 3 instances are missing"
     assert search.show_study(pacs_at.store, STUDY)["complete"] is False
 
 
@@ -97,7 +97,7 @@ def test_another_identity_there_is_said_when_asked_again(pacs_at: Archive, saved
     pacs_at.fetch()
     with store.database.write("study") as connection:
         studies.change(connection, STUDY, patient_name="ROE^RICHARD")
-    [said] = retrieving.ask_again(store, STUDY).differs
+    [said] = completeness.ask_again(store, STUDY).differs
     assert said == f"pacs has another patient's name for study {STUDY} now: DOE^JANE, here ROE^RICHARD"
 
 
@@ -106,7 +106,7 @@ def test_an_archive_that_is_gone_is_said_when_asked_again(pacs_at: Archive, save
     pacs_at.fetch()
     with store.database.write("peer") as connection:
         connection.exec_driver_sql("UPDATE peer SET settings = json_set(settings, '$.port', 9)")
-    said = retrieving.ask_again(store, STUDY).unasked
+    said = completeness.ask_again(store, STUDY).unasked
     assert "could not be asked" in said and "nothing listens on that port" in said
 
 
@@ -153,9 +153,9 @@ def test_without_the_service_c_move_asks_for_it_and_c_get_works(
         add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port), clerk)
         number = retrieving.request_retrieve(store, "pacs", STUDY, clerk, method="move")
         with pytest.raises(DeviceError, match="start the service"):
-            retrieving.retrieve_now(store, number)
+            fetching.retrieve_now(store, number)
         number = retrieving.request_retrieve(store, "pacs", STUDY, clerk)
-        retrieving.retrieve_now(store, number)
+        fetching.retrieve_now(store, number)
     assert search.show_study(store, STUDY)["instances"] == 2
 
 
@@ -177,7 +177,7 @@ def test_rejected_instances_of_a_fetched_study_are_named(pacs_at: Archive, saved
 
 def test_wrong_orders_are_refused_in_words(store: Store, clerk: Actor) -> None:
     add_peer(store, Peer(name="silent", ae_title="SILENT"), clerk)
-    with pytest.raises(UsageError, match="no host and port"):
+    with pytest.raises(UsageError, match="no address and port"):
         retrieving.request_retrieve(store, "silent", STUDY, clerk)
     with pytest.raises(NotFoundError, match="no peer nobody"):
         retrieving.request_retrieve(store, "nobody", STUDY, clerk)

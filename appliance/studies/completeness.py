@@ -1,0 +1,132 @@
+"""Whether a study is whole: compared with what its archive has, when it was fetched and again when a disc is made."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from dataclasses import dataclass, replace
+
+from appliance.errors import ApplianceError
+from appliance.network.limits import DEFAULT_LIMITS
+from appliance.security.peer_verbs import get_peer
+from appliance.security.peers import Peer
+from appliance.store import instances, studies
+from appliance.store.store import Store
+from appliance.studies import pacs
+
+MOST_MISSING = 1000
+SOON = replace(DEFAULT_LIMITS, connect_timeout=5.0, response_timeout=20.0)
+"""How long a person waits for an archive that is asked again."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What an archive says of a study that came from it."""
+
+    differs: tuple[str, ...] = ()  # another name, ID or birth date there now; or it does not know the study any more
+    missing: str = ""  # what it has and we have not; stands with the study, too
+    unasked: str = ""  # why it could not be asked
+
+
+def ask_again(store: Store, study_instance_uid: str) -> News:
+    """A study that came from an archive is asked about again; nothing is new when all is there as here.
+
+    Called when a disc of it is planned. What is missing stands with the study afterwards. Takes seconds at most.
+    """
+    with store.database.read() as connection:
+        row = studies.get(connection, study_instance_uid)
+    if row is None or not row.retrieved_from:
+        return News()
+    try:
+        peer = get_peer(store, row.retrieved_from)
+        found = pacs.held(store, peer, study_instance_uid, SOON)
+    except ApplianceError as error:
+        why = f"{row.retrieved_from} could not be asked about study {study_instance_uid} again: {error}"
+        log.warning("%s", why)
+        return News(unasked=why)
+    if not found.study:
+        return News(differs=(f"{peer.name} does not know study {study_instance_uid} any more",))
+    missing = keep_what_is_known(store, study_instance_uid, peer.name, found)
+    return News(differs=tuple(_identity_differs(row, found.study, peer)), missing=missing)
+
+
+def _identity_differs(row: studies.Study, told: dict[str, str], peer: Peer) -> list[str]:
+    name, told_name = row.patient_name, told.get("PatientName", "")
+    pairs = [
+        ("Patient ID", row.patient_id, told.get("PatientID", "")),
+        ("birth date", row.patient_birth_date, told.get("PatientBirthDate", "")),
+        ("sex", row.patient_sex, told.get("PatientSex", "")),
+    ]
+    differing = [("patient's name", name, told_name)] if not _same_name(name, told_name) else []
+    differing += [(what, here, there) for what, here, there in pairs if there and _bare(here) != _bare(there)]
+    return [
+        f"{peer.name} has another {what} for study {row.study_instance_uid} now: {there}, here {here}"
+        for what, here, there in differing
+    ]
+
+
+def _same_name(here: str, there: str) -> bool:
+    """One of the groups of a name (alphabetic, ideographic, phonetic) is the same, or there is nothing to compare."""
+    first, second = ({_bare(group) for group in name.split("=")} - {""} for name in (here, there))
+    return not second or bool(first & second)
+
+
+def _bare(text: str) -> str:
+    """Without case, padding and empty components."""
+    parts = unicodedata.normalize("NFKC", text).casefold().split("^")
+    return "^".join(" ".join(part.split()) for part in parts if part.strip())
+
+
+def keep_what_is_known(
+    store: Store, study_instance_uid: str, peer_name: str, found: pacs.Held, failed: str = ""
+) -> str:
+    """Note with a study what the archive has and we have not; that in words, "" when nothing is missing.
+
+    `failed` is what went wrong on the way: it counts where the archive did not name its instances one by one.
+    """
+    with store.database.write("study") as connection:
+        row = studies.get(connection, study_instance_uid)
+        if row is None:
+            return failed or "nothing of it came"
+        here = instances.uids_of_study(connection, study_instance_uid)
+        missing = sorted(set(found.instances) - here)
+        words = _missing_words(len(here), len(missing), found) or ("" if found.instances else failed)
+        studies.change(
+            connection,
+            study_instance_uid,
+            expected=found.count,
+            expected_by=found.by,
+            missing=missing[:MOST_MISSING],
+            incomplete_reason=words,
+            retrieved_from=peer_name,
+        )
+    return f"{words}; {failed}" if words and failed and words != failed else words
+
+
+def keep_as_half(store: Store, study_instance_uid: str, peer_name: str, expected: int) -> None:
+    """A fetch that knew how many instances there are was broken off, and its archive can't be asked now."""
+    with store.database.write("study") as connection:
+        row = studies.get(connection, study_instance_uid)
+        if row is not None and row.instances < expected:
+            values = {"expected": expected, "expected_by": "retrieval", "retrieved_from": peer_name}
+            words = f"{row.instances} of {expected} instances have come"
+            studies.change(connection, study_instance_uid, incomplete_reason=words, **values)
+
+
+def lacks(store: Store, study_instance_uid: str, found: pacs.Held) -> bool:
+    """Whether something of a study is known not to be here."""
+    with store.database.read() as connection:
+        here = instances.uids_of_study(connection, study_instance_uid)
+    if found.instances:
+        return bool(set(found.instances) - here)
+    return found.count is None or len(here) < found.count
+
+
+def _missing_words(here: int, missing: int, found: pacs.Held) -> str:
+    if missing:
+        return f"{missing} of {found.count} instances are missing"
+    if found.count is not None and here < found.count and not found.instances:
+        return f"{here} of {found.count} instances have come"
+    return ""

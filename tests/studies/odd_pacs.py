@@ -1,0 +1,101 @@
+"""An archive that answers as some real ones do: wrong counts, keys passed over, no C-GET, no word while it sends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+
+FIND, MOVE = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2"
+VERIFICATION = "1.2.840.10008.1.1"
+
+
+@dataclass
+class OddArchive:
+    """What it has, and what is odd about it."""
+
+    kept: list[Dataset]
+    move_to: int  # port of APPLIANCE
+    study_count: int | None = None  # (0020,1208), whatever it has
+    silent_series: tuple[str, ...] = ()  # of which it names no images
+    names_images: bool = True
+    passes_over_keys: bool = False
+    says_pending: bool = True
+    sends: int = 1 << 30  # so many of a C-MOVE, then it says that all is well
+    waits_for: threading.Event | None = None  # in the middle of a C-MOVE
+    port: int = 0
+    moves: list[Dataset] = field(default_factory=list)
+
+    def find(self, event: evt.Event) -> Iterator[tuple[int, Any]]:
+        wanted = event.identifier
+        level = wanted.QueryRetrieveLevel
+        if level == "IMAGE" and not self.names_images:
+            yield 0xA900, None
+            return
+        seen = set()
+        for each in self._fitting(wanted):
+            match, uid = Dataset(), getattr(each, _KEYS[level])
+            if uid in seen or (level == "IMAGE" and each.SeriesInstanceUID in self.silent_series):
+                continue
+            seen.add(uid)
+            for element in wanted:
+                if element.keyword in each:
+                    match[element.tag] = each[element.tag]
+            match.QueryRetrieveLevel = level
+            if level == "STUDY" and self.study_count is not None:
+                match.NumberOfStudyRelatedInstances = self.study_count
+            yield 0xFF00, match
+
+    def _fitting(self, wanted: Dataset) -> list[Dataset]:
+        if self.passes_over_keys:
+            return self.kept
+        keys = [key for key in _KEYS.values() if wanted.get(key)]
+        return [each for each in self.kept if all(getattr(each, key) == wanted.get(key) for key in keys)]
+
+    def move(self, event: evt.Event) -> Iterator[Any]:
+        """Where it says nothing it sends by itself all but the last: pynetdicom would say something after each."""
+        self.moves.append(event.identifier)
+        wanted = self._fitting(event.identifier)[: self.sends]
+        yield "127.0.0.1", self.move_to
+        yield len(wanted) if self.says_pending else 1
+        for number, each in enumerate(wanted):
+            if number == 1 and self.waits_for is not None:
+                self.waits_for.wait(20)
+            if self.says_pending or number == len(wanted) - 1:
+                yield 0xFF00, each
+            else:
+                self._send(each)
+
+    def _send(self, instance: Dataset) -> None:
+        ae = AE("PACS")
+        ae.add_requested_context(instance.SOPClassUID)
+        association = ae.associate("127.0.0.1", self.move_to, ae_title="APPLIANCE")
+        association.send_c_store(instance)
+        association.release()
+
+    @contextmanager
+    def listening(self) -> Iterator[OddArchive]:
+        """It listens as PACS as long as the block runs."""
+        ae = AE("PACS")
+        for uid in (VERIFICATION, FIND, MOVE, *{each.SOPClassUID for each in self.kept}):  # takes images, as all do
+            ae.add_supported_context(uid)
+        for uid in {each.SOPClassUID for each in self.kept}:
+            ae.add_requested_context(uid)
+        handlers = [(evt.EVT_C_FIND, self.find), (evt.EVT_C_MOVE, self.move)]
+        server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)  # type: ignore[arg-type]
+        assert server is not None
+        self.port = server.server_address[1]
+        try:
+            yield self
+        finally:
+            if self.waits_for is not None:
+                self.waits_for.set()
+            server.shutdown()
+
+
+_KEYS = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}

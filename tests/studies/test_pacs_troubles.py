@@ -1,0 +1,289 @@
+"""Archives that die, freeze, lie or say nothing: what came is known, what is missing is said, and it ends in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.dicom.server import DicomServer
+from appliance.dicom.storage_scp import StorageScp
+from appliance.events import Actor
+from appliance.network import following
+from appliance.network.limits import DEFAULT_LIMITS
+from appliance.printing.first_run import add_first_printer
+from appliance.security.peer_verbs import add_peer, set_peer
+from appliance.security.peers import Peer
+from appliance.store import instances, retrievals, studies
+from appliance.store.store import Store
+from appliance.studies import completeness, fetching, retrieving, search
+from appliance.studies.fetching import Retriever
+from tests.media import made
+from tests.studies.odd_pacs import OddArchive
+from tests.studies.pacs import archive_process, send
+
+STUDY = f"{made.ROOT}.1"
+MANY = 150
+IMPATIENT = replace(DEFAULT_LIMITS, connect_timeout=2.0, response_timeout=2.0)
+SaveFiles = Callable[..., Path]
+
+
+@pytest.fixture
+def door(store: Store) -> Iterator[DicomServer]:
+    """The front door, and a retriever that waits two seconds for an archive."""
+    add_first_printer(store)
+    server = DicomServer(store, [StorageScp(store)])
+    server.start()
+    stop = threading.Event()
+    thread = threading.Thread(target=Retriever(store, moves=True, limits=IMPATIENT).run, args=(stop,))
+    thread.start()
+    yield server
+    stop.set()
+    thread.join()
+    server.stop(0)
+
+
+@pytest.fixture
+def real(
+    tmp_path: Path, store: Store, door: DicomServer, clerk: Actor, saved: SaveFiles
+) -> Iterator[subprocess.Popen[bytes]]:
+    """dcmqrscp with a study of many images."""
+    with archive_process(tmp_path / "pacs", door.port) as (port, process):
+        folder = saved(*(made.image(number) for number in range(1, MANY + 1)))
+        assert send(port, "PACS", folder).returncode == 0
+        add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port), clerk)
+        yield process
+
+
+def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.01)
+
+
+def here(store: Store) -> int:
+    with store.database.read() as connection:
+        return len(instances.uids_of_study(connection, STUDY))
+
+
+def begun(store: Store, clerk: Actor, method: str = "auto", came: int = 5) -> int:
+    number = retrieving.request_retrieve(store, "pacs", STUDY, clerk, method=method)
+    until(lambda: here(store) >= came or retrieving.get_retrieval(store, number)["state"] in retrievals.FINAL)
+    assert here(store) >= came, str(retrieving.get_retrieval(store, number))
+    return number
+
+
+def ended(store: Store, number: int) -> tuple[str, str]:
+    until(lambda: retrieving.get_retrieval(store, number)["state"] in retrievals.FINAL)
+    row = retrieving.get_retrieval(store, number)
+    return row["state"], row["message"]
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+@pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
+def test_an_archive_lost_in_the_middle_leaves_a_study_that_says_what_is_missing(
+    real: subprocess.Popen[bytes], store: Store, clerk: Actor, method: str, fate: signal.Signals
+) -> None:
+    number = begun(store, clerk, method)
+    os.killpg(real.pid, fate)
+    state, message = ended(store, number)
+    assert state == "aborted"
+    found = search.show_study(store, STUDY)
+    lacking = MANY - found["instances"]
+    assert lacking > 0, "it was too quick to be killed"
+    assert found["incomplete_reason"] == f"{lacking} of {MANY} instances are missing"
+    assert message.startswith(found["incomplete_reason"]) and "PACS" in message
+    assert len(found["missing"]) == lacking
+    if fate == signal.SIGSTOP:  # it comes back, and the rest is fetched
+        os.killpg(real.pid, signal.SIGCONT)
+        assert ended(store, retrieving.request_retrieve(store, "pacs", STUDY, clerk))[0] == "completed"
+        assert search.show_study(store, STUDY)["complete"] is True
+
+
+@pytest.mark.parametrize("method", ["get", "move"])
+def test_a_retrieval_is_cancelled_on_its_way(
+    real: subprocess.Popen[bytes], store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.02)
+    number = begun(store, clerk, method)
+    retrieving.cancel_retrieve(store, number, clerk)
+    state, message = ended(store, number)
+    assert state == "canceled" and "cancelled" in message
+    found = search.show_study(store, STUDY)
+    assert found["complete"] is False and found["instances"] < MANY
+    assert ended(store, retrieving.request_retrieve(store, "pacs", STUDY, clerk))[0] == "completed"
+
+
+@pytest.mark.parametrize("fate", ["frozen", "deaf"])
+def test_a_cancel_is_heard_though_the_archive_says_nothing(
+    store: Store, door: DicomServer, clerk: Actor, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    monkeypatch.setattr(following, "CANCEL_GRACE", 0.5)
+    odd = OddArchive(images(3), door.port, waits_for=threading.Event(), says_pending=fate == "deaf")
+    with known(store, clerk, odd):
+        number = begun(store, clerk, "move", came=1)
+        retrieving.cancel_retrieve(store, number, clerk)
+        assert ended(store, number)[0] == "canceled"
+        assert search.show_study(store, STUDY)["incomplete_reason"] == "2 of 3 instances are missing"
+
+
+def test_a_worker_that_ends_leaves_its_retrieval_to_the_next(
+    store: Store, clerk: Actor, door: DicomServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CANCEL_GRACE", 0.5)
+    odd = OddArchive(images(3), door.port, waits_for=threading.Event())
+    with known(store, clerk, odd):
+        begun(store, clerk, "move", came=1)
+        stop = threading.Event()
+        second = Retriever(store, moves=True)
+        stop.set()
+        row = retrieving.list_retrievals(store)[0]
+        assert row["state"] == "processing"
+        with store.database.read() as connection:
+            fetch = fetching._Fetch(second, retrievals.get(connection, 1), second._intake, stop)  # type: ignore[arg-type]
+        assert fetch.run() == ("pending", "")
+
+
+# --- odd ones ---
+
+
+def images(count: int, series: int = 1) -> list[made.Dataset]:
+    found = [made.image(number, series=series) for number in range(1, count + 1)]
+    for each in found:
+        made.as_file(each)
+    return found
+
+
+class known:  # noqa: N801
+    """An odd archive that listens and is our peer "pacs"."""
+
+    def __init__(self, store: Store, clerk: Actor, odd: OddArchive) -> None:
+        self.store, self.clerk, self.odd = store, clerk, odd
+
+    def __enter__(self) -> OddArchive:
+        self.listening = self.odd.listening()
+        odd = self.listening.__enter__()
+        add_peer(self.store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=odd.port), self.clerk)
+        return odd
+
+    def __exit__(self, *error: object) -> None:
+        self.listening.__exit__(*error)  # type: ignore[arg-type]
+
+
+def fetched(store: Store, clerk: Actor, method: str = "auto") -> tuple[str, str]:
+    return ended(store, retrieving.request_retrieve(store, "pacs", STUDY, clerk, method=method))
+
+
+def test_an_archive_that_takes_images_but_offers_no_c_get_is_asked_to_move(
+    store: Store, door: DicomServer, clerk: Actor
+) -> None:
+    with known(store, clerk, OddArchive(images(3), door.port)) as odd:
+        assert fetched(store, clerk) == ("completed", "")
+        assert len(odd.moves) == 1 and here(store) == 3
+        assert fetched(store, clerk, "get") == ("completed", "")  # all is here: nothing is asked for
+
+
+def test_without_c_get_it_says_so(store: Store, door: DicomServer, clerk: Actor) -> None:
+    with known(store, clerk, OddArchive(images(3), door.port)):
+        state, message = fetched(store, clerk, "get")
+    assert state == "aborted" and "does not offer C-GET" in message
+
+
+def test_a_wrong_count_of_the_study_does_not_outweigh_its_images(store: Store, door: DicomServer, clerk: Actor) -> None:
+    with known(store, clerk, OddArchive(images(3), door.port, study_count=7)):
+        assert fetched(store, clerk) == ("completed", "")
+    assert search.show_study(store, STUDY)["expected_by"] == "image-level"
+
+
+def test_a_count_is_believed_where_the_archive_names_no_images(store: Store, door: DicomServer, clerk: Actor) -> None:
+    with known(store, clerk, OddArchive(images(3), door.port, study_count=5, names_images=False)):
+        assert fetched(store, clerk) == ("aborted", "3 of 5 instances have come")
+    found = search.show_study(store, STUDY)
+    assert (found["expected"], found["expected_by"], found["complete"]) == (5, "study-level", False)
+
+
+def test_a_series_it_names_no_images_of_is_not_forgotten(store: Store, door: DicomServer, clerk: Actor) -> None:
+    both = images(2) + images(3, series=2)
+    odd = OddArchive(both, door.port, study_count=5, silent_series=(f"{STUDY}.2",), sends=2)
+    with known(store, clerk, odd):
+        assert fetched(store, clerk)[1] == "2 of 5 instances have come"
+        odd.sends = 5
+        assert fetched(store, clerk) == ("completed", "")
+
+
+def test_success_without_all_the_images_is_no_success(store: Store, door: DicomServer, clerk: Actor) -> None:
+    with known(store, clerk, OddArchive(images(5), door.port, sends=3)):
+        assert fetched(store, clerk) == ("aborted", "2 of 5 instances are missing")
+
+
+def test_answers_about_other_studies_are_passed_over(store: Store, door: DicomServer, clerk: Actor) -> None:
+    other = made.image(9, study=2, PatientName="ROE^RICHARD", PatientID="P-2")
+    made.as_file(other)
+    with known(store, clerk, OddArchive([other, *images(2)], door.port, passes_over_keys=True)):
+        retrieving.request_retrieve(store, "pacs", STUDY, clerk)
+        until(lambda: here(store) == 2)
+        assert ended(store, 1) == ("completed", "")
+        assert completeness.ask_again(store, STUDY) == completeness.News()
+
+
+def test_an_archive_that_says_nothing_while_it_sends_is_waited_for(
+    store: Store, door: DicomServer, clerk: Actor
+) -> None:
+    slow = OddArchive(images(8), door.port, says_pending=False)
+    send_one = slow._send
+
+    def slowly(instance: made.Dataset) -> None:
+        time.sleep(0.4)  # eight of them take longer than the two seconds we wait for a word
+        send_one(instance)
+
+    slow._send = slowly  # type: ignore[method-assign]
+    with known(store, clerk, slow):
+        assert fetched(store, clerk, "move") == ("completed", "")
+
+
+# --- asked again ---
+
+
+@pytest.mark.parametrize(
+    ("there", "differs"),
+    [
+        ("DOE^JANE^^^", False),
+        ("doe^jane", False),
+        ("DOE^JANE=王^小明", False),
+        ("", False),
+        ("DOE^JOAN", True),
+        ("ROE^JANE=王^小明", True),
+    ],
+)
+def test_names_are_compared_as_people_do_when_asked_again(
+    store: Store, door: DicomServer, clerk: Actor, there: str, differs: bool
+) -> None:
+    odd = OddArchive(images(1), door.port)
+    with known(store, clerk, odd):
+        assert fetched(store, clerk)[0] == "completed"
+        odd.kept[0].PatientName, odd.kept[0].SpecificCharacterSet = there, "ISO_IR 192"
+        assert bool(completeness.ask_again(store, STUDY).differs) is differs
+
+
+def test_a_half_fetched_study_is_known_to_be_half_though_its_archive_is_gone(
+    store: Store, door: DicomServer, clerk: Actor
+) -> None:
+    """The service was killed in the middle of a first fetch, and the archive does not come back."""
+    with known(store, clerk, OddArchive(images(3), door.port, sends=2)):
+        assert fetched(store, clerk)[0] == "aborted"
+    set_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=9), clerk)
+    with store.database.write("study", "retrieval") as connection:
+        studies.change(connection, STUDY, expected=None, missing=[], incomplete_reason="", retrieved_from="")
+        retrievals.change(connection, 1, state="pending", working=None, total=3)
+    assert ended(store, 1)[0] == "aborted"
+    found = search.show_study(store, STUDY)
+    assert (found["complete"], found["incomplete_reason"]) == (False, "2 of 3 instances have come")
+    assert found["retrieved_from"] == "pacs"
