@@ -20,7 +20,7 @@ from babel.dates import LOCALTZ, format_date, format_datetime
 from babel.messages.mofile import read_mo
 from babel.numbers import format_decimal
 
-from appliance.words import Words
+from appliance.words import Words, say
 
 CATALOGS = Path(__file__).parent / "web" / "translations"
 LONGEST = 4000
@@ -33,6 +33,45 @@ BREAKS = (". ", "\n", "; ", ": ", ", ")
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(?::\d\d)?(?: UTC|Z|\+00:00)")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 AMOUNT = re.compile(r"(\d[\d,]*(?:\.\d+)?)( ?(?:B|kB|MB|GB|TB|KiB|MiB|GiB|mm|s|OD))")
+
+FOREIGN = (
+    # the operating system, of a call that failed
+    say("No space left on device"),
+    say("Permission denied"),
+    say("Read-only file system"),
+    say("No such file or directory"),
+    say("Not a directory"),
+    say("Is a directory"),
+    say("File exists"),
+    say("Input/output error"),
+    say("Disk quota exceeded"),
+    say("Connection refused"),
+    say("Connection reset by peer"),
+    say("Connection timed out"),
+    say("timed out"),
+    say("Broken pipe"),
+    say("No route to host"),
+    say("Network is unreachable"),
+    say("Name or service not known"),
+    say("Temporary failure in name resolution"),
+    say("No address associated with hostname"),
+    say("Address already in use"),
+    say("[Errno %(number)s] %(words)s"),
+    # pydantic, of a value that does not fit
+    say("Field required"),
+    say("Input should be %(wanted)s"),
+    say("Input should be greater than %(least)s"),
+    say("Input should be greater than or equal to %(least)s"),
+    say("Input should be less than %(most)s"),
+    say("Input should be less than or equal to %(most)s"),
+    say("Input should be a valid number, unable to parse string as a number"),
+    say("Input should be a valid integer, unable to parse string as an integer"),
+    say("Input should be a valid string"),
+    say("String should have at most %(most)s characters"),
+    say("String should have at least %(least)s characters"),
+    say("String should match pattern '%(pattern)s'"),
+)
+"""Messages of others that stand within ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
