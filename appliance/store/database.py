@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from appliance.words import say
 
 BUSY_MILLISECONDS = 5000
 """How long a writer waits for another one."""
+TURN_SECONDS = 30.0
+"""How long a writer waits for other threads of its process, each of which waits no longer than the above."""
 TROUBLE = (OperationalError, InternalError, InterfaceError)
 """What a driver raises for a database that is away, locked, full or in nobody's hands: trying again may help."""
 
@@ -31,6 +34,7 @@ class Database:
         self.engine = _open(url, part)
         self.url = self.engine.url.render_as_string(hide_password=True)
         self._writing = self.engine.execution_options(appliance_write=True)
+        self._turn = threading.RLock()
 
     @property
     def is_sqlite(self) -> bool:
@@ -58,7 +62,7 @@ class Database:
         """
         ended: str | None = None
         try:
-            with self._writing.connect() as connection, connection.begin():
+            with self._in_turn(), self._writing.connect() as connection, connection.begin():
                 number = server.transaction_of(connection)
                 yield connection
                 for topic in topics:
@@ -71,6 +75,22 @@ class Database:
                 return
             kind = UncertainError if became == "unknown" else ResourceError
             raise kind(say("The database can't be written: %(why)s", why=server.words_of(error))) from error
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """SQLite lets one writer in and has the others try again by chance: under load some never come in.
+
+        Threads of one process need not gamble. A server has a queue of its own.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=TURN_SECONDS):
+            raise ResourceError(say("The database can't be written: too much is being written."))
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def changes(self, *topics: str) -> int:
         """A number that rises with every transaction that wrote one of the topics (all when none is named)."""

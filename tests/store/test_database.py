@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -44,6 +46,25 @@ def test_four_processes_lose_no_update(store: Store) -> None:
     with store.database.write() as connection:
         assert next_number(connection, "print-job") == 201
     assert store.database.changes("print") == 200
+
+
+def test_threads_of_one_process_write_in_turn_however_slow_the_disk(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not store.database.is_sqlite:
+        pytest.skip("a server queues writers itself")
+    monkeypatch.setattr("appliance.store.database.BUSY_MILLISECONDS", 50)
+    store.database.engine.dispose()
+
+    def write(number: int) -> None:
+        for _ in range(3):
+            with store.database.write("print") as connection:
+                next_number(connection, "print-job")
+                time.sleep(0.01)  # as a slow disk would take
+
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(write, range(12)))
+    assert store.database.changes("print") == 36
 
 
 def test_a_failed_transaction_leaves_nothing_and_raises_no_counter(store: Store) -> None:
