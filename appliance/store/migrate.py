@@ -54,8 +54,13 @@ def _upgrade_old(database: Database, folder: DataFolder, current: str) -> None:
         raise
     except Exception as error:  # whatever a migration stumbles over
         raise DamagedError(
-            f"The database can't be brought from revision {current} to {head()}: {_words(error)}. It was left as it "
-            "was. Make room if the disk is full; else install the version before, and send its makers this line."
+            say(
+                "The database can't be brought from revision %(current)s to %(head)s: %(why)s. It was left as it was. "
+                "Make room if the disk is full; else install the version before, and send its makers this line.",
+                current=current,
+                head=head(),
+                why=_words(error),
+            )
         ) from error
 
 
