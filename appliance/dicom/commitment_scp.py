@@ -7,6 +7,7 @@ import datetime as dt
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from appliance.dicom.answering import (
 from appliance.dicom.callers import Caller
 from appliance.errors import ApplianceError
 from appliance.events import Actor
+from appliance.network.calling import to_call
 from appliance.network.events import send_event
 from appliance.network.requestor import Peer as Called
 from appliance.network.requestor import associated, context, exchange
@@ -167,7 +169,7 @@ class Committer:
         caller = self._scp.open.pop(row.commitment_id, None)
         if peer.host and peer.port:
             try:
-                self._call(Called(host=peer.host, port=peer.port, called=peer.ae_title, calling=_us(row)), report, kind)
+                self._call(replace(to_call(self._store, peer), calling=row.called_ae_title), report, kind)
                 return "told on a new association"
             except ApplianceError:
                 if caller is None:
@@ -190,10 +192,6 @@ class Committer:
             raise ApplianceError(f"{called} answers the report with status {status:04X}")
 
 
-def _us(row: commitments.Commitment) -> str:
-    return str(row.called_ae_title)
-
-
 def _later(row: commitments.Commitment, message: str) -> dict[str, Any]:
     if now() - row.created > GIVE_UP:
         return {"state": commitments.GIVEN_UP, "message": message}
@@ -203,10 +201,11 @@ def _later(row: commitments.Commitment, message: str) -> dict[str, Any]:
 
 def _report(row: commitments.Commitment, failed: list[list[Any]]) -> Dataset:
     """Event Information (PS3.4 Table J.3-2)."""
-    reasons = {uid: reason for _, uid, reason in failed}
+    bad = {(sop_class, uid) for sop_class, uid, _ in failed}
     report = Dataset()
     report.TransactionUID = row.transaction_uid
-    good = [_reference(sop_class, uid) for sop_class, uid in row.asked if uid not in reasons]
+    asked = dict.fromkeys((sop_class, uid) for sop_class, uid in row.asked)  # each is answered once
+    good = [_reference(*each) for each in asked if each not in bad]
     if good:
         report.ReferencedSOPSequence = good
     if failed:

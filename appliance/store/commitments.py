@@ -59,8 +59,17 @@ def get(connection: Connection, commitment_id: int) -> Commitment | None:
     return connection.execute(select(commitment).where(commitment.c.commitment_id == commitment_id)).first()
 
 
-def mark(connection: Connection, uids: Collection[str]) -> None:
-    """These instances were promised to be kept."""
+def mark(connection: Connection, uids: Collection[str]) -> set[str]:
+    """These instances are promised to be kept; those of them that are there."""
+    marked: set[str] = set()
     for part in parts(uids):
-        query = update(instance).where(instance.c.sop_instance_uid.in_(part), ~instance.c.kept_aside)
-        connection.execute(query.values(committed=True))
+        fitting = instance.c.sop_instance_uid.in_(part), ~instance.c.kept_aside
+        connection.execute(update(instance).where(*fitting).values(committed=True))
+        marked.update(connection.scalars(select(instance.c.sop_instance_uid).where(*fitting)))
+    return marked
+
+
+def promised(connection: Connection, sop_instance_uid: str) -> set[int]:
+    """The rows of an instance whose keeping was promised."""
+    query = select(instance.c.instance_id).where(instance.c.sop_instance_uid == sop_instance_uid, instance.c.committed)
+    return set(connection.scalars(query))

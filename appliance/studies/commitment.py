@@ -59,17 +59,19 @@ def request_commitment(
 def check(store: Store, commitment_id: int, asked: Asked, actor: Actor) -> Failed:
     """Read every instance, promise those that are whole, and say of the others why not. Kept before it is told."""
     failed: Failed = []
-    good: list[str] = []
-    for sop_class, uid in asked:
+    good: list[tuple[str, str]] = []
+    for sop_class, uid in dict.fromkeys((sop_class, uid) for sop_class, uid in asked):
         reason = _why_not(store, sop_class, uid)
         if reason is None:
-            good.append(uid)
+            good.append((sop_class, uid))
         else:
             failed.append((sop_class, uid, reason))
     with store.database.write("commitment", "study") as connection:
-        commitments.mark(connection, good)
+        kept = commitments.mark(connection, [uid for _, uid in good])
+        # one that was removed between the look and the promise is not promised
+        failed += [(sop_class, uid, NO_SUCH_INSTANCE) for sop_class, uid in good if uid not in kept]
         commitments.change(connection, commitment_id, failed=[list(each) for each in failed])
-        detail = {"committed": len(good), "failed": len(failed)}
+        detail = {"committed": len(kept), "failed": len(failed)}
         record(
             connection,
             "instances-committed",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from appliance.errors import ConflictError, NotFoundError
 from appliance.events import Actor
 from appliance.security.audit import record
-from appliance.store import discs, files, instances, retrievals, studies
+from appliance.store import commitments, discs, files, instances, retrievals, studies
 from appliance.store.store import Store
 from appliance.words import say
 
@@ -71,7 +71,8 @@ def _forget(connection: Any, row: studies.Study, actor: Actor, event: str) -> li
 def decide_content(store: Store, sop_instance_uid: str, sha256: str, actor: Actor) -> None:
     """A person chose which of the contents kept under one UID is the right one; the others go.
 
-    Raises NotFoundError when there is no such content.
+    Raises NotFoundError when there is no such content, ConflictError when the keeping of another one was promised to
+    its sender (storage commitment).
     """
     with store.database.write("study") as connection:
         rows = instances.of_uid(connection, sop_instance_uid)
@@ -79,6 +80,14 @@ def decide_content(store: Store, sop_instance_uid: str, sha256: str, actor: Acto
         if not chosen:
             raise NotFoundError(
                 say("There is no instance %(sop_instance_uid)s with that content.", sop_instance_uid=sop_instance_uid)
+            )
+        if commitments.promised(connection, sop_instance_uid) - {chosen[0].instance_id}:
+            raise ConflictError(
+                say(
+                    "The keeping of the other content of instance %(sop_instance_uid)s was promised to its sender "
+                    "(storage commitment): it stays.",
+                    sop_instance_uid=sop_instance_uid,
+                )
             )
         others = [row.instance_id for row in rows if row.instance_id != chosen[0].instance_id]
         paths = instances.remove_instances(connection, others)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
@@ -12,17 +15,22 @@ from pynetdicom import AE, evt
 
 from appliance.dicom.commitment_scp import STORAGE_COMMITMENT, WELL_KNOWN, CommitmentScp, Committer
 from appliance.dicom.server import DicomServer
+from appliance.errors import ConflictError
+from appliance.network.tls import server_context
 from appliance.printing.first_run import add_first_printer
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
+from appliance.store import commitments, instances
 from appliance.store.store import Store
-from appliance.studies import search
+from appliance.studies import commitment, removal, search
 from appliance.studies.intake import Intake
 from tests.media import made
 from tests.studies.arrivals import SCANNER, arrival, files_of
+from tests.support.certificates import identity
 
 STUDY = f"{made.ROOT}.1"
 TRANSACTION = "2.25.4711"
+MR = "1.2.840.10008.5.1.4.1.1.4"
 
 
 @dataclass
@@ -41,10 +49,10 @@ class Scanner:
     def handlers(self) -> list[tuple[object, object]]:
         return [(evt.EVT_N_EVENT_REPORT, self._told)]
 
-    def listen(self) -> object:
+    def listen(self, tls: ssl.SSLContext | None = None) -> object:
         ae = AE("SCANNER")
         ae.add_supported_context(STORAGE_COMMITMENT, scu_role=True, scp_role=True)
-        return ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=self.handlers)  # type: ignore[arg-type]
+        return ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=self.handlers, ssl_context=tls)  # type: ignore[arg-type]
 
     def ask(self, port: int, *uids: str, wait: bool = False, transaction: str = TRANSACTION, **odd: object) -> int:
         ae = AE("SCANNER")
@@ -54,7 +62,7 @@ class Scanner:
             raise ConnectionError
         request = Dataset()
         request.TransactionUID = transaction
-        request.ReferencedSOPSequence = [reference(uid) for uid in uids]
+        request.ReferencedSOPSequence = [reference(uid) for uid in uids] + odd.pop("also", [])  # type: ignore[operator]
         kind, instance = odd.get("action", 1), odd.get("instance", WELL_KNOWN)
         status, _ = association.send_n_action(request, kind, STORAGE_COMMITMENT, instance)  # type: ignore[arg-type]
         if wait:
@@ -181,3 +189,63 @@ def test_what_was_promised_is_told_the_same_again(store: Store, door: DicomServe
         assert scanner.ask(door.port, *uids) == 0
         assert scanner.answer() == (1, set(uids), {})
     assert len(scanner.reports) == 2
+
+
+def test_a_peer_called_by_tls_is_told_by_tls(store: Store, door: DicomServer, tmp_path: Path) -> None:
+    its = identity(tmp_path, "scanner")
+    folder = store.folder.root / "tls"
+    folder.mkdir()
+    shutil.copy(its.certificate, folder / "authorities.pem")
+    scanner = Scanner()
+    server = scanner.listen(server_context(its.certificate, its.key))
+    port = server.server_address[1]  # type: ignore[attr-defined]
+    peer = Peer(name="scanner", ae_title="SCANNER", host="127.0.0.1", port=port, tls=True, allows=("commit",))
+    add_peer(store, peer, SCANNER)
+    uids = take(store, 1)
+    assert scanner.ask(door.port, *uids) == 0
+    assert scanner.answer() == (1, set(uids), {})
+    server.shutdown()  # type: ignore[attr-defined]
+    with store.database.read() as connection:
+        assert commitments.get(connection, 1).message == "told on a new association"  # type: ignore[union-attr]
+
+
+def test_an_instance_asked_about_twice_is_answered_once_for_each_class(
+    store: Store, door: DicomServer, scanner: Scanner
+) -> None:
+    [uid] = take(store, 1)
+    wrong = reference(uid)
+    wrong.ReferencedSOPClassUID = MR
+    assert scanner.ask(door.port, uid, uid, also=[wrong]) == 0
+    assert scanner.answer() == (2, {uid}, {uid: 0x0119})
+    report = scanner.reports[-1][1]
+    assert (len(report.ReferencedSOPSequence), len(report.FailedSOPSequence)) == (1, 1)
+
+
+def test_what_is_purged_in_the_moment_of_the_promise_is_not_promised(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [uid] = take(store, 1)
+    look = commitment._why_not
+
+    def purged_meanwhile(*arguments: object) -> int | None:
+        found = look(*arguments)  # type: ignore[arg-type]
+        removal.purge_study(store, STUDY, SCANNER)
+        return found
+
+    monkeypatch.setattr(commitment, "_why_not", purged_meanwhile)
+    asked = [(made.CT, uid)]
+    number = commitment.request_commitment(store, TRANSACTION, asked, SCANNER, peer="", called_ae_title="APPLIANCE")
+    assert commitment.check(store, number, asked, SCANNER) == [(made.CT, uid, 0x0112)]
+
+
+def test_a_promised_content_does_not_give_way_to_a_later_one(store: Store, door: DicomServer, scanner: Scanner) -> None:
+    [uid] = take(store, 1)
+    assert scanner.ask(door.port, uid) == 0
+    scanner.answer()
+    Intake(store).take(arrival(store, made.image(1, InstanceNumber=9)), SCANNER)
+    with store.database.read() as connection:
+        _, late = instances.of_uid(connection, uid)
+    with pytest.raises(ConflictError, match="was promised to its sender"):
+        removal.decide_content(store, uid, late.sha256.hex(), SCANNER)
+    assert removal.purge_study(store, STUDY, SCANNER) == 0
+    assert len(files_of(store)) == 2
