@@ -21,6 +21,7 @@ from .check import Demands, Finding, Report
 from .dicomdir import DicomDir
 from .disc_file import DiscFile, content_file, instance_file, streamed_file
 from .file_id import level_1_names
+from .icons import with_icons
 from .iso import Progress, checked_names, write_iso
 from .obstacles import UndecodableError
 from .patients import patient_id
@@ -107,15 +108,19 @@ def build_volume(
     progress: Progress | None = None,
     signer: Signer | None = None,
     decompressing: Callable[[int], None] = lambda done: None,
+    drawing: Callable[[int], None] = lambda done: None,
     checking: Progress | None = None,
 ) -> Built:
     """Make one volume; see :func:`build`. With a `signer` the list of sums is signed beside it.
 
-    `progress` is told bytes written, `decompressing` bytes decompressed, `checking` bytes of the image read again.
+    `progress` is told bytes written, `decompressing` bytes decompressed, `drawing` bytes of images
+    that have an icon, `checking` bytes of the image read again.
     """
     work = folder / f"work-{volume.number}"
     try:
         volume = _decompressed(volume, work, decompressing)
+        if plan.options.icons:
+            volume = replace(volume, entries=with_icons(volume.entries, volume.placed, drawing))
         assembled = Assembly(plan, volume, content, signer)
         path = folder / f"volume-{volume.number}{targets.SUFFIX[plan.medium.form]}"
         report = _write(plan, assembled, path, progress, checking)

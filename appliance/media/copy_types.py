@@ -35,6 +35,8 @@ class CopyType(BaseModel):
     viewer: bool = True
     site_files: bool = True
     """The site's drop-in folder (discs.site_files) goes on it."""
+    icons: bool = False
+    """A small picture of each image in the DICOMDIR, for readers that show them; 4 KB an image."""
     joliet: bool = True
     split: bool = True
     several_patients: bool = False

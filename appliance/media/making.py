@@ -176,7 +176,13 @@ def work_of(plan: Plan, volume: Volume, choices: CopyType, watch: Watch) -> Work
     """What there is to be done for one volume, in bytes."""
     sizes = sum(Path(placed.source.path).stat().st_size for placed in volume.placed)
     decompress = sum(placed.size for placed in volume.placed if placed.decompress)
-    return Work(watch, content=sizes * (choices.web_content + choices.viewer), decompress=decompress, image=volume.size)
+    return Work(
+        watch,
+        content=sizes * (choices.web_content + choices.viewer),
+        decompress=decompress,
+        icons=sizes * choices.icons,
+        image=volume.size,
+    )
 
 
 def _make(
@@ -214,7 +220,15 @@ def _make(
 
     signer = signer_of(store) if choices.signed else None
     built = build_volume(
-        plan, volume, folder, content, step, signer=signer, decompressing=work.decompressed, checking=watch.step
+        plan,
+        volume,
+        folder,
+        content,
+        step,
+        signer=signer,
+        decompressing=work.decompressed,
+        drawing=work.drawn,
+        checking=watch.step,
     )
     files.remove_tree(scratch)
     if choices.encrypted:

@@ -149,6 +149,7 @@ def plan_of(
         undecodable=tuple((undecodable or {}).items()),
         split=choices.split,
         joliet=choices.joliet,
+        icons=choices.icons,
         content=room,
     )
     medium = profiles.medium(choices.medium)

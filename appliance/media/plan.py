@@ -19,6 +19,7 @@ from appliance.words import say
 from . import patients, split
 from .dicomdir import DicomDir, Entry
 from .file_id import is_file_set_id
+from .icons import with_room
 from .patients import Conflict, Side
 from .profiles import (
     EXPLICIT_LE,
@@ -53,6 +54,7 @@ class PlanOptions:
     undecodable: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, why it can't be decompressed: found by trying
     split: bool = True  # several volumes are allowed
     joliet: bool = True  # long names of files that are not DICOM
+    icons: bool = False  # a small picture of each image in the directory
     checksums: bool = True  # a list of SHA-256 sums of every file
     content: tuple[tuple[str, int], ...] = ()  # other files on each volume: path on disc, bytes
     content_per_instance: int = 0  # bytes to keep free for each instance (viewer data)
@@ -280,6 +282,8 @@ class _Planner:
             )
         if source.records.supplied:
             self.note("supplied", uid, ", ".join(source.records.supplied))
+        if self.options.icons:
+            source = replace(source, records=with_room(source.records))
         return Placed(
             source=source,
             patient_id=patients.patient_id(keys),

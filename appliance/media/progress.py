@@ -75,10 +75,10 @@ class Work:
     Each method raises CanceledError when nobody wants the disc any more. Safe to use from several threads.
     """
 
-    def __init__(self, watch: Watch, *, content: int, decompress: int, image: int) -> None:
+    def __init__(self, watch: Watch, *, content: int, decompress: int, icons: int, image: int) -> None:
         self.watch = watch
-        self.content, self.decompress = content, decompress  # bytes of each part
-        self.image, self.total = image, content + decompress + image
+        self.content, self.decompress, self.icons = content, decompress, icons  # bytes of each part
+        self.image, self.total = image, content + decompress + icons + image
         self._looked_at: set[tuple[str, str]] = set()
         self._looked, self._lock = 0, threading.Lock()
 
@@ -93,6 +93,10 @@ class Work:
     def decompressed(self, done: int) -> None:
         """So many bytes of decompressed instances are there."""
         self.watch.step(self.content + min(done, self.decompress), self.total)
+
+    def drawn(self, done: int) -> None:
+        """So many bytes of images have their icon."""
+        self.watch.step(self.content + self.decompress + min(done, self.icons), self.total)
 
     def written(self, done: int, total: int) -> None:
         """So many bytes of `total` are written; the image is larger than planned by the content made for it."""

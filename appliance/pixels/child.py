@@ -193,6 +193,10 @@ def _encoded(
     return {"shape": list(shown.shape)}, picture.encode(shown, suffix, quality)
 
 
+def _icon(source: Source, number: int) -> Answer:
+    return _array(picture.icon(source, number - 1))
+
+
 def _raw(source: Source, number: int) -> Answer:
     values, properties = frame_values(source, number - 1, to_rgb=False)
     if source.bits_allocated == 1:
@@ -240,6 +244,7 @@ DEEDS: dict[str, Callable[..., Answer]] = {
     "windows": _windows,
     "frame": _frame,
     "encoded": _encoded,
+    "icon": _icon,
     "raw": _raw,
     "preview": _preview,
     "report": _report,

@@ -24,6 +24,7 @@ from appliance.errors import DamagedError
 from appliance.pixels.child import ERRORS, HEADER, receive
 from appliance.pixels.display import Window
 from appliance.pixels.errors import DamagedPixelsError, PixelError, TooLargeError
+from appliance.pixels.picture import ICON_EDGE
 from appliance.pixels.source import Limits
 from appliance.words import say
 
@@ -199,6 +200,13 @@ class Decoder:
         request = {"do": "preview", "number": number, "max_edge": max_edge, "budget": budget, "near": near}
         about, data = self._ask(path, request)
         return Preview(about=about, data=bytes(data))
+
+    def icon(self, path: Path, number: int = 1) -> bytes:
+        """Frame `number` as 8-bit grey, ICON_EDGE pixels square, row by row."""
+        data = bytes(self._ask(path, {"do": "icon", "number": number})[1])
+        if len(data) != ICON_EDGE * ICON_EDGE:
+            raise DamagedPixelsError(say("The decoder gave something that is no picture."))
+        return data
 
     def raw(self, path: Path) -> RawPixels:
         """Exact stored values of all frames, each decoded when it is asked for (for lossless transcoding)."""

@@ -24,6 +24,9 @@ SMALLEST_EDGE = 64
 KNOTS = 256
 """A curve goes to the viewer as so many values at most."""
 
+ICON_EDGE = 64
+"""Pixels: the largest a reader of any profile has to take (PS3.3 F.7)."""
+
 
 def shown_frame(
     source: Source, index: int, window: Window | None = None, max_edge: int | None = None, overlays: bool = False
@@ -74,6 +77,17 @@ def aspect_ratio(header: Dataset) -> float:
         if value and vertical > 0 and horizontal > 0:
             return min(10.0, max(0.1, vertical / horizontal))
     return 1.0
+
+
+def icon(source: Source, index: int) -> NDArray[np.uint8]:
+    """A frame as grey, ICON_EDGE pixels square, with black beside a picture that is not (PS3.3 F.7)."""
+    shown = shrink(square(shown_frame(source, index, None, 4 * ICON_EDGE), source.header), ICON_EDGE)
+    grey = cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY) if shown.ndim == 3 else shown
+    rows, columns = grey.shape
+    made = np.zeros((ICON_EDGE, ICON_EDGE), np.uint8)
+    top, left = (ICON_EDGE - rows) // 2, (ICON_EDGE - columns) // 2
+    made[top : top + rows, left : left + columns] = grey
+    return made
 
 
 def encode(picture: NDArray[np.uint8], suffix: str, quality: int = 85) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from appliance.words import say
 
-from . import rules
+from . import icons, rules
 from .dataset import Element, Encoding, MalformedError, TruncatedError, elements, is_dicom, items, read_head
 from .finding import Findings
 
@@ -174,6 +174,7 @@ def _check_record(directory: Directory, record: Record, parent: int, findings: F
             findings.error("type-1-key", where, text)
     _check_values(record, where, findings)
     _check_document(record, where, findings)
+    icons.check_icon(record.keys.get(icons.TAG, b""), where, findings)
     _check_charset(record, where, findings)
     _check_reference(record, where, findings)
     if 0x00041500 in record.keys:
