@@ -60,6 +60,10 @@ def shipped_formats() -> AnnotationFormats:
     return load_formats()
 
 
+NO_LAYOUT = (ValueError, TypeError, AttributeError)
+"""What a file raises that is no TOML or no UTF-8 (ValueError), or whose tables are of another shape than ours."""
+
+
 def load_formats(*sites: Path) -> AnnotationFormats:
     """The shipped formats, and those of the folders `sites` over them. A site folder may be missing.
 
@@ -72,7 +76,7 @@ def load_formats(*sites: Path) -> AnnotationFormats:
             read = tomllib.loads(path.read_text(encoding="utf-8"))
             by_id |= {_key(name): _format(name, table) for name, table in read.get("annotations", {}).items()}
             label = _place("[session_label]", read["session_label"]) if "session_label" in read else label
-        except (SettingError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (SettingError, *NO_LAYOUT) as error:
             raise SettingError(say("layout file %(path)s: %(why)s", path=path, why=error)) from error
     return AnnotationFormats(by_id=MappingProxyType(by_id), session_label=label)
 

@@ -125,14 +125,14 @@ def _read_file(path: Path, tables: dict[str, dict[str, Any]]) -> None:
         for name, make in READERS.items():
             for key, values in read.get(name, {}).items():
                 tables[name][key] = _named(f"[{name}.{key}]", make, key, values)
-    except (SettingError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (SettingError, ValueError, AttributeError) as error:  # no TOML, no UTF-8, tables of another shape
         raise SettingError(say("layout file %(path)s: %(why)s", path=path, why=error)) from error
 
 
 def _named(where: str, make: Any, key: str, values: Any) -> Any:
     try:
         return make(key, values)
-    except (SettingError, TypeError, ValueError, KeyError) as error:
+    except (SettingError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise SettingError(f"{where}: {error}") from error
 
 

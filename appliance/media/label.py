@@ -18,7 +18,7 @@ from typing import Any
 import jinja2
 from reportlab.graphics.barcode import code128, qr
 
-from appliance.errors import UsageError
+from appliance.errors import SettingError, UsageError
 from appliance.film.fonts import Fonts, default_fonts
 from appliance.film.lettering import fit
 from appliance.legible import finalized
@@ -163,8 +163,15 @@ def layouts(folder: Path | None = None) -> dict[str, Layout]:
     found: dict[str, Any] = {}
     for path in (shipped("layouts") / "labels.toml", *([folder / "labels.toml"] if folder else [])):
         if path.is_file():
-            found |= tomllib.loads(path.read_text("utf-8"))
+            found |= _read(path)
     return {name: _layout(name, values) for name, values in found.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise SettingError(say("layout file %(path)s: %(why)s", path=path, why=error)) from error
 
 
 def _layout(name: str, values: dict[str, Any]) -> Layout:
@@ -172,7 +179,7 @@ def _layout(name: str, values: dict[str, Any]) -> Layout:
         text = tuple(_Block(**block) for block in values.pop("text", ()))
         barcode = tuple(_Barcode(**one) for one in values.pop("barcode", ()))
         return Layout(**values, text=text, barcode=barcode)
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise UsageError(say("Label layout %(name)s: %(why)s", name=name, why=error), field="layout") from None
 
 
