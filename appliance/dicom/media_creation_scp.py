@@ -173,6 +173,8 @@ def wish_of(dataset: Dataset) -> Wish:
         references=references,
         file_set_id=_text(dataset, "StorageMediaFileSetID"),
         label_text=_text(dataset, "LabelText"),
+        label_extracted=_yes_no(dataset, "LabelUsingInformationExtractedFromInstances"),
+        label_style=_text(dataset, "LabelStyleSelection").lower(),
         split=_yes_no(dataset, "AllowMediaSplitting"),
         non_dicom=_one_of(dataset, "IncludeNonDICOMObjects", NON_DICOM),
         viewer=_yes_no(dataset, "IncludeDisplayApplication"),

@@ -351,7 +351,8 @@ class _Burn:
         if not kind:
             return None
         facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
-        found = extras.labelled(facts, self.store.settings.discs, serials[0])
+        who = self.choices.label_names_patient
+        found = extras.labelled(facts, self.store.settings.discs, serials[0], names_patient=who)
         layout = layouts(self.store.folder.layouts)[self.choices.label_layout]
         drawn = label(found, layout, language=self.choices.language, web=self.choices.web_content)
         path = self.folder / f"label-{serials[0]}.{SUFFIX.get(kind, kind)}"

@@ -45,6 +45,8 @@ class CopyType(BaseModel):
     leave_out_refused: bool = False
     """What can't go on the disc is left out, and told on it, rather than keep the disc from being made."""
     label_layout: str = "disc"
+    label_names_patient: bool = True
+    """Off: the label says nothing of patient and studies, only what was ordered for it."""
     signed: bool = False
     """The list of SHA-256 sums is signed with the appliance's key."""
     encrypted: bool = False

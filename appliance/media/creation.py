@@ -16,6 +16,7 @@ from appliance.media import discs as verbs
 from appliance.media.burners import DEFAULT_BURNER, all_burners
 from appliance.media.copy_types import DEFAULT
 from appliance.media.file_id import is_file_set_id
+from appliance.media.label import layouts
 from appliance.media.ordering import MAXIMUM_COPIES, PRIORITIES, DiscOrder
 from appliance.media.profiles import PROFILES
 from appliance.media.selection import Selection, gather
@@ -56,6 +57,8 @@ class Wish:
     references: tuple[Reference, ...]
     file_set_id: str = ""
     label_text: str = ""
+    label_extracted: bool | None = None  # what the instances say of patient and studies stands on the label
+    label_style: str = ""  # Label Style Selection: a label layout of ours
     split: bool | None = None
     non_dicom: str | None = None  # NO, FOR_PHYSICIAN, FOR_PATIENT, FOR_TEACHING, FOR_RESEARCH
     viewer: bool | None = None
@@ -71,6 +74,10 @@ def create_request(store: Store, uid: str, wish: Wish, actor: Actor, *, burner: 
     choices: dict[str, Any] = {}
     if wish.non_dicom == "NO":
         choices |= {"web_content": False, "site_files": False}
+    if wish.label_extracted is not None:
+        choices["label_names_patient"] = wish.label_extracted
+    if wish.label_style in layouts(store.folder.layouts):
+        choices["label_layout"] = wish.label_style  # another one is no error (PS3.4 S.3.2.1.2): ours serves
     if wish.viewer is not None:
         choices["viewer"] = wish.viewer
     if wish.split is not None:

@@ -128,12 +128,15 @@ def label_facts(found: VolumeDescription) -> dict[str, Any]:
     }
 
 
-def labelled(facts: dict[str, Any], settings: DiscsSettings, serial: str) -> VolumeDescription:
+def labelled(
+    facts: dict[str, Any], settings: DiscsSettings, serial: str, *, names_patient: bool = True
+) -> VolumeDescription:
     """The inverse, as far as labels go, with the serial of one piece."""
     from appliance.media.description import Item
 
     empty = {"TransferSyntaxUID": "", "SOPClassUID": "", "SOPInstanceUID": ""}
-    items = tuple(Item(keys=InstanceKeys.from_json(empty | keys), path=Path(), file_id=()) for keys in facts["series"])
+    series = facts["series"] if names_patient else ()
+    items = tuple(Item(keys=InstanceKeys.from_json(empty | keys), path=Path(), file_id=()) for keys in series)
     values = {name: facts[name] for name in _LABEL_FACTS}
     made = date.fromisoformat(facts["created"])
     return VolumeDescription(items=items, site=site_of(settings), created=made, serial=serial, **values)

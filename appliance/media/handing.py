@@ -45,7 +45,9 @@ def label_of(store: Store, disc_id: int, number: int) -> bytes:
         )
     with store.database.read() as connection:
         serials = [piece.serial for piece in discs.pieces(connection, [disc_id]) if piece.volume == number]
-    found = extras.labelled(json.loads(facts.read_text("utf-8")), store.settings.discs, (serials or [""])[0])
     choices = copy_type(disc.choices)
+    told = json.loads(facts.read_text("utf-8"))
+    who = choices.label_names_patient
+    found = extras.labelled(told, store.settings.discs, (serials or [""])[0], names_patient=who)
     layout = layouts(store.folder.layouts)[choices.label_layout]
     return label_file(label(found, layout, language=choices.language, web=choices.web_content), "pdf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from appliance.config import Settings
 from appliance.dicom.media_creation_scp import MEDIA_CREATION, MediaCreationScp
 from appliance.dicom.server import DicomServer
 from appliance.media import discs as verbs
+from appliance.media import handing
 from appliance.media.views import list_discs
 from appliance.media.worker import DiscWorker
 from appliance.security.peer_verbs import add_peer
@@ -111,6 +113,25 @@ def test_an_order_becomes_a_disc_and_says_so(store: Store) -> None:
         assert found.ReferencedStorageMediaSequence[0].StorageMediaFileSetUID == view["volumes"][0]["file_set_uid"]
         assert (view["priority"], view["copies"], view["requested_by"]) == ("HIGH", 2, "RIS")
         assert scu.act(uid, 2) == 0xC201
+
+
+def test_a_label_says_of_the_patient_what_was_ordered(store: Store) -> None:
+    with connected(store) as scu:
+        for extracted, style, named in (("YES", "SLEEVE", True), ("NO", "", False), (None, "OF_THEIRS", True)):
+            uid = generate_uid()
+            asked = {"LabelUsingInformationExtractedFromInstances": extracted, "LabelStyleSelection": style}
+            scu.create(uid, LabelText="Ward 7", **{key: value for key, value in asked.items() if value})
+            assert scu.act(uid) == SUCCESS
+            DiscWorker(store).work_off()
+            assert scu.get(uid)[1].ExecutionStatus == "DONE"
+            text = page_text(handing.label_of(store, list_discs(store)[0]["disc_id"], 1))
+            assert ("Doe" in text or "DOE" in text) is named, text
+            assert "Ward 7" in text
+
+
+def page_text(content: bytes) -> str:
+    command = ["pdftotext", "-", "-"]
+    return subprocess.run(command, input=content, capture_output=True, check=True).stdout.decode()
 
 
 def test_an_order_survives_a_restart_in_every_state(store: Store) -> None:
