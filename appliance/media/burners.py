@@ -33,6 +33,8 @@ class BurnerSettings(BaseModel):
     """Media it has (cd-700, dvd ...); empty: all it can take."""
     options: dict[str, Any] = {}
     """See media.burner.options.BurnerOptions."""
+    node: str = ""
+    """The machine that drives it, of several on one database (node.name); empty: any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,9 @@ def check_burner(store: Store, burner: StoredBurner) -> None:
     for medium in burner.settings.media:
         profiles.medium(medium)
     open_stored(store, burner)
+    if store.node and burner.burner_uri.startswith("drive:") and not burner.settings.node:
+        text = say("A drive is in one machine: name it (node), as that machine's setting node.name does.")
+        raise UsageError(text, field="node")
 
 
 def add_burner(store: Store, burner: StoredBurner, actor: Actor) -> None:

@@ -79,6 +79,8 @@ class Keeper:
 def ask_burners(store: Store) -> None:
     """Read back state, reasons and supplies of every burner."""
     for burner in all_burners(store):
+        if burner.settings.node not in ("", store.node):
+            continue  # only the machine it is at could ask it
         try:
             status = open_stored(store, burner).supplies()
         except ApplianceError as error:

@@ -18,7 +18,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
     Building starts over: all of it can be done again. Burning goes on where the burner says it is.
     """
     with store.database.read() as connection:
-        claimed = discs.claimed(connection)
+        claimed = discs.claimed(connection, store.node)
     names = {name for disc in claimed for name in (disc.building_by, disc.burning_by) if name}
     gone = set(store.locks.dead(names))
     to_ask = []

@@ -99,7 +99,7 @@ class DiscWorker:
     def _start_burns(self) -> bool:
         self._reap()
         with self.store.database.read() as connection:
-            due = discs.to_burn(connection)
+            due = discs.to_burn(connection, self.store.node)
         started = [self._start_burn(disc_id) for disc_id in due]
         return any(started)
 

@@ -60,6 +60,8 @@ class Keeper:
 def ask_printers(store: Store) -> None:
     """Read back state, reasons and supplies of every printer that is not sending just now."""
     for printer in all_printers(store):
+        if printer.settings.node not in ("", store.node):
+            continue  # only the machine it is at could ask it
         try:
             status = device_of(store, printer).status()
         except ApplianceError as error:

@@ -127,6 +127,8 @@ class PrinterSettings(_Model):
     """Jobs that may wait; past them N-ACTION is refused as queue full."""
     ascii85: bool = False
     redirect_minutes: int = Field(10, ge=1)
+    node: str = ""
+    """The machine that drives it, of several on one database (node.name); empty: any."""
     device_options: dict[str, Any] = {}
 
     @model_validator(mode="after")

@@ -91,7 +91,7 @@ class FilmWorker:
     def _start_sends(self) -> bool:
         self._reap()
         with self.store.database.read() as connection:
-            due = print_jobs.to_send(connection)
+            due = print_jobs.to_send(connection, self.store.node)
         started = [self._start(job_id) for job_id in due]
         return any(started)
 

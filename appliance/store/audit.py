@@ -29,7 +29,7 @@ def append(connection: Connection, **values: Any) -> None:
 
 def in_order(connection: Connection) -> Iterator[Row[Any]]:
     """Every entry, oldest first, a thousand in memory at a time."""
-    yield from connection.execution_options(yield_per=1000).execute(select(audit).order_by(audit.c.audit_id))
+    yield from connection.execute(select(audit).order_by(audit.c.audit_id).execution_options(yield_per=1000))
 
 
 def page(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, update
 from sqlalchemy import delete as sql_delete
 
 from appliance.store import job_events
-from appliance.store.tables.base import now
+from appliance.store.tables.base import is_for, now
 from appliance.store.tables.media import burner, decision, disc, disc_study, piece, volume
 from appliance.store.tables.studies import header, instance, study
 
@@ -145,9 +145,14 @@ def claim_build(connection: Connection, disc_id: int, worker: str) -> bool:
     return _claimed(connection, disc_id, query, claim, worker)
 
 
-def to_burn(connection: Connection) -> list[int]:
-    """For each burner that may burn and is free: its next built disc, if that is due."""
+def to_burn(connection: Connection, node: str = "") -> list[int]:
+    """For each burner that may burn and is free: its next built disc, if that is due.
+
+    `node`: a machine among several, which leaves burners bound to another one to it.
+    """
     ready = select(burner.c.name).where(burner.c.paused.is_(False), burner.c.burner_state != "stopped")
+    if node:
+        ready = ready.where(is_for(burner.c.settings, node))
     busy = select(disc.c.burner).where(disc.c.burning_by.isnot(None))
     place = func.row_number().over(partition_by=disc.c.burner, order_by=ORDER).label("place")
     heads = (
@@ -186,9 +191,12 @@ def _claimed(connection: Connection, disc_id: int, query: Any, claim: dict[str, 
     return True
 
 
-def claimed(connection: Connection) -> list[Disc]:
-    """Discs that a worker has claimed, for building or burning."""
+def claimed(connection: Connection, node: str = "") -> list[Disc]:
+    """Discs that a worker has claimed, for building or burning; without those on burners of another machine."""
     query = select(disc).where(or_(disc.c.building_by.isnot(None), disc.c.burning_by.isnot(None)))
+    if node:
+        elsewhere = select(burner.c.name).where(~is_for(burner.c.settings, node))
+        query = query.where(or_(disc.c.burning_by.is_(None), disc.c.burner.not_in(elsewhere)))
     return list(connection.execute(query))
 
 

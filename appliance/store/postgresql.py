@@ -7,7 +7,9 @@ so that the server drops those of a machine that is cut off or stands still, and
 
 from __future__ import annotations
 
+import datetime as dt
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection as DriverConnection
@@ -51,6 +53,10 @@ _ENTER = text(
     "SELECT pg_current_xact_id()::text, set_config('lock_timeout', :wait, true), "
     "set_config('idle_in_transaction_session_timeout', :idle, true), "
     "pg_advisory_xact_lock(:writers)"
+)
+_FACTS = text(
+    "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'), "
+    "clock_timestamp()"
 )
 _STATUS = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 
@@ -109,6 +115,21 @@ def words_of(error: DBAPIError) -> str:
     if getattr(error.orig, "sqlstate", None) == "55P03":
         said = say("it stays locked by another writer")
     return say("%(said)s. See the health page.", said=said)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a server says of itself."""
+
+    version: str
+    is_safe: bool  # what it has committed survives its power loss
+    moment: dt.datetime  # its clock
+
+
+def facts(connection: Connection) -> Facts:
+    """Ask the server about itself."""
+    version, fsync, pages, moment = connection.execute(_FACTS).one()
+    return Facts(version=str(version).split()[0], is_safe=(fsync, pages) == ("on", "on"), moment=moment)
 
 
 def transaction_of(connection: Connection) -> str | None:

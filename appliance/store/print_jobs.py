@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from appliance.store import job_events, print_job_words
 from appliance.store import job_states as states
-from appliance.store.tables.base import now
+from appliance.store.tables.base import is_for, now
 from appliance.store.tables.printing import film, print_job, printer
 
 Job = Row[Any]
@@ -193,9 +193,14 @@ def claim_compose(connection: Connection, job_id: int, worker: str) -> bool:
     return connection.execute(query.values(**claim)).rowcount == 1
 
 
-def to_send(connection: Connection) -> list[int]:
-    """For each printer that may print and has nothing on its way: its next job, if that is composed and due."""
+def to_send(connection: Connection, node: str = "") -> list[int]:
+    """For each printer that may print and has nothing on its way: its next job, if that is composed and due.
+
+    `node`: a machine among several, which leaves printers bound to another one to it.
+    """
     ready = select(printer.c.name).where(printer.c.paused.is_(False), printer.c.printer_state != "stopped")
+    if node:
+        ready = ready.where(is_for(printer.c.settings, node))
     busy = select(print_job.c.printer).where(print_job.c.sending_by.isnot(None))
     place = func.row_number().over(partition_by=print_job.c.printer, order_by=ORDER).label("place")
     heads = (
@@ -237,9 +242,11 @@ def mark_started(connection: Connection, job_id: int, worker: str) -> bool:
     return connection.execute(query.values(send_started=True, updated=now())).rowcount == 1
 
 
-def claimed(connection: Connection) -> list[Job]:
-    """Jobs that a worker has claimed, for composing or sending."""
+def claimed(connection: Connection, node: str = "") -> list[Job]:
+    """Jobs that a worker has claimed, for composing or sending; without those of printers bound to another machine."""
     query = select(print_job).where(or_(print_job.c.composing_by.isnot(None), print_job.c.sending_by.isnot(None)))
+    if node:
+        query = query.where(print_job.c.printer.not_in(select(printer.c.name).where(~is_for(printer.c.settings, node))))
     return list(connection.execute(query))
 
 

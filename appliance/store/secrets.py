@@ -12,6 +12,12 @@ def get(connection: Connection, name: str) -> str | None:
     return connection.scalar(select(secret.c.value).where(secret.c.name == name))
 
 
+def names(connection: Connection, prefix: str) -> list[str]:
+    """What is kept under names that begin so."""
+    query = select(secret.c.name).where(secret.c.name.startswith(prefix, autoescape=True))
+    return list(connection.scalars(query.order_by(secret.c.name)))
+
+
 def put(connection: Connection, name: str, value: str) -> None:
     """Keep `value`, in place of what was kept under the name before."""
     remove(connection, name)

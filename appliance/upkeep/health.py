@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from appliance.store.store import Store
-from appliance.upkeep import machine_checks, service_checks, wire_checks
+from appliance.upkeep import machine_checks, node_checks, service_checks, wire_checks
 from appliance.upkeep.finding import LEVELS, Finding, error
 from appliance.words import say
 
@@ -20,6 +20,7 @@ QUICK: tuple[Check, ...] = (
     service_checks.access,
     service_checks.ports,
     service_checks.parts,
+    node_checks.machines,
     machine_checks.disk,
     machine_checks.clock,
     service_checks.database,

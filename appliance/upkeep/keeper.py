@@ -7,13 +7,14 @@ import threading
 import time
 
 from appliance.store.store import Store
-from appliance.upkeep import purging
+from appliance.upkeep import node_checks, purging
 from appliance.upkeep.forwarding import Forwarder
 from appliance.upkeep.notices import Notifier
 
 ROUND_SECONDS = 2.0
 NOTICE_SECONDS = 15.0
 PURGE_SECONDS = 3600.0
+SEEN_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class Keeper:
         self.forwarder = Forwarder(store)
         self.notifier = Notifier(store)
         self._only = store.locks.only_one("upkeep")
-        self._told = self._purged = float("-inf")
+        self._told = self._purged = self._seen = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. What breaks is logged and tried again."""
@@ -38,6 +39,9 @@ class Keeper:
         self._only.close()
 
     def round(self) -> None:
+        if time.monotonic() - self._seen > SEEN_SECONDS:
+            self._seen = time.monotonic()
+            node_checks.be_seen(self.store)
         if not self._only.take():
             return
         self.forwarder.forward()

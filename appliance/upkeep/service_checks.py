@@ -18,7 +18,7 @@ from appliance.store import audit, print_jobs, soundness
 from appliance.store import job_states as states
 from appliance.store.store import Store
 from appliance.store.tables.base import now
-from appliance.upkeep import kept
+from appliance.upkeep import kept, node_checks
 from appliance.upkeep.finding import Finding, error, fine, warning
 from appliance.words import Words, row, say, say_many
 
@@ -122,8 +122,7 @@ def _part(store: Store, kind: str, some: Callable[[int], Words], none: Words) ->
 
 def database(store: Store) -> list[Finding]:
     if not store.database.is_sqlite:
-        store.database.changes()
-        return [fine("database", say("The database server answers."))]
+        return node_checks.server(store)
     size = store.folder.database.stat().st_size
     log = store.folder.database.with_name("appliance.db-wal")
     waiting = log.stat().st_size if log.exists() else 0
@@ -299,6 +298,8 @@ def audit_collector(store: Store) -> list[Finding]:
 
 
 def backups(store: Store) -> list[Finding]:
+    if not store.database.is_sqlite:
+        return [fine("backup", say("The database is backed up on its server, the folder with it: docs/scaling.md."))]
     last = kept.recall_moment(store, kept.LAST_BACKUP)
     if last is None:
         return [

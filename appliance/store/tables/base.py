@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Integer, MetaData, String
+from sqlalchemy import BigInteger, DateTime, Integer, MetaData, String, func
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
@@ -52,6 +52,11 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 WORD = String(64).with_variant(String(64, collation="C"), "postgresql")
 """A word that is searched for, compared by code point: prefixes are ranges."""
+
+
+def is_for(settings: Any, node: str) -> Any:
+    """Whether what these settings are of is for this machine among several: bound to it, or to none."""
+    return func.coalesce(settings["node"].as_string(), "").in_(("", node))
 
 
 def now() -> dt.datetime:

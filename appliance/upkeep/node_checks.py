@@ -1,0 +1,125 @@
+"""Several machines on one database: who is there, who drives what, and whether their clocks agree."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from importlib import metadata
+from typing import Any
+
+from appliance.media.burners import all_burners
+from appliance.printing.printer_verbs import all_printers
+from appliance.store import discs, postgresql, print_jobs, secrets
+from appliance.store.store import Store
+from appliance.store.tables.base import now
+from appliance.upkeep import kept
+from appliance.upkeep.finding import Finding, error, fine, warning
+from appliance.words import say
+
+KNOWN = "node:"
+"""Before the names under which machines say that they are there."""
+GONE_SECONDS = 90
+FORGOTTEN = dt.timedelta(days=30)
+CLOCK_SECONDS = 2.0
+"""Clocks further apart than this put films and audit entries in the wrong order for people."""
+PARTS = ("films", "discs", "retrieve", "import")
+
+
+def be_seen(store: Store) -> None:
+    """Say that this machine is there, what it runs, and how its clock differs from the database's."""
+    if not store.node:
+        return
+    with store.database.read() as connection:
+        before, theirs, after = now(), postgresql.facts(connection).moment, now()
+    ahead = (before + (after - before) / 2 - theirs).total_seconds()
+    seen = {"at": now().isoformat(), "ahead": round(ahead, 3), "version": metadata.version("appliance")}
+    kept.keep(store, KNOWN + store.node, seen)
+
+
+def server(store: Store) -> list[Finding]:
+    """The database's server, and whether it keeps what it says it has kept."""
+    with store.database.read() as connection:
+        facts = postgresql.facts(connection)
+    if not facts.is_safe:
+        text = say("PostgreSQL %(version)s does not write through to its disk.", version=facts.version)
+        advice = say("Set fsync = on and full_page_writes = on there: films may be lost with its power.")
+        return [error("database", text, advice)]
+    return [fine("database", say("PostgreSQL %(version)s answers.", version=facts.version))]
+
+
+def machines(store: Store) -> list[Finding]:
+    """Each machine that was seen, its parts and its clock; what is bound to one that is not there."""
+    if not store.node:
+        return []
+    parts = _parts(store)
+    known = _known(store)
+    found = [_machine(name, known.get(name), parts.get(name, Counter())) for name in sorted({*known, *parts})]
+    return [*found, *_bound(store, set(parts)), *_drives(store)]
+
+
+def _parts(store: Store) -> dict[str, Counter[str]]:
+    """Machine -> kind of worker -> how many are at work."""
+    found: dict[str, Counter[str]] = {}
+    for kind in PARTS:
+        for name in store.locks.living(kind):
+            node = name.removeprefix(f"{kind}-").rpartition("-")[0]
+            found.setdefault(node, Counter())[kind] += 1
+    return found
+
+
+def _known(store: Store) -> dict[str, dict[str, Any]]:
+    with store.database.read() as connection:
+        names = secrets.names(connection, KNOWN)
+    found = {name.removeprefix(KNOWN): kept.recall(store, name) for name in names}
+    return {name: seen for name, seen in found.items() if now() - _at(seen) < FORGOTTEN}
+
+
+def _at(seen: dict[str, Any]) -> dt.datetime:
+    return dt.datetime.fromisoformat(seen["at"])
+
+
+def _machine(name: str, seen: dict[str, Any] | None, parts: Counter[str]) -> Finding:
+    if not parts:
+        last = f"{_at(seen):%Y-%m-%d %H:%M} UTC" if seen else "?"
+        text = say("Machine %(name)s is not there; it was last seen %(last)s.", name=name, last=last)
+        return warning("machines", text, say("Start it. The others do its work, but for what is bound to it."))
+    at_work = ", ".join(f"{count} {kind}" for kind, count in sorted(parts.items()))
+    if seen is None or (now() - _at(seen)).total_seconds() > GONE_SECONDS:
+        text = say("Machine %(name)s works (%(parts)s), but its page does not run.", name=name, parts=at_work)
+        return warning("machines", text, say("Start the part web there."))
+    clock = f"{seen['ahead']:+.1f} s"
+    text = say(
+        "Machine %(name)s works (%(parts)s), version %(version)s, its clock %(clock)s from the database's.",
+        name=name,
+        parts=at_work,
+        version=seen["version"],
+        clock=clock,
+    )
+    if abs(seen["ahead"]) > CLOCK_SECONDS:
+        return warning("machines", text, say("Set both right: timedatectl set-ntp true."))
+    return fine("machines", text)
+
+
+def _bound(store: Store, there: set[str]) -> list[Finding]:
+    printers = [(each.name, each.settings.node) for each in all_printers(store)]
+    bound = [*printers, *((each.name, each.settings.node) for each in all_burners(store))]
+    return [
+        error(
+            "machines",
+            say("%(name)s is bound to machine %(node)s, which is not there.", name=name, node=node),
+            say("Start that machine, or bind it to another one (node)."),
+        )
+        for name, node in bound
+        if node and node not in there
+    ]
+
+
+def _drives(store: Store) -> list[Finding]:
+    """Who drives what in this moment."""
+    with store.database.read() as connection:
+        sending = [(row.printer, row.sending_by) for row in print_jobs.claimed(connection) if row.sending_by]
+        burning = [(row.burner, row.burning_by) for row in discs.claimed(connection) if row.burning_by]
+    return [
+        fine("machines", say("%(name)s is driven by %(worker)s.", name=name, worker=worker))
+        for name, worker in [*sending, *burning]
+    ]

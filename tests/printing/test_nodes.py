@@ -1,0 +1,80 @@
+"""Several machines on one database: a printer or burner bound to one is driven by it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.config import NodeSettings
+from appliance.errors import UsageError
+from appliance.events import Actor
+from appliance.media.burners import BurnerSettings, StoredBurner, add_burner
+from appliance.printing import housekeeping, recovery
+from appliance.printing.worker import FilmWorker
+from appliance.store import print_jobs
+from appliance.store.store import Store, open_store
+from tests.printing.films import add_folder_printer, printed, submit_films
+
+
+@pytest.fixture
+def database_kind() -> str:
+    return "postgresql"
+
+
+def on(store: Store, name: str) -> Store:
+    """The same store as another machine has it."""
+    return open_store(store.folder.root, settings=store.settings.model_copy(update={"node": NodeSettings(name=name)}))
+
+
+@pytest.fixture
+def machines(store: Store) -> Iterator[tuple[Store, Store]]:
+    both = on(store, "east"), on(store, "west")
+    yield both
+    for each in both:
+        each.close()
+
+
+def test_a_printer_bound_to_a_machine_is_driven_by_it_alone(machines: tuple[Store, Store]) -> None:
+    east, west = machines
+    printer = add_folder_printer(east, node="west")
+    job = submit_films(east, printer)
+    FilmWorker(east).work_off()
+    assert printed(east) == []
+    with east.database.read() as connection:
+        assert print_jobs.get(connection, job).composed, "anyone composes"
+    FilmWorker(west).work_off()
+    assert len(printed(west)) == 1
+
+
+def test_what_a_dead_machine_had_begun_at_its_own_printer_waits_for_it(machines: tuple[Store, Store]) -> None:
+    east, west = machines
+    job = submit_films(west, add_folder_printer(west, node="west"))
+    with west.database.write() as connection:
+        print_jobs.change(connection, job, composed=True)
+        assert print_jobs.claim_send(connection, job, "films-west-1-gone")
+    with east.database.read() as connection:
+        assert print_jobs.claimed(connection, "east") == []
+        assert [row.job_id for row in print_jobs.claimed(connection, "west")] == [job]
+    assert recovery.take_over_claims(east, "films-east-1-x", set()) == []
+
+
+def test_only_the_machine_a_printer_is_at_asks_it_how_it_is(machines: tuple[Store, Store]) -> None:
+    east, west = machines
+    add_folder_printer(east, node="west")
+    with west.database.write() as connection:
+        connection.exec_driver_sql("UPDATE printer SET printer_state_reasons = '[\"offline\"]'")
+    housekeeping.ask_printers(east)
+    housekeeping.ask_printers(west)
+    with west.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT printer_state_reasons FROM printer").scalar_one() == []
+
+
+def test_a_drive_among_several_machines_says_in_which_it_is(store: Store, clerk: Actor) -> None:
+    drive = StoredBurner(name="drive", burner_uri="drive:/dev/sr0")
+    with pytest.raises(UsageError, match="in one machine") as caught:
+        add_burner(store, drive, clerk)
+    assert caught.value.field == "node"
+    add_burner(
+        store, StoredBurner(name="drive", burner_uri=drive.burner_uri, settings=BurnerSettings(node="west")), clerk
+    )

@@ -1,0 +1,83 @@
+"""The health page of several machines on one database."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.config import NodeSettings
+from appliance.errors import UsageError
+from appliance.events import Actor
+from appliance.store import postgresql
+from appliance.store.store import Store, open_store
+from appliance.store.tables.base import now
+from appliance.upkeep import kept, node_checks, service_checks
+from appliance.upkeep.backup import make_backup
+from appliance.upkeep.finding import Finding
+from tests.printing.films import add_folder_printer
+
+
+@pytest.fixture
+def database_kind() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+def east(store: Store) -> Iterator[Store]:
+    made = open_store(store.folder.root, settings=store.settings.model_copy(update={"node": NodeSettings(name="east")}))
+    yield made
+    made.close()
+
+
+def said(found: list[Finding], level: str) -> str:
+    return " ".join(finding.text for finding in found if finding.level == level)
+
+
+def test_a_machine_is_shown_with_its_parts_and_its_clock(east: Store) -> None:
+    films, discs = east.locks.hold("films"), east.locks.hold("discs")
+    node_checks.be_seen(east)
+    text = said(node_checks.machines(east), "fine")
+    assert "Machine east works (1 discs, 1 films)" in text and " s from the database's" in text
+    films.release()
+    discs.release()
+    assert "Machine east is not there" in said(node_checks.machines(east), "warning")
+
+
+def test_a_clock_that_differs_is_found(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = east.locks.hold("films")
+    monkeypatch.setattr(node_checks, "now", lambda: now() + dt.timedelta(seconds=5))
+    node_checks.be_seen(east)
+    assert re.search(r"[+](4[.]9|5[.]\d) s", said(node_checks.machines(east), "warning"))
+    lock.release()
+
+
+def test_what_is_bound_to_a_machine_that_is_not_there_is_an_error(east: Store, clerk: Actor) -> None:
+    printer = add_folder_printer(east, node="west")
+    lock = east.locks.hold("films")
+    assert f"{printer.name} is bound to machine west" in said(node_checks.machines(east), "error")
+    lock.release()
+
+
+def test_a_machine_not_seen_for_long_is_forgotten(east: Store) -> None:
+    node_checks.be_seen(east)
+    old = {"at": (now() - dt.timedelta(days=31)).isoformat(), "ahead": 0.0, "version": "0"}
+    kept.keep(east, node_checks.KNOWN + "west", old)
+    assert "west" not in str(node_checks.machines(east))
+
+
+def test_the_server_says_its_version_and_must_write_through(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "PostgreSQL 1" in said(service_checks.database(east), "fine")
+    with east.database.read() as connection:
+        facts = postgresql.facts(connection)
+    unsafe = postgresql.Facts(version=facts.version, is_safe=False, moment=facts.moment)
+    monkeypatch.setattr(postgresql, "facts", lambda connection: unsafe)
+    assert "does not write through" in said(service_checks.database(east), "error")
+
+
+def test_a_backup_says_that_the_server_makes_it(east: Store, clerk: Actor) -> None:
+    with pytest.raises(UsageError, match="pg_dump"):
+        make_backup(east, east.folder.root / "backup", clerk)
+    assert "backed up on its server" in said(service_checks.backups(east), "fine")
