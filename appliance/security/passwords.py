@@ -44,7 +44,13 @@ def _is_common(password: str, name: str) -> bool:
         return True
     core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", plain)
     refused = COMMON | {"", name.casefold()}
-    return core in refused or core.translate(_LEET) in refused
+    readings = (re.split(r"[\W\d_]+", core), [core.translate(_LEET)])
+    return any(all(_is_of(refused, word) for word in words) for words in readings)
+
+
+def _is_of(refused: frozenset[str], word: str) -> bool:
+    """Whether a word is one of those refused, or two of them joined."""
+    return word in refused or any(word[:at] in refused and word[at:] in refused for at in range(1, len(word)))
 
 
 def check_password(password: str, *, name: str = "") -> None:

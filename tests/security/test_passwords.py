@@ -6,6 +6,10 @@ from appliance.security.passwords import hash_password, needs_rehash, verify, we
 
 FINE = ["correct horse", "тихая река 7", "我的密码很长很长", "x7-Lm9pq", "a" * 4 + "b" * 4 + "c" * 120]
 REFUSED = [
+    "monkeymonkey",
+    "love-dragon-2024",
+    "PasswordAdmin1",
+    "princess.angel",
     "",
     "short-1",
     "x" * 129,
