@@ -68,10 +68,14 @@ def after(connection: Connection, number: int, limit: int) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
-def oldest_run(connection: Connection, moment: dt.datetime) -> Row[Any] | None:
-    """The last entry of the oldest run that is all before `moment`; None when the oldest entry is not."""
+def oldest_run(connection: Connection, moment: dt.datetime, last: int = 1 << 62) -> Row[Any] | None:
+    """The last entry, up to number `last`, of the oldest run that is all before `moment`; None when there is none."""
     young = select(func.min(audit.c.audit_id)).where(audit.c.at >= moment).scalar_subquery()
-    query = select(audit).where(audit.c.at < moment, audit.c.audit_id < func.coalesce(young, 1 << 62))
+    query = (
+        select(audit)
+        .where(audit.c.at < moment, audit.c.audit_id < func.coalesce(young, 1 << 62))
+        .where(audit.c.audit_id <= last)
+    )
     return connection.execute(query.order_by(audit.c.audit_id.desc()).limit(1)).first()
 
 

@@ -1,4 +1,7 @@
-"""Audit entries to the collector, in order: what it has got stands in the database, so its absence loses nothing."""
+"""Audit entries to the collector, in order and at least once: what it has got stands in the database.
+
+Its absence loses nothing, nor does our end; a crash between sending and noting it sends some again.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import time
 
 from appliance.errors import ApplianceError
 from appliance.store import audit
+from appliance.store.files import failpoint
 from appliance.store.store import Store
 from appliance.upkeep import kept, syslog
 from appliance.upkeep.audit_message import Source, message
@@ -62,6 +66,7 @@ class Forwarder:
             for entry in entries
         ]
         syslog.send(self.store.settings.syslog, lines)
+        failpoint("audit.sent")  # who dies here sends these again: at least once, in order
         kept.keep(self.store, kept.FORWARDED, entries[-1].audit_id)
         return len(entries)
 

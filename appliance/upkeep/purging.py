@@ -13,6 +13,7 @@ from appliance.store.discs import studies_in_use
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import retention
+from appliance.upkeep import kept
 
 KEEPER = process_actor("housekeeping")
 
@@ -33,10 +34,14 @@ def purge(store: Store, actor: Actor = KEEPER) -> dict[str, int]:
 
 
 def purge_audit(store: Store, actor: Actor = KEEPER, at: dt.datetime | None = None) -> int:
-    """Forget audit entries past their days, oldest first; an entry keeps the hash where the rest begins."""
+    """Forget audit entries past their days, oldest first; an entry keeps the hash where the rest begins.
+
+    What a collector has not got yet stays until it has.
+    """
+    sent = int(kept.recall(store, kept.FORWARDED, 0)) if store.settings.syslog.host else 1 << 62
     moment = (at or now()) - dt.timedelta(days=store.settings.storage.audit_days)
     with store.database.write() as connection:
-        last = audit.oldest_run(connection, moment)
+        last = audit.oldest_run(connection, moment, sent)
         if last is None:
             return 0
         detail = {"until": last.audit_id, "hash": last.hash}

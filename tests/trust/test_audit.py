@@ -278,6 +278,17 @@ def test_messages_wait_while_the_collector_is_away_and_survive_a_restart(trail: 
     assert b"Logout" in collector.bodies()[0]
 
 
+def test_what_the_collector_has_not_got_is_kept_past_its_days(trail: Store, clerk: Actor) -> None:
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=5000)
+    with collecting("tcp") as collector:
+        away = sending_to(trail, "tcp", collector.port)
+        assert purging.purge_audit(away, clerk, later) == 0
+        assert Forwarder(away).forward() == 7
+        add(trail, "login", clerk, object_kind="user", object_id="clerk")
+        assert purging.purge_audit(away, clerk, later) == 7, "the login waits for the collector"
+    assert broken(trail) is None
+
+
 # what gets in ---------------------------------------------------------------------------------------------------------
 
 
