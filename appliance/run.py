@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import gc
 import logging
 import os
 import resource
@@ -101,6 +102,7 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     commitment = CommitmentScp(store)
     incidents = IncidentAudit(store)
     server = DicomServer(store, [StorageScp(store), commitment, MediaCreationScp(store)], incidents)
+    gc.freeze()  # what is here stays: collecting what associations leave needs not look at it, and takes no time
     server.start()
     incidents.start()
     beside(Retriever(store, moves=True).run, stop)

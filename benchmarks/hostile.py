@@ -22,6 +22,9 @@ from tests.support.service import free_port, running
 
 FILM_BOX = "1.2.840.10008.5.1.1.2"
 MAD, MANY, STALLED, JOBS = 200, 200, 50, 100_000
+ROUNDS = 8
+TIDY = 4.0
+"""Seconds after which the service has tidied up behind a crowd (appliance.network.tidying)."""
 ROOMY = {"APPLIANCE_DICOM_ASSOCIATIONS_PER_ADDRESS": "400", "APPLIANCE_DICOM_ASSOCIATIONS": "400"}
 """One address plays all the modalities here."""
 
@@ -93,17 +96,21 @@ def echo(port: int) -> float:
 def among_the_mad(port: int, pid: int) -> list[dict[str, Any]]:
     """A good modality's film and echo, with 200 mad connections open and without, in turn."""
     film(port)
-    idle, among, echoes, before = [], [], [], resident(pid)
-    for _ in range(5):
+    idle, among, echoes, held = [], [], [], [resident(pid)]
+    for _ in range(ROUNDS):
         idle.append(film(port))
         with mad_peers(port, MAD):
             among.append(film(port))
             echoes += [echo(port) for _ in range(5)]
+        time.sleep(TIDY)
+        held.append(resident(pid))
     ours, bare = statistics.median(among), statistics.median(idle)
-    grown = (resident(pid) - before) / (1 << 20)
+    grown = [(each - held[0]) / (1 << 20) for each in held]
     return [
         {"name": "film among 200 mad connections", "ours_s": ours, "bare_s": bare, "ratio": ours / bare, "goal": 2.0},
-        {"name": "echo among 200 mad connections", "ours_s": max(echoes), "goal": 0.1, "memory_mib": grown},
+        {"name": "echo among 200 mad connections", "ours_s": max(echoes), "goal": 0.1},
+        {"name": f"memory after {ROUNDS} rounds of them", "memory_mib": grown[-1], "goal": 1.0},
+        {"name": "of which in the later half", "memory_mib": grown[-1] - grown[ROUNDS // 2], "goal": 0.5},
     ]
 
 

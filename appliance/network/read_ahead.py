@@ -21,9 +21,12 @@ class ReadAhead:
         return self._end - self._start
 
     def fill(self, count: int, receive: Callable[[memoryview], int]) -> bool:
-        """See that `count` bytes are here; False when `receive` (into a view, at least one byte) finds the end: 0."""
-        self._make_room(count)
+        """See that `count` bytes are here; False when `receive` (into a view, at least one byte) finds the end: 0.
+
+        Memory grows with what has come, not with what was announced: a peer that promises much and stalls costs little.
+        """
         while len(self) < count:
+            self._make_room(min(count, max(len(self._view), 4 * len(self))))
             received = receive(self._view[self._end :])
             if received == 0:
                 return False
@@ -31,11 +34,12 @@ class ReadAhead:
         return True
 
     def _make_room(self, count: int) -> None:
-        if self._start + count <= len(self._view):
+        """Room for `count` bytes from the first unread one, with one at least still free."""
+        if self._start + count <= len(self._view) and self._end < len(self._view):
             return
         old, have = self._view, len(self)
         if count > len(old):
-            self._view = memoryview(bytearray(count + _ROOM))
+            self._view = memoryview(bytearray(count + min(count, _ROOM)))
         self._view[:have] = old[self._start : self._end]
         self._start, self._end = 0, have
 

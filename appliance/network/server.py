@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import socket
 import socketserver
@@ -24,6 +23,7 @@ from appliance.network.gate import Connection, Gate
 from appliance.network.incidents import OnIncident, Reporter
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.spool import Spool, spool_into
+from appliance.network.tidying import Tidier
 
 log = logging.getLogger("appliance.network")
 
@@ -56,6 +56,7 @@ class ServerGroup:
         self.limits = limits
         self.report = Reporter(on_incident)
         self.gate = Gate(limits, self.report)
+        self.tidier = Tidier()
         self.spool = spool
         self.draining = False
         self._on_end = on_end
@@ -105,6 +106,7 @@ class ServerGroup:
         self.gate.leave(connection)
         with self._lock:
             self._associations.discard(association)
+        self.tidier.ended()
         if self._on_end is not None:
             self._on_end(association)
 
@@ -243,7 +245,6 @@ class _Server(ThreadedAssociationServer):
         self.tls = listen.ssl_context
         self.request_queue_size = group.limits.backlog
         self.connections: dict[Any, Connection] = {}
-        self._collected = 0.0
         self.looked = time.monotonic()  # when it last came round to look for connections
         super().__init__(
             group.ae,
@@ -287,11 +288,9 @@ class _Server(ThreadedAssociationServer):
         log.debug("connection from %s not served", client_address[0], exc_info=True)
 
     def service_actions(self) -> None:
-        """pynetdicom's associations are cycles: collect them now and then, as long as there is any traffic."""
-        now = self.looked = time.monotonic()
-        if now - self._collected > 30 and self.group.associations:
-            self._collected = now
-            gc.collect()
+        """Each time it came round."""
+        self.looked = time.monotonic()
+        self.group.tidier.turn()
 
     def shutdown(self) -> None:
         socketserver.BaseServer.shutdown(self)
