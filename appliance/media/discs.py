@@ -21,6 +21,7 @@ from appliance.media.ordering import (
     settled,
 )
 from appliance.media.plan import Plan
+from appliance.media.same_image import same_images
 from appliance.media.selection import Gathered, Selection, gather
 from appliance.media.trial import undecodable
 from appliance.security.audit import record
@@ -48,6 +49,9 @@ def plan_disc(store: Store, order: DiscOrder) -> tuple[Plan, Gathered]:
         leave_out=order.leave_out,
     )
     plan = made()
+    if same := same_images(plan, gathered.sources):
+        made = partial(made, same_image=same)
+        plan = made()
     spoiled = undecodable(plan)
     return made(undecodable=spoiled) if spoiled else plan, gathered
 

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from appliance.errors import ApplianceError, DamagedError, NotFoundError, ResourceError
@@ -29,6 +30,7 @@ from appliance.media.obstacles import (
 )
 from appliance.media.plan import Note, Plan, Volume
 from appliance.media.progress import CanceledError, Watch, Work
+from appliance.media.same_image import same_images
 from appliance.media.selection import Gathered
 from appliance.media.settling import (
     note_of,
@@ -52,6 +54,8 @@ from appliance.words import say
 LATER = dt.timedelta(seconds=2)
 """Until a disc whose study is being retrieved is looked at again."""
 
+COMPARE_SECONDS = 300.0
+"""Until images that are there in two compressions are left to a person."""
 DATES = {
     "remove": say("Dates and times are removed."),
     "shift": say("Dates are moved by the same number of days everywhere; times and intervals are kept."),
@@ -147,7 +151,8 @@ def _plan(
         here = replace(gathered, left_out=gathered.left_out + leave_out)
         sources, left_out = anonymous_sources(here, disc.key, choices, decisions, folder / "anonymous", watch)
         hidden = tuple(Note(SOPInstanceUID=uid, reason=reason) for uid, reason in left_out)
-    plan = ordering.plan_of(
+    made = partial(
+        ordering.plan_of,
         gathered,
         choices,
         file_set_id=disc.file_set_id,
@@ -156,6 +161,9 @@ def _plan(
         sources=sources,
         undecodable=undecodable,
     )
+    plan = made()
+    if same := same_images(plan, gathered.sources if sources is None else sources, COMPARE_SECONDS):
+        plan = made(same_image=same)
     if plan.conflicts:
         raise HeldError("decision-needed", "; ".join(conflict.message for conflict in plan.conflicts), plan)
     if plan.refused and can_be_left_out(plan) and disc.request_uid is None:

@@ -130,10 +130,12 @@ def plan_of(
     leave_out: tuple[tuple[str, str], ...] = (),
     sources: tuple[SourceInstance, ...] | None = None,
     undecodable: Mapping[str, str] | None = None,
+    same_image: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan of what was gathered; `sources` are the anonymous copies where they are made already.
 
-    `undecodable` are SOP Instance UIDs of images that can't be decompressed, and why, as far as was tried.
+    `undecodable` are SOP Instance UIDs of images that can't be decompressed, and why, as far as was tried; `same_image`
+    those there in several compressions.
     """
     left_out = [*gathered.left_out, *leave_out]
     if choices.anonymous and sources is None:
@@ -147,6 +149,7 @@ def plan_of(
         refuse_without_record=choices.refuse_without_record,
         leave_out_refused=choices.leave_out_refused,
         undecodable=tuple((undecodable or {}).items()),
+        same_image=same_image,
         split=choices.split,
         joliet=choices.joliet,
         icons=choices.icons,

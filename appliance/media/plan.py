@@ -51,6 +51,7 @@ class PlanOptions:
     leave_out: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, reason: rejected, damaged, not yet looked at
     refuse_without_record: bool = False  # refuse the disc for a class without directory record; else leave it out
     leave_out_refused: bool = False  # what can't go on the disc is left out, rather than keep it from being made
+    same_image: frozenset[str] = frozenset()  # SOP Instance UIDs whose contents differ in their compression only
     undecodable: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, why it can't be decompressed: found by trying
     split: bool = True  # several volumes are allowed
     joliet: bool = True  # long names of files that are not DICOM
@@ -348,6 +349,9 @@ class _Planner:
                 placed = self._place(chosen[0])
                 self.placed[uid] = placed or self.placed[uid]
                 continue
+            if uid in self.options.same_image:
+                self._keep_one(uid, sources)
+                continue
             sides = tuple(
                 Side(text=f"{each.sha256}, {each.data_set_size:,} bytes", instances=1, example=uid) for each in sources
             )
@@ -356,6 +360,19 @@ class _Planner:
             )
             found.append(Conflict(kind="instance", subject=uid, sides=sides, message=message))
         return found
+
+    def _keep_one(self, uid: str, sources: Sequence[SourceInstance]) -> None:
+        """Of one image in several compressions: one that may stay as it is, else the first."""
+        fits = [each for each in sources if self.profile.allows(each.keys.TransferSyntaxUID)]
+        kept = (fits or sources)[0]
+        self.notes["decompress"] = [note for note in self.notes["decompress"] if note.SOPInstanceUID != uid]
+        self.placed[uid] = self._place(kept) or self.placed[uid]
+        syntax = kept.keys.TransferSyntaxUID
+        self.note(
+            "left_out",
+            uid,
+            say("it is there twice, the same image in another compression; %(syntax)s is kept", syntax=syntax),
+        )
 
     def _file_studies_once(self) -> None:
         """Where a person decided that two Patient IDs of one study are one patient, the first one counts."""

@@ -19,6 +19,8 @@ TICKS = {
     "split": _("Several discs when one is too small"),
     "several_patients": _("More than one patient on a disc"),
     "refuse_without_record": _("Refuse rather than leave something out"),
+    "leave_out_refused": _("Leave out what can't go on it: the disc says so"),
+    "icons": _("Small pictures in the directory (icons)"),
     "signed": _("Sign the list of checksums"),
     "encrypted": _("Encrypted zip archive with a password"),
     "anonymous": _("Without anything that identifies the patient"),
@@ -57,6 +59,8 @@ class CopyTypeForm(Form):
     split = BooleanField(TICKS["split"])
     several_patients = BooleanField(TICKS["several_patients"])
     refuse_without_record = BooleanField(TICKS["refuse_without_record"])
+    leave_out_refused = BooleanField(TICKS["leave_out_refused"])
+    icons = BooleanField(TICKS["icons"])
     signed = BooleanField(TICKS["signed"])
     encrypted = BooleanField(TICKS["encrypted"])
     anonymous = BooleanField(TICKS["anonymous"])
