@@ -35,7 +35,7 @@ from appliance.store import burners, discs, files
 from appliance.store.files import failpoint
 from appliance.store.store import Store
 from appliance.store.tables.base import now
-from appliance.words import say
+from appliance.words import row, say, say_many
 
 POLL_SECONDS = 0.5
 ASK_OPERATOR = "CHECK_MCD_OP"
@@ -202,12 +202,13 @@ class _Burn:
         tried = sum(row.volume == first.volume and row.copy == first.copy for row in rows)
         self._replace(group)
         if tried >= self.choices.attempts:
-            text = say(
-                "%(message)s %(tried)s pieces were tried: look at burner %(burner)s and its media.",
-                message=message,
-                tried=tried,
+            looked = say_many(
+                "%(number)s disc was tried: look at burner %(burner)s and its media.",
+                "%(number)s discs were tried: look at burner %(burner)s and its media.",
+                tried,
                 burner=self.disc.burner,
             )
+            text = row((message, looked), " ")
             why = ["piece-failed", *reasons]
             self._end(discs.PENDING, info="MCD_FAILURE", reasons=why, message=text, held=True)
         raise _AnotherError

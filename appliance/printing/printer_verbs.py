@@ -23,7 +23,7 @@ from appliance.security.audit import record
 from appliance.security.peer_verbs import check_ae_title
 from appliance.store import print_jobs, printers
 from appliance.store.store import Store
-from appliance.words import say
+from appliance.words import row, say
 
 
 def all_printers(store: Store) -> list[Printer]:
@@ -288,7 +288,7 @@ def _check_values(profile: PrintProfile) -> None:
                 known = ", ".join(TERMS.get(keyword, ()))
                 words = say("%(keyword)s can't be %(value)s.", keyword=keyword, value=repr(value))
                 raise UsageError(
-                    say("%(words)s There are: %(known)s.", words=words, known=known) if known else words, field=field
+                    row((words, say("There are: %(known)s.", known=known)), " ") if known else words, field=field
                 )
 
 

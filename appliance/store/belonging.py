@@ -11,6 +11,7 @@ from appliance.errors import ConflictError
 from appliance.store import files, secrets
 from appliance.store.database import Database
 from appliance.store.folder import DataFolder
+from appliance.words import say
 
 MARK = "appliance-id"
 """Name of the mark, in the folder and among the database's secrets."""
@@ -26,8 +27,13 @@ def refuse_strange_folder(database: Database, folder: DataFolder) -> None:
         known = _mark(database, folder)
     if _read(folder) != known:
         raise ConflictError(
-            f"The folder {folder.root} is not the one this database belongs to: see that the share is mounted. "
-            f"When it is the right one, restored: write {known} into {folder.root / MARK}."
+            say(
+                "The folder %(root)s is not the one this database belongs to: see that the share is "
+                "mounted. When it is the right one, restored: write %(known)s into %(root_2)s.",
+                root=folder.root,
+                known=known,
+                root_2=folder.root / MARK,
+            )
         )
 
 

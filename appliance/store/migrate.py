@@ -115,7 +115,13 @@ def _refuse_broken_references(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
         if broken is not None:
-            raise DamagedError(f"A migration left rows of {broken[0]} that refer to nothing in {broken[2]}.")
+            raise DamagedError(
+                say(
+                    "A migration left rows of %(broken)s that refer to nothing in %(broken_2)s.",
+                    broken=broken[0],
+                    broken_2=broken[2],
+                )
+            )
 
 
 def head() -> str:

@@ -28,6 +28,7 @@ from sqlalchemy.pool import NullPool
 
 from appliance.errors import ResourceError
 from appliance.store import postgresql
+from appliance.words import say
 
 BEAT_SECONDS = 2.0
 LEASE_SECONDS = 8.0
@@ -75,7 +76,13 @@ class ServerLocks:
     def hold(self, kind: str) -> ServerWorkerLock:
         name = f"{kind}-{self._node}-{os.getpid()}-{secrets.token_hex(4)}"
         if not self.take(name):
-            raise ResourceError(f"The lock {name} is taken: look whether another machine is named {self._node}, too.")
+            raise ResourceError(
+                say(
+                    "The lock %(name)s is taken: look whether another machine is named %(node)s, too.",
+                    name=name,
+                    node=self._node,
+                )
+            )
         self._workers[name] = kind
         with self._asking() as session:
             self._show(session)
@@ -164,7 +171,9 @@ class ServerLocks:
                 self._answered = moment
             except DBAPIError as error:
                 self._drop()
-                raise ResourceError(f"The database's locks can't be asked: {postgresql.words_of(error)}") from error
+                raise ResourceError(
+                    say("The database's locks can't be asked: %(why)s", why=postgresql.words_of(error))
+                ) from error
 
     def _open(self) -> None:
         """A new session, with what was held a moment ago. What can't be had again, or is too long ago, is lost."""

@@ -19,6 +19,7 @@ from appliance.store.occupancy import refuse_broken_off
 from appliance.store.postgresql import words_of
 from appliance.store.soundness import damaged
 from appliance.store.tally import Tally
+from appliance.words import say
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
         migrate(database, folder)
     except DatabaseError as error:
         if not database.is_sqlite:
-            raise ResourceError(f"The database can't be brought up: {words_of(error)}") from error
+            raise ResourceError(say("The database can't be brought up: %(why)s", why=words_of(error))) from error
         raise damaged(folder.database, str(error.orig)) from error
     refuse_strange_folder(database, folder)
     return Store(settings, folder, database, open_locks(database, folder, folder.node))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,12 +85,14 @@ def _in_folder(folder: Path) -> Iterator[Candidate]:
                 )
 
 
-@contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+NO_ARCHIVE = (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error)
+"""What zipfile raises for a directory that is none, of a version to come, or with impossible names and places."""
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except zipfile.BadZipFile as error:
+        return zipfile.ZipFile(path)
+    except NO_ARCHIVE as error:
         raise UsageError(
             say("%(path)s is a damaged zip archive: %(why)s.", path=path.name, why=error), field="path"
         ) from error

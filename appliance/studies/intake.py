@@ -23,6 +23,7 @@ from appliance.store.batch import Batch
 from appliance.store.store import Store
 from appliance.studies import rejection
 from appliance.studies.understanding import Arrival, Reader, new_instance
+from appliance.words import say
 
 __all__ = ["Arrival", "Intake", "Taken"]
 
@@ -60,13 +61,15 @@ class Intake:
         """
         files.failpoint("store.part")
         if not self.store.has_room(arrival.size):
-            raise RefusedError(OUT_OF_RESOURCES, "The disk is short: no new instances until room is made.")
+            raise RefusedError(OUT_OF_RESOURCES, say("The disk is short: no new instances until room is made."))
         try:
             return self._take(arrival, actor)
         except RefusedError:
             raise
         except OSError as error:
-            raise RefusedError(OUT_OF_RESOURCES, f"The instance can't be kept: {error.strerror}.") from error
+            raise RefusedError(
+                OUT_OF_RESOURCES, say("The instance can't be kept: %(why)s.", why=error.strerror)
+            ) from error
         except ApplianceError as error:
             raise RefusedError(OUT_OF_RESOURCES, str(error)) from error
 

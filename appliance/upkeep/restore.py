@@ -55,7 +55,9 @@ def restore(path: Path, data: Path, actor: Actor, *, passphrase: str = "", repla
     Raises ConflictError while a service runs there or when data is there, DamagedError, NotFoundError, UsageError.
     """
     if (data / DATABASE).exists() and not replace:
-        raise ConflictError(f"There is an appliance in {data} already: use --replace to move it aside.")
+        raise ConflictError(
+            say("There is an appliance in %(data)s already: use --replace to move it aside.", data=data)
+        )
     files.make_folder(data)
     with occupancy.alone(data):
         _refuse_workers(data)

@@ -19,12 +19,10 @@ REGIONS = frozenset(name for name in localedata.locale_identifiers() if name.cou
 HOME = {"en": "en_GB"}
 """Where a language is at home when the browser does not say."""
 
-babel = Babel()
-
 
 def install(app: Flask) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(CATALOGS)
-    babel.init_app(app, locale_selector=locale, timezone_selector=lambda: LOCALTZ)
+    Babel(app, locale_selector=locale, timezone_selector=lambda: LOCALTZ)
 
 
 def choose() -> str:

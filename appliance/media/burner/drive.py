@@ -32,7 +32,7 @@ from appliance.media.burner.outcome import (
 from appliance.media.burner.paths import describe, sha256_of, within
 from appliance.store import files
 from appliance.store.files import failpoint
-from appliance.words import say
+from appliance.words import row, say
 
 PROGRAM = "xorriso"
 LOOK_SECONDS = 120.0
@@ -353,7 +353,7 @@ class DriveBurner:
             found.append(Finding(ok=is_drive, what=say("%(path)s is a drive", path=self.path), advice=advice))
         look = self.look()
         fine = look.medium not in ("no-drive", "unknown")
-        advice = "" if fine else say("%(message)s May this user open it (group cdrom)?", message=look.message)
+        advice = "" if fine else row((look.message, say("May this user open it (group cdrom)?")), " ")
         found.append(Finding(ok=fine, what=f"{self.path} answers: {look.kind or look.medium}", advice=advice))
         return found
 

@@ -24,7 +24,7 @@ from appliance.media.burner.outcome import (
 from appliance.media.burner.paths import chunks, copy_tree, describe, folder_of, opened, sums_of
 from appliance.store import files
 from appliance.store.files import failpoint
-from appliance.words import say
+from appliance.words import row, say
 
 SUFFIX = {"iso": ".iso", "zip": ".zip", "folder": ""}
 NEEDS_A_PERSON = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENOSPC)
@@ -117,7 +117,7 @@ class FolderBurner:
         return BurnResult(
             outcome=outcome,
             reasons=("offline",),
-            message=f"{say('Folder %(path)s', path=self.path)}: {describe(error)}. {advice}",
+            message=row((say("Folder %(path)s: %(why)s.", path=self.path, why=describe(error)), advice), " "),
         )
 
     def status(self, request: BurnRequest) -> BurnResult:

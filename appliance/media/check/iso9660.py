@@ -41,7 +41,7 @@ def read_image(whole: memoryview, findings: Findings) -> Image:
     primary = supplementary = None
     for sector in range(16, 64):
         descriptor = bytes(whole[sector * SECTOR : (sector + 1) * SECTOR])
-        if descriptor[1:6] != b"CD001" or descriptor[0] == 255:
+        if len(descriptor) < SECTOR or descriptor[1:6] != b"CD001" or descriptor[0] == 255:
             break
         if descriptor[0] == 1:
             primary = primary or descriptor

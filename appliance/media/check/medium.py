@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -127,7 +128,7 @@ def _archive(path: Path, whole: memoryview, findings: Findings, stack: ExitStack
     medium = Medium(kind="zip", image=whole)
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
         findings.error("zip", "", say("the archive can't be read: %(why)s", why=error))
         return medium
     for info in archive.infolist():

@@ -157,11 +157,12 @@ def _verdict(error: Exception, delivery: Delivery) -> tuple[SendOutcome, str, st
 
 def canceled(delivery: Delivery, printer: str) -> SendResult:
     """A person cancelled it."""
+    words = say("%(printer)s: cancelled.", printer=printer)
     begun = " " + say("Part of a film had been sent and may come out.") if delivery.document_begun else ""
     return SendResult(
         outcome=SendOutcome.CANCEL,
         job_state_reasons=("job-canceled-by-user",),
-        message=f"{printer}: {say('cancelled.')}{delivery.part_done()}{begun}",
+        message=f"{words}{delivery.part_done()}{begun}",
         documents_done=delivery.documents_done,
         rest_untouched=not delivery.document_begun,
     )

@@ -22,7 +22,7 @@ from appliance.printing.device.outcome import (
 )
 from appliance.store import files
 from appliance.store.files import failpoint
-from appliance.words import say, say_many
+from appliance.words import row, say, say_many
 
 SUFFIXES = {"application/pdf": ".pdf", "application/postscript": ".ps"}
 NEEDS_A_PERSON = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP)
@@ -98,10 +98,11 @@ class FolderDevice:
         """A file that isn't whole isn't there, so trying again is always safe."""
         person = error.errno in NEEDS_A_PERSON
         advice = say("Correct the folder's rights or its address.") if person else say("It will be tried again.")
+        folder = say("Folder %(path)s: %(why)s.", path=self.path, why=describe(error))
         return SendResult(
             outcome=SendOutcome.STOP_PRINTER if person else SendOutcome.RETRY,
             job_state_reasons=() if person else ("connecting-to-device",),
-            message=f"{say('Folder %(path)s', path=self.path)}: {describe(error)}.{delivery.part_done()} {advice}",
+            message=row(filter(None, (folder, delivery.part_done().strip(), advice)), " "),
             documents_done=delivery.documents_done,
             rest_untouched=True,
         )

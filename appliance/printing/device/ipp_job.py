@@ -18,7 +18,7 @@ from appliance.printing.device.outcome import (
     SendOutcome,
     Supply,
 )
-from appliance.words import say
+from appliance.words import row, say
 
 # RFC 8011 section 5.3.7: job-state
 JOB_STATES = {
@@ -248,9 +248,7 @@ def _output_bin(printer: Attributes, wanted: str | None) -> bytes:
             wanted=wanted,
             there=shown(", ".join(map(str, bins))) or "one",
         )
-        raise Refusal(
-            outcome=SendOutcome.HOLD, message=say("%(message)s Correct the printer's settings.", message=message)
-        )
+        raise Refusal(outcome=SendOutcome.HOLD, message=row((message, say("Correct the printer's settings.")), " "))
     return ipp.keyword("output-bin", wanted)
 
 
@@ -264,7 +262,7 @@ def unfit(printer: Attributes, document: Document) -> None:
             there=shown(", ".join(map(str, formats))),
         )
         raise Refusal(
-            outcome=SendOutcome.STOP_PRINTER, message=say("%(message)s Choose another format for it.", message=message)
+            outcome=SendOutcome.STOP_PRINTER, message=row((message, say("Choose another format for it.")), " ")
         )
     if value(printer, "printer-is-accepting-jobs", True) is False:
         raise Refusal(
@@ -338,15 +336,15 @@ def end_of(job: JobState) -> Refusal | None:
     if job.state == "completed" and "job-completed-with-errors" not in reasons:
         return None
     if job.state == "aborted" and REFUSED_FOR_GOOD & set(reasons):
-        message = say("%(words)s It would refuse it again.", words=words)
+        message = row((words, say("It would refuse it again.")), " ")
         return Refusal(outcome=SendOutcome.CANCEL, message=message, job_state_reasons=reasons)
     if job.state == "canceled" and job.nothing_came_out:
-        message = say("%(words)s Somebody cancelled it there.", words=words)
+        message = row((words, say("Somebody cancelled it there.")), " ")
         return Refusal(outcome=SendOutcome.CANCEL, message=message, job_state_reasons=reasons)
     if job.nothing_came_out:
         return Refusal(
             outcome=SendOutcome.RETRY,
-            message=say("%(words)s It will be tried again.", words=words),
+            message=row((words, say("It will be tried again.")), " "),
             job_state_reasons=reasons,
         )
     advice = say("Look whether the sheet came out, then print again or call it done.")

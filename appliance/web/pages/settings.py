@@ -23,6 +23,7 @@ SECTIONS: dict[str, LazyString] = {
     "dicom": _("Associations: where the appliance listens, who may come in, limits"),
     "tls": _("Certificates for DICOM over TLS"),
     "web": _("This page"),
+    "node": _("This machine among several that are one appliance"),
     "database": _("Where rows are kept"),
     "storage": _("Room on the disk, and how long things are kept"),
     "printing": _("Film workers"),
