@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.crowd import all_at_once
 from benchmarks.network import cpu_of
 from benchmarks.support import resident, workplace
 from tests.dicom.clients import boxes, gray_image, print_client
@@ -183,6 +184,7 @@ def run() -> list[dict[str, Any]]:
         port = free_port()
         with running(data, port, ["dicom"], **ROOMY) as (process,):
             found = among_the_mad(port, process.pid) + two_hundred(port, process.pid)
+            found.append(all_at_once(port, process.pid, data))
         found.append(stop_with_stalled(data))
         found.append(start_with_jobs(data))
         return found
