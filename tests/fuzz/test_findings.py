@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import random
 import struct
+import zipfile
+from pathlib import Path
 
+import pytest
+
+from appliance.errors import UsageError
+from appliance.events import process_actor
+from appliance.media.check import examine
+from appliance.media.label import layouts
 from appliance.network.commands import decode_command
+from appliance.store.store import Store
+from appliance.studies.importing import import_path
 from tests.dicom.clients import GRAY_BOX, print_client
 from tests.faults.plant import Plant
 from tests.fuzz.driver import GIVEN, echo
@@ -88,3 +99,39 @@ def test_nothing_a_peer_sends_is_quoted_by_a_warning_of_a_library(works: Plant) 
         client.session(FilmSessionLabel="X" * 900)
     works.stop()
     assert works.tracebacks() == []
+
+
+def test_an_image_cut_in_its_first_descriptor_is_called_none(tmp_path: Path) -> None:
+    path = tmp_path / "cut.iso"
+    path.write_bytes(bytes(16 * 2048) + b"\1CD001\1" + bytes(100))
+    assert [finding.code for finding in examine(path).findings][:1] == ["no-iso9660"]
+
+
+@pytest.mark.parametrize(
+    "spoil", [(6, b"\x88"), (8, b"\0\x08"), (42, b"\xff\xff\xff\xff")], ids=["version", "name", "place"]
+)
+def test_a_zip_from_the_future_or_with_an_impossible_name_is_refused_in_words(
+    store: Store, tmp_path: Path, spoil: tuple[int, bytes]
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("\xe9.dcm", b"x" * 200)
+    data = bytearray(packed.getvalue())
+    entry, (place, value) = data.index(b"PK\1\2"), spoil
+    data[entry + place : entry + place + len(value)] = value
+    if place == 8:
+        data[entry + 46 : entry + 47] = b"\xff"
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    try:
+        assert not import_path(store, path, process_actor("tests")).studies
+    except UsageError as error:
+        assert "damaged zip archive" in str(error)
+    assert not examine(path).good
+
+
+def test_a_label_layout_that_is_no_toml_is_refused_by_its_name(tmp_path: Path) -> None:
+    for text in (b"[disc", b"\xff", b"disc = 1"):
+        (tmp_path / "labels.toml").write_bytes(text)
+        with pytest.raises(UsageError, match=r"labels\.toml|disc"):
+            layouts(tmp_path)
