@@ -13,7 +13,9 @@ from appliance.store.store import Store
 def command(store: Store) -> None:
     """Print the DICOM conformance statement (Markdown)."""
     from appliance.dicom.conformance import print_statement
+    from appliance.dicom.media_conformance import media_statement
     from appliance.dicom.storage_conformance import storage_statement
 
     click.echo(print_statement(store))
     click.echo(storage_statement(store))
+    click.echo(media_statement(store))

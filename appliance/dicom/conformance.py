@@ -41,7 +41,7 @@ from appliance.film.annotation_format import AnnotationFormats, load_formats
 from appliance.film.catalog import Catalog, load
 from appliance.network.file_head import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from appliance.printing.desk import PrintDesk
-from appliance.printing.printer_verbs import all_printers
+from appliance.printing.printer_verbs import all_printers, all_profiles, get_printer
 from appliance.printing.printers import Printer
 from appliance.printing.profiles import PrintProfile
 from appliance.security.peers import UNKNOWN
@@ -68,15 +68,19 @@ def print_statement(store: Store) -> str:
         if number == 0:
             parts.insert(2, _attributes(can))
         parts.append(_printer(printer, can))
+    parts += [_profile(profile, store, catalog, annotations) for profile in all_profiles(store)]
     return "# DICOM conformance statement: print\n\n" + "\n".join(parts)
 
 
 def _capabilities(
-    printer: Printer, settings: Settings, catalog: Catalog, annotations: AnnotationFormats
+    printer: Printer,
+    settings: Settings,
+    catalog: Catalog,
+    annotations: AnnotationFormats,
+    profile: PrintProfile | None = None,
 ) -> Capabilities:
-    desk = PrintDesk(
-        printer=printer, profile=PrintProfile(name="", printer=printer.name), peer=UNKNOWN, called_known=True
-    )
+    profile = profile or PrintProfile(name="", printer=printer.name)
+    desk = PrintDesk(printer=printer, profile=profile, peer=UNKNOWN, called_known=True)
     return capabilities_of(desk, settings, catalog, annotations)
 
 
@@ -257,6 +261,29 @@ def _printer(printer: Printer, can: Capabilities) -> str:
     )
     sizes = table(("Film Size ID", "Printable matrix, columns x rows", "mm a pixel"), _matrices(can))
     return f"## Printer {printer.name}\n\n{facts}\n{sizes}"
+
+
+def _profile(profile: PrintProfile, store: Store, catalog: Catalog, annotations: AnnotationFormats) -> str:
+    """What films get that come under a print profile: its printer's terms, its own tables, defaults and overrides."""
+    can = _capabilities(get_printer(store, profile.printer), store.settings, catalog, annotations, profile)
+    facts = (
+        ("Chosen by called AE title", profile.called_ae_title or "any"),
+        ("by calling AE title", profile.calling_ae_title or "any"),
+        ("by address", profile.address or "any"),
+        ("Printer", profile.printer),
+        ("Film sizes", ", ".join(can.film_sizes)),
+        ("Medium types", ", ".join(can.medium_types)),
+        ("Configuration Information", ", ".join(can.configuration_names) or "no tables"),
+        ("Pixels without a Presentation LUT", profile.grey.without_lut),
+        ("Where absent or empty", _values(profile.defaults)),
+        ("Whatever was sent", _values(profile.overrides)),
+        ("Values meant as others", _values(profile.aliases)),
+    )
+    return f"## Print profile {profile.name}\n\n{table(('', ''), facts)}"
+
+
+def _values(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items()) or "nothing"
 
 
 def _matrices(can: Capabilities) -> Rows:

@@ -48,7 +48,8 @@ def _commitment() -> str:
         "## Storage Commitment Push Model SCP\n\nFor peers with the permission `commit`. Every instance is read and "
         "its SHA-256 compared before it is promised; what was promised is never purged. The N-EVENT-REPORT is sent "
         "on a new association (we propose the SCP role) when the peer has a host and port, else on that of the "
-        "request; it is tried again for 24 hours. Failure Reasons: 0112 not here, 0119 another SOP class, 0110 damaged "
+        "request, by TLS where the peer is called so; it is tried again for 24 hours. An instance asked about twice is "
+        "answered once. Failure Reasons: 0112 not here, 0119 another SOP class, 0110 damaged "
         "or kept with two contents.\n"
     )
 
@@ -58,6 +59,8 @@ def _query_retrieve() -> str:
     offered = ", ".join(UID(uid).name for uid in SYNTAXES)
     return (
         "## Query/Retrieve SCU\n\nC-FIND at PATIENT (patient root), STUDY, SERIES and IMAGE level (study root); C-GET, "
-        f"or C-MOVE to our own AE title where C-GET is not offered. C-GET proposes: {offered}.\n\n"
-        + table(("Model", "FIND", "MOVE", "GET"), rows)
+        "or C-MOVE to our own AE title where C-GET is not offered or did not bring everything; C-CANCEL of both. "
+        f"C-GET proposes: {offered}. A study is whole when the instances that the archive names at IMAGE level have "
+        "come, or as many as Number of Series or Study Related Instances says where it names none; the final status "
+        "alone is not believed.\n\n" + table(("Model", "FIND", "MOVE", "GET"), rows)
     )
