@@ -80,6 +80,12 @@ def get_study(store: Store, study_instance_uid: str) -> studies.Study:
     return row
 
 
+def patient_names(store: Store, uids: Iterable[str]) -> dict[str, str]:
+    """Study Instance UID -> Patient's Name, of those studies that are here."""
+    with store.database.read() as connection:
+        return {row.study_instance_uid: row.patient_name for row in studies.get_many(connection, list(uids))}
+
+
 def view(row: studies.Study) -> dict[str, Any]:
     """A study for lists."""
     return {

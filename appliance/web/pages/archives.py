@@ -9,7 +9,7 @@ from flask_babel import ngettext
 
 from appliance.errors import ApplianceError
 from appliance.security import peer_verbs
-from appliance.studies import pacs, retrieving
+from appliance.studies import pacs, retrieving, search
 from appliance.web import looks
 from appliance.web.forms import say_done
 from appliance.web.language import translated
@@ -46,8 +46,14 @@ def index() -> Any:
         problem=problem,
         asked=bool(args.get("peer")),
         most=MOST_MATCHES,
-        retrievals=retrieving.list_retrievals(store(), limit=20),
+        **_underway(),
     )
+
+
+def _underway() -> dict[str, Any]:
+    """The latest retrievals, and the names of patients of whom something is here."""
+    found = retrieving.list_retrievals(store(), limit=20)
+    return {"retrievals": found, "names": search.patient_names(store(), {each["study_instance_uid"] for each in found})}
 
 
 def _dates(text: str) -> dict[str, str]:
@@ -64,7 +70,7 @@ def _open_ended(wanted: dict[str, str]) -> dict[str, str]:
 @needs("patients.add", live=True)
 @live("retrieval", "study")
 def retrievals() -> Any:
-    return render_template("archives/_retrievals.html", retrievals=retrieving.list_retrievals(store(), limit=20))
+    return render_template("archives/_retrievals.html", **_underway())
 
 
 @blueprint.post("/retrieve")
