@@ -95,8 +95,11 @@ def _assigned(text: str) -> tuple[str, str]:
 
 
 def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
+    from appliance.media.asking import news_of
+
+    news = news_of(store, order.selection)
     plan, gathered = verbs.plan_disc(store, order)
-    view = {**plan.to_json(), "incomplete": list(gathered.incomplete)}
+    view = {**plan.to_json(), "incomplete": list(gathered.incomplete), "news": news}
     if as_json:
         show(view, as_json=True)
         return
@@ -105,6 +108,8 @@ def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
         click.echo(
             f"  volume {volume.number}: {volume.file_set_id}, {len(volume.placed)} instances, {volume.size:,} bytes"
         )
+    for line in news:
+        click.echo(f"  its archive: {line}")
     for line in gathered.incomplete:
         click.echo(f"  incomplete: {line}")
     for conflict in plan.conflicts:

@@ -135,8 +135,8 @@ def _character_sets() -> str:
         "## Character sets\n\n"
         f"Read, with code extensions: the default repertoire, {known}. Data sets keep theirs; each directory record "
         "names its own. Where Specific Character Set is absent or false, the one assumed of the peer serves, else "
-        "UTF-8 where that fits. C-FIND is sent in the peer's assumed set where that can say it, else in ISO_IR 192; what "
-        "we make ourselves is in ISO_IR 192.\n"
+        "UTF-8 where that fits. C-FIND is sent in the peer's assumed set where that can say it, else in ISO_IR 192; "
+        "what we make ourselves is in ISO_IR 192.\n"
     )
 
 

@@ -31,6 +31,15 @@ def complete_instances(store: Store, disc: discs.Disc) -> tuple[Gathered, list[s
     return gathered, unasked
 
 
+def news_of(store: Store, selection: Selection) -> list[str]:
+    """What archives say otherwise now of studies that came from them, or why they can't be asked. For a plan.
+
+    What is missing stands with the studies afterwards. Takes seconds at most. Raises UsageError, NotFoundError.
+    """
+    news = [ask_again(store, uid) for uid in gather(store, selection).studies]
+    return [text for each in news for text in (*each.differs, each.unasked) if text]
+
+
 def _asked_again(store: Store, gathered: Gathered, disc: discs.Disc) -> list[str]:
     """What archives could not be asked; raises HeldError when one says something else of a study now."""
     news = {uid: ask_again(store, uid) for uid in gathered.studies}

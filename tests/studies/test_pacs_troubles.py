@@ -16,6 +16,8 @@ import pytest
 from appliance.dicom.server import DicomServer
 from appliance.dicom.storage_scp import StorageScp
 from appliance.events import Actor
+from appliance.media import asking
+from appliance.media.selection import Selection, gather
 from appliance.network import following
 from appliance.network.limits import DEFAULT_LIMITS
 from appliance.printing.first_run import add_first_printer
@@ -287,3 +289,36 @@ def test_a_half_fetched_study_is_known_to_be_half_though_its_archive_is_gone(
     found = search.show_study(store, STUDY)
     assert (found["complete"], found["incomplete_reason"]) == (False, "2 of 3 instances have come")
     assert found["retrieved_from"] == "pacs"
+
+
+# --- when a disc is planned ---
+
+
+def test_a_plan_says_what_the_archive_says_now_and_that_it_can_not_be_asked(
+    store: Store, door: DicomServer, clerk: Actor
+) -> None:
+    odd = OddArchive(images(2), door.port)
+    order = Selection(studies=(STUDY,))
+    with known(store, clerk, odd):
+        assert fetched(store, clerk)[0] == "completed"
+        assert asking.news_of(store, order) == []
+        odd.kept[0].PatientName = odd.kept[1].PatientName = "ROE^JANE"
+        assert asking.news_of(store, order) == [
+            f"pacs has another patient's name for study {STUDY} now: ROE^JANE, here DOE^JANE"
+        ]
+        odd.kept += [each for each in images(3) if each.InstanceNumber == 3]
+        asking.news_of(store, order)
+        assert gather(store, order).incomplete == (f"Study {STUDY}: 1 of 3 instances are missing",)
+    [said] = asking.news_of(store, order)
+    assert "could not be asked" in said and "nothing listens" in said
+
+
+def test_an_archive_that_does_not_answer_holds_up_no_plan(
+    real: subprocess.Popen[bytes], store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completeness, "SOON", IMPATIENT)
+    begun(store, clerk)
+    assert ended(store, 1)[0] == "completed"
+    os.killpg(real.pid, signal.SIGSTOP)
+    [said] = asking.news_of(store, Selection(studies=(STUDY,)))
+    assert "could not be asked" in said

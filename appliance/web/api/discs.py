@@ -9,6 +9,7 @@ from flask import url_for
 
 from appliance.errors import ConflictError
 from appliance.media import burners, copy_types, discs, views
+from appliance.media.asking import news_of
 from appliance.media.burners import StoredBurner
 from appliance.media.copy_types import CopyType
 from appliance.media.ordering import DiscOrder
@@ -61,8 +62,10 @@ def create_disc(body: models.NewDisc) -> Any:
     gives=models.Plan,
 )
 def plan_disc(body: models.NewDisc) -> Any:
-    plan, gathered = discs.plan_disc(store(), _order(body))
-    return plan.to_json() | {"incomplete": list(gathered.incomplete)}
+    order = _order(body)
+    news = news_of(store(), order.selection)
+    plan, gathered = discs.plan_disc(store(), order)
+    return plan.to_json() | {"incomplete": list(gathered.incomplete), "news": news}
 
 
 def _disc(disc_id: int) -> Any:

@@ -398,6 +398,7 @@ class Plan(Open):
     volumes: list[Any]
     conflicts: list[Any]
     incomplete: list[str]
+    news: list[str]
 
 
 class Decide(Strict):
