@@ -56,16 +56,26 @@ def _workers(folder: Path) -> dict[str, Any]:
 def _work_off(data: Path, workers: int) -> float:
     store = _filled(data)
     with running(data, free_port(), ["films"] * workers):
-        _wait_until(store, left=FILMS - 1)  # start-up is not what is measured
-        start = time.perf_counter()
-        _wait_until(store, left=0)
-        seconds = time.perf_counter() - start
+        seconds = printed_in(store)
     store.close()
     return seconds
 
 
+def printed_in(store: Store) -> float:
+    """Seconds from the first film of a queue to the last."""
+    _wait_until(store, left=FILMS - 1)  # start-up is not what is measured
+    start = time.perf_counter()
+    _wait_until(store, left=0)
+    return time.perf_counter() - start
+
+
 def _filled(data: Path) -> Store:
-    store = open_store(data, settings=Settings())
+    return filled(data, Settings())
+
+
+def filled(data: Path, settings: Settings) -> Store:
+    """An appliance with a hundred films queued for two printers."""
+    store = open_store(data, settings=settings)
     for name in ("one", "two"):
         settings = PrinterSettings(maximum_jobs=FILMS * 2)
         add_printer(

@@ -25,7 +25,7 @@ from appliance.store import backup as tables
 from appliance.store import files, occupancy
 from appliance.store.file_locks import FileLocks
 from appliance.store.folder import DataFolder
-from appliance.store.store import open_store
+from appliance.store.store import Store, open_store
 from appliance.upkeep import gpg
 from appliance.upkeep.backup import ABOUT, DATABASE, FOLDERS, SINGLE_FILES, SUMS
 from appliance.words import say
@@ -205,11 +205,28 @@ def _settle(folder: Path, about: dict[str, Any], actor: Actor) -> tuple[int, int
     """Before it is in its place: bring the database to this version, hold what waited, raise the numbers."""
     store = open_store(folder, settings=Settings())
     try:
-        with store.database.write("print", "disc", "printer", "burner") as connection:
-            held = tables.hold_restored(connection, dt.datetime.fromisoformat(about["made"]), str(actor))
-            tables.raise_numbers(connection)
-            detail = {key: about[key] for key in ("made", "host", "version")}
-            record(connection, "backup-restored", actor, object_kind="backup", object_id=about["made"], detail=detail)
-        return held
+        detail = {key: about[key] for key in ("made", "host", "version")}
+        return _hold(store, dt.datetime.fromisoformat(about["made"]), actor, detail)
     finally:
         store.close()
+
+
+def _hold(store: Store, made: dt.datetime, actor: Actor, detail: dict[str, Any]) -> tuple[int, int]:
+    with store.database.write("print", "disc", "printer", "burner") as connection:
+        held = tables.hold_restored(connection, made, str(actor))
+        tables.raise_numbers(connection)
+        record(connection, "backup-restored", actor, object_kind="backup", object_id=made.isoformat(), detail=detail)
+    return held
+
+
+def hold_after_server(store: Store, made: dt.datetime, actor: Actor) -> tuple[int, int]:
+    """The database's server has put it back as it was at a moment: what waited then is held; print jobs and discs.
+
+    Raises ConflictError while any machine is at work, UsageError on SQLite.
+    """
+    if store.database.is_sqlite:
+        raise UsageError(say("Here a backup is restored from its file: appliance restore FILE."))
+    at_work = [name for kind in ("films", "discs") for name in store.locks.living(kind)]
+    if at_work:
+        raise ConflictError(say("%(name)s is at work: stop every machine first.", name=at_work[0]))
+    return _hold(store, made, actor, {"database": "put back by its server"})

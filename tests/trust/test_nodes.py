@@ -9,15 +9,17 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.config import NodeSettings
-from appliance.errors import UsageError
+from appliance.errors import ConflictError, UsageError
 from appliance.events import Actor
-from appliance.store import postgresql
+from appliance.printing.printer_verbs import get_printer
+from appliance.store import postgresql, print_jobs
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
 from appliance.upkeep import kept, node_checks, service_checks
 from appliance.upkeep.backup import make_backup
 from appliance.upkeep.finding import Finding
-from tests.printing.films import add_folder_printer
+from appliance.upkeep.restore import hold_after_server
+from tests.printing.films import add_folder_printer, submit_films
 
 
 @pytest.fixture
@@ -81,3 +83,16 @@ def test_a_backup_says_that_the_server_makes_it(east: Store, clerk: Actor) -> No
     with pytest.raises(UsageError, match="pg_dump"):
         make_backup(east, east.folder.root / "backup", clerk)
     assert "backed up on its server" in said(service_checks.backups(east), "fine")
+
+
+def test_what_waited_when_the_server_made_its_dump_is_held(east: Store, clerk: Actor) -> None:
+    job = submit_films(east, add_folder_printer(east))
+    lock = east.locks.hold("films")
+    with pytest.raises(ConflictError, match="stop every machine"):
+        hold_after_server(east, now(), clerk)
+    lock.release()
+    assert hold_after_server(east, now(), clerk) == (1, 0)
+    with east.database.read() as connection:
+        held = print_jobs.get(connection, job)
+        assert (held.job_state, held.job_state_reasons) == ("pending-held", ["restored"])
+    assert submit_films(east, get_printer(east, held.printer)) > 100_000
