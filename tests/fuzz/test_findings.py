@@ -22,6 +22,7 @@ from tests.faults.plant import Plant
 from tests.fuzz.driver import GIVEN, echo
 from tests.fuzz.mutations import Names, encoded
 from tests.fuzz.recording import Message, record_all
+from tests.media import made
 from tests.network.raw import IMPLICIT, RawPeer, presentation_context
 
 META = b"1.2.840.10008.5.1.1.9"
@@ -135,3 +136,12 @@ def test_a_label_layout_that_is_no_toml_is_refused_by_its_name(tmp_path: Path) -
         (tmp_path / "labels.toml").write_bytes(text)
         with pytest.raises(UsageError, match=r"labels\.toml|disc"):
             layouts(tmp_path)
+
+
+def test_a_directory_whose_report_lost_a_value_representation_is_called_damaged(tmp_path: Path) -> None:
+    image = made.built([made.kept(tmp_path / "in", made.report())], tmp_path / "out")
+    data = image.read_bytes()
+    assert data.count(b"\x40\x00\x60\xa1UT") >= 1
+    image.chmod(0o600)
+    image.write_bytes(data.replace(b"\x40\x00\x60\xa1UT", b"\x40\x00\x60\xa1\0\0"))
+    assert "dicomdir-damaged" in [finding.code for finding in examine(image).findings]

@@ -58,12 +58,15 @@ def read_directory(data: memoryview, findings: Findings) -> Directory:
     try:
         root = _read(data, directory, findings)
     except (TruncatedError, MalformedError) as error:
-        text = say("it can't be read to its end: %(why)s", why=str(error) or "its elements or offsets are damaged")
-        findings.error("dicomdir-damaged", WHERE, text)
+        findings.error("dicomdir-damaged", WHERE, _damaged(error))
         return directory
     _follow(directory, root, findings)
     _check_identity(directory, findings)
     return directory
+
+
+def _damaged(error: Exception) -> str:
+    return say("it can't be read to its end: %(why)s", why=str(error) or "its elements or offsets are damaged")
 
 
 def _read(data: memoryview, directory: Directory, findings: Findings) -> tuple[int, int]:
@@ -173,8 +176,11 @@ def _check_record(directory: Directory, record: Record, parent: int, findings: F
             )
             findings.error("type-1-key", where, text)
     _check_values(record, where, findings)
-    _check_document(record, where, findings)
-    icons.check_icon(record.keys.get(icons.TAG, b""), where, findings)
+    try:
+        _check_document(record, where, findings)
+        icons.check_icon(record.keys.get(icons.TAG, b""), where, findings)
+    except (TruncatedError, MalformedError) as error:
+        findings.error("dicomdir-damaged", where, _damaged(error))
     _check_charset(record, where, findings)
     _check_reference(record, where, findings)
     if 0x00041500 in record.keys:
