@@ -102,6 +102,17 @@ class BoundedAssociation(Association):
         """Whether a message is being received or served."""
         return self.dimse.receiving or self.dimse.serving
 
+    @property
+    def network_timeout(self) -> float | None:
+        """Seconds without a message after which the association is ended; None: never."""
+        return self._network_timeout
+
+    @network_timeout.setter
+    def network_timeout(self, value: float | None) -> None:
+        self.dul._idle_timer.timeout = value
+        self._network_timeout = value
+        self.nudge()  # it may be waiting for longer
+
     # The thread
 
     def nudge(self) -> None:
@@ -210,6 +221,7 @@ class BoundedAssociation(Association):
 
     def _be_idle_too_long(self) -> None:
         if self.network_timeout_response == "A-RELEASE":
+            self._is_paused = True  # release() waits for the reactor to rest, and this is its thread
             self.release()
         else:
             self.incident("idle", "idle for too long")
