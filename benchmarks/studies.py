@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import socket
 import statistics
 import struct
@@ -25,7 +24,7 @@ from appliance.network.file_head import head_of_file
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
 from appliance.studies import normal, search
-from benchmarks.support import resident, timed, workplace
+from benchmarks.support import timed, workplace
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
@@ -39,6 +38,8 @@ ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 
 def run() -> list[dict[str, Any]]:
     """Every row of the table."""
+    from benchmarks.storing import intake
+
     with workplace() as folder:
         return [*intake(folder), *searching(folder)]
 
@@ -141,54 +142,6 @@ def appliance_command(data: Path, port: int) -> tuple[list[str], dict[str, str]]
 def send(port: int, path: Path) -> None:
     command = ["storescu", "-aec", "APPLIANCE", "127.0.0.1", str(port), "+sd", str(path)]
     subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
-
-
-def intake(folder: Path) -> list[dict[str, Any]]:
-    """C-STORE on one association: durable, hashed, indexed; beside storescp, which does none of this."""
-    ours, theirs = free_port(), free_port()
-    peer_folder = folder / "peer"
-    peer_folder.mkdir()
-    command, environment = appliance_command(folder / "data", ours)
-    peer = ["storescp", "-od", str(peer_folder), str(theirs)]
-    ratios, own, peers = [], [], []
-    with listening(command, ours, environment) as process, listening(peer, theirs, ENVIRONMENT):
-        for study in range(ROUNDS + 1):
-            sent = write_study(folder, study)
-            peers.append(timed(lambda: send(theirs, sent)))  # noqa: B023
-            own.append(timed(lambda: send(ours, sent)))  # noqa: B023
-            ratios.append(peers[-1] / own[-1])
-            shutil.rmtree(sent)
-            for path in peer_folder.iterdir():
-                path.unlink()
-        rows = [
-            {
-                "name": f"C-STORE of {INSTANCES} x 512 KB, one association, durable, hashed, indexed",
-                "peer": "storescp (no fsync, hash, index)",
-                "ours_a_second": INSTANCES / statistics.median(own[1:]),
-                "peer_a_second": INSTANCES / statistics.median(peers[1:]),
-                "speed_ratio": statistics.median(ratios[1:]),
-                "goal": ">= 0.4, aim 0.8",
-            }
-        ]
-        return [*rows, memory(folder, ours, process.pid)]
-
-
-def memory(folder: Path, port: int, pid: int) -> dict[str, Any]:
-    """How much the service grows while an instance of 2 GB comes in."""
-    path = folder / "large.dcm"
-    frames = LARGE // (2048 * 2048 * 2)
-    with path.open("wb") as file:
-        file.write(ct_file(9999, 1, b"", 2048, 2048, frames))
-        file.truncate(file.tell() + frames * 2048 * 2048 * 2)
-    before = resident(pid, "VmHWM")
-    seconds = timed(lambda: send(port, path))
-    path.unlink()
-    return {
-        "name": "memory during an instance of 2 GB",
-        "grew_mib": (resident(pid, "VmHWM") - before) / (1 << 20),
-        "mib_a_second": LARGE / seconds / (1 << 20),
-        "goal": "flat",
-    }
 
 
 # --- search ---
