@@ -8,7 +8,7 @@ from typing import Any
 from appliance.film.pattern import calibration_levels
 from appliance.printing import calibration, printer_verbs
 from appliance.printing.printers import Printer, characteristic_for
-from appliance.web.api import models
+from appliance.web.api import film_models as models
 from appliance.web.api.describe import check_version, endpoint, etag
 from appliance.web.visitor import actor, store
 

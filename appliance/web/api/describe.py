@@ -92,7 +92,10 @@ def _arguments() -> dict[str, Any]:
 def _json() -> Any:
     if request.mimetype != "application/json" and request.content_length:
         raise UnsupportedMediaType
-    body = request.get_json(silent=True, force=True) if request.content_length else {}
+    try:
+        body = request.get_json(silent=True, force=True) if request.content_length else {}
+    except RecursionError:  # thousands of brackets
+        body = None
     if not isinstance(body, dict):
         raise UsageError(say("The body is a JSON object."), field="body")
     return body

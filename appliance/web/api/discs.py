@@ -15,7 +15,7 @@ from appliance.media.copy_types import CopyType
 from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
 from appliance.web import looks
-from appliance.web.api import models
+from appliance.web.api import disc_models as models
 from appliance.web.api.describe import check_version, endpoint, etag
 from appliance.web.api.films import paged
 from appliance.web.pages import discs as disc_pages

@@ -12,7 +12,7 @@ from appliance.printing import jobs, own_pages, printer_verbs, sending, views
 from appliance.printing.printers import Printer
 from appliance.printing.profiles import PrintProfile
 from appliance.web import device_addresses, looks
-from appliance.web.api import models
+from appliance.web.api import film_models as models
 from appliance.web.api.describe import check_version, endpoint, etag
 from appliance.web.pages import jobs as job_pages
 from appliance.web.visitor import actor, store

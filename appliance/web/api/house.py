@@ -13,7 +13,7 @@ from appliance.security import audit_verbs, peer_verbs
 from appliance.security.audit_verbs import Wanted
 from appliance.security.peers import Peer
 from appliance.upkeep import health
-from appliance.web.api import models
+from appliance.web.api import house_models as models
 from appliance.web.api.describe import check_version, endpoint, etag
 from appliance.web.api.openapi import document
 from appliance.web.visitor import PUBLIC, actor, needs, store

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from appliance.security import tokens, users
-from appliance.web.api import models
+from appliance.web.api import house_models as models
 from appliance.web.api.describe import endpoint
 from appliance.web.visitor import actor, store
 

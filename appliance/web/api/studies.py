@@ -9,7 +9,7 @@ from flask import url_for
 
 from appliance.studies import pacs, removal, retrieving, search, uploads
 from appliance.web import looks
-from appliance.web.api import models
+from appliance.web.api import study_models as models
 from appliance.web.api.describe import endpoint
 from appliance.web.api.films import paged
 from appliance.web.pages import imports as import_pages
