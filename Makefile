@@ -56,7 +56,7 @@ faults: install .venv/test-packages
 	@FAULT_REPEATS=25 $(PYTHON) -m pytest -n 2 tests/faults --timeout 0
 
 fuzz: install .venv/test-packages
-	@FUZZ_CASES=100000 $(PYTHON) -m pytest tests/fuzz -s
+	@FUZZ_CASES=100000 $(PYTHON) -m pytest tests/fuzz tests/web/test_api.py --timeout 0 -s
 
 soak: install .venv/test-packages
 	@$(PYTHON) -m tests.faults.soak
