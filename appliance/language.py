@@ -32,7 +32,8 @@ BREAKS = (". ", "\n", "; ", ": ", ", ")
 """Where one message ends and the next begins, the widest first."""
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(?::\d\d)?(?: UTC|Z|\+00:00)")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
-AMOUNT = re.compile(r"(\d[\d,]*(?:\.\d+)?)( ?(?:B|kB|MB|GB|TB|KiB|MiB|GiB|mm|s|OD))")
+UNITS = (say("B"), say("kB"), say("MB"), say("GB"), say("TB"), say("MiB"), say("GiB"), say("mm"))
+AMOUNT = re.compile(rf"(\d[\d,]*(?:\.\d+)?) ?({'|'.join(UNITS)})")
 
 FOREIGN = (
     # the operating system, of a call that failed
@@ -136,7 +137,7 @@ def _again(text: str, language: str, locale: str, depth: int) -> str:
 def _parts(text: str, language: str, locale: str, depth: int) -> str:
     """Several messages in a row, each by itself."""
     if any(pattern.fullmatch(text) for pattern in (MOMENT, DAY, AMOUNT)):
-        return _in_their_way(text, locale)
+        return _in_their_way(text, language, locale)
     for mark in BREAKS:
         head, found, tail = text.partition(mark)
         if found:
@@ -147,8 +148,8 @@ def _parts(text: str, language: str, locale: str, depth: int) -> str:
     return text
 
 
-def _in_their_way(text: str, locale: str) -> str:
-    """A day, a moment or an amount as written in `locale`."""
+def _in_their_way(text: str, language: str, locale: str) -> str:
+    """A day, a moment or an amount as a reader writes it."""
     if found := MOMENT.fullmatch(text):
         moment = dt.datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00").astimezone(LOCALTZ)
         return format_datetime(moment, "short", locale=locale)
@@ -158,7 +159,10 @@ def _in_their_way(text: str, locale: str) -> str:
         except ValueError:
             return text
     found = AMOUNT.fullmatch(text)
-    return format_decimal(found[1].replace(",", ""), locale=locale) + found[2] if found else text
+    if not found:
+        return text
+    number = format_decimal(found[1].replace(",", ""), locale=locale)
+    return f"{number}\N{NO-BREAK SPACE}{_catalog(language).gettext(found[2])}"
 
 
 def _find(text: str, *, sentences: bool) -> tuple[Template, dict[str, str]] | None:

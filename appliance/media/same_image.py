@@ -15,6 +15,7 @@ from appliance.media.plan import Plan
 from appliance.media.source import SourceInstance
 from appliance.pixels import Decoder, PixelError
 from appliance.studies.bounds import check_items
+from appliance.words import say
 
 SECONDS = 4.0
 # what says how pixels lie, not what they are: Photometric Interpretation, Planar Configuration, the pixels themselves
@@ -74,7 +75,7 @@ def _elements(source: SourceInstance) -> Dataset:
     try:
         found = dcmread(source.path, stop_before_pixels=True)
     except Exception as error:  # readers of damaged files raise whatever they like
-        raise DamagedError(f"it can't be read ({type(error).__name__})") from error
+        raise DamagedError(say("it can't be read (%(name)s)", name=type(error).__name__)) from error
     for tag in [*_OF_THE_CODING, *(each for each in found.keys() if each & 0xFFFF == 0)]:  # noqa: SIM118  (reads values)
         found.pop(tag, None)
     return found

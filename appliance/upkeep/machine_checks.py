@@ -55,7 +55,7 @@ def disk(store: Store) -> list[Finding]:
     free, total = store.folder.free_bytes(), store.folder.total_bytes()
     text = say(
         "%(free)s of %(total)s are free where %(root)s lies.",
-        free=f"{free / GIB:.1f}",
+        free=f"{free / GIB:.1f} GiB",
         total=f"{total / GIB:.1f} GiB",
         root=root,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, g
 from flask_babel import format_date, format_datetime, format_decimal, format_percent
+from flask_babel import lazy_gettext as _
 from markupsafe import Markup, escape
 
 from appliance.legible import finalized
@@ -18,7 +19,7 @@ from appliance.web.navigation import navigation
 from appliance.web.visitor import store
 from appliance.web.wording import COPY_WORDS, IMPORT_STATES, OBJECTS, ROLES, SUPPLIES, call_words, state_words
 
-UNITS = ("B", "kB", "MB", "GB", "TB")
+UNITS = (_("B"), _("kB"), _("MB"), _("GB"), _("TB"))
 
 
 def install(app: Flask) -> None:
