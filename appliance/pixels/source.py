@@ -33,8 +33,8 @@ class Limits:
     """What one request for pixels may take."""
 
     address_space: int = 3 << 30  # bytes, of the child
-    cpu_seconds: int = 60  # of one request
-    seconds: float = 90.0  # of one request, by the clock
+    cpu_seconds: int = 50  # of one request
+    seconds: float = 60.0  # of one request, by the clock
     frame_bytes: int = 1 << 29  # one decoded frame
     inflated_bytes: int = 1 << 29  # a data set in Deflated Explicit VR Little Endian
     frames: int = 1_000_000
