@@ -167,6 +167,7 @@ class NoticesSettings(Section):
 
     webhook: str = ""
     language: Literal["en", "ru", "uk", "pt", "zh_Hans"] = "en"
+    """What mails and the text of the webhook are written in."""
     film_minutes: Count = 10
 
 

@@ -187,7 +187,11 @@ def exact_size(printer: Attributes, media: MediaChoice, document: Document) -> t
         size = fits(offered_x, x), fits(offered_y, y)
         if size[0] is not None and size[1] is not None and _same_medium(entry, media):
             return size[0], size[1]
-    sheet = " ".join([f"{x / 100:g} x {y / 100:g} mm", *filter(None, (media.media_type, media.media_source))])
+    sheet = f"{x / 100:g} x {y / 100:g} mm"
+    if media.media_type:
+        sheet = say("%(size)s of %(kind)s", size=sheet, kind=media.media_type)
+    if media.media_source:
+        sheet = say("%(sheet)s in %(tray)s", sheet=sheet, tray=media.media_source)
     raise Refusal(
         outcome=SendOutcome.HOLD,
         message=say("The printer has no sheet %(sheet)s. Load it, then release the job.", sheet=sheet),
