@@ -16,8 +16,8 @@ CASES = int(os.environ.get("FUZZ_CASES", "1600"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 WARM_UP = 400
 GROWTH = 32 << 20
-POOLS = 8
-"""Threads of the syncing pool and connections of the database that the warm-up may not have called for."""
+POOLS = 18
+"""Threads that sync (16) and hash (2), and connections of the database, that the warm-up may not have called for."""
 
 
 @pytest.mark.timeout(24 * 3600)

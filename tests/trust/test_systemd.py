@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from appliance.run import STUCK_SECONDS
 from tests.support.dcmtk_print import secondary_capture
 from tests.support.service import ROOT, command, free_port, wait_for_port
 from tests.trust.collector import eventually
@@ -40,6 +41,12 @@ def test_a_unit_exposes_no_more_than_its_figure(unit: str, most: float, tmp_path
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
     assert found, result.stderr
     assert float(found[1]) <= most
+
+
+def test_a_supervisor_has_as_much_patience_as_systemd() -> None:
+    for part, seconds in STUCK_SECONDS.items():
+        [unit] = UNITS.glob(f"appliance-{part}*.service")
+        assert f"WatchdogSec={seconds:.0f}\n" in unit.read_text()
 
 
 def test_the_units_are_those_the_script_writes(tmp_path: Path) -> None:
