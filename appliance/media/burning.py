@@ -21,7 +21,7 @@ from appliance.errors import ApplianceError, NotFoundError
 from appliance.events import process_actor
 from appliance.jobs.retry import wait_after
 from appliance.media import extras, profiles
-from appliance.media.burner.outcome import Burner, BurnOutcome, BurnRequest, BurnResult, Verification
+from appliance.media.burner.outcome import LABEL_FIELDS, Burner, BurnOutcome, BurnRequest, BurnResult, Verification
 from appliance.media.burner.paths import sums_of
 from appliance.media.burners import from_row, open_stored
 from appliance.media.copy_types import CopyType
@@ -322,6 +322,7 @@ class _Burn:
             serials=serials,
             label=self._label(volume, serials),
             title=title,
+            fields=self._fields(volume, serials[0]),
             ticket=self._ticket(volume, serials),
             is_canceled=self.watch.is_canceled,
             begin=lambda: self._begin(group),
@@ -358,6 +359,15 @@ class _Burn:
         drawn = label(found, layout, language=self.choices.language, web=self.choices.web_content)
         path = self.folder / f"label-{serials[0]}.{SUFFIX.get(kind, kind)}"
         return files.write_scratch(path, label_file(drawn, kind))
+
+    def _fields(self, volume: Any, serial: str) -> dict[str, str]:
+        """What a robot's own label template may show (outcome.LABEL_FIELDS), as the label would."""
+        facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
+        keys = facts["series"][0] if facts["series"] and self.choices.label_names_patient else {}
+        fields = {name: str(keys.get(name, "") or "") for name in LABEL_FIELDS}
+        fields["PatientName"] = " ".join(fields["PatientName"].replace("^", " ").replace("=", " ").split())
+        disc = f"{volume.volume}/{len(self.volumes)}"
+        return fields | {"LabelText": facts["label_text"], "Disc": disc, "Serial": serial}
 
     def _ticket(self, volume: Any, serials: tuple[str, ...]) -> dict[str, object]:
         disc = self.disc

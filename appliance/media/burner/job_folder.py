@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from appliance.errors import SettingError
 from appliance.media.burner.options import BurnerOptions
 from appliance.media.burner.outcome import (
+    LABEL_FIELDS,
     BurnerStatus,
     BurnOutcome,
     BurnRequest,
@@ -52,11 +54,17 @@ class JobFolderBurner(ABC):
     def __init__(self, uri: str, options: BurnerOptions) -> None:
         self.path = folder_of(uri, options)
         self.options = options
-        self.label_kind = {"none": "", "": self.default_label}.get(options.label, options.label)
+        kind = {"none": "", "": self.default_label}.get(options.label, options.label)
+        self.label_kind = "" if options.template else kind
+        self.fields = _fields(options.fields)
 
     @abstractmethod
     def job(self, request: BurnRequest, image: str, label: str) -> list[str]:
         """The lines of the job file; `image` and `label` as the robot sees them."""
+
+    def field_lines(self, request: BurnRequest) -> list[str]:
+        """The lines of a file with the fields of the label template; none where they stand in the job file."""
+        return []
 
     @abstractmethod
     def abort(self, request: BurnRequest) -> tuple[str, list[str]]:
@@ -80,12 +88,15 @@ class JobFolderBurner(ABC):
             label = self._label(request)
             if label is not None and request.label is not None:
                 self._stage(request.label, label)
+            fields = self.field_lines(request)
+            if fields:
+                files.write_file(self._fields_file(request), self._encoded(fields, ()))
             lines = self.job(request, self._seen(self._image(request)), self._seen(label) if label else "")
             part = self._job_part(request)
             if part.is_symlink():
                 files.remove(part)
             with files.PartFile(folder / f"{request.job_name}{self.submitted}") as whole:
-                whole.write(self._encoded(lines))
+                whole.write(self._encoded(lines, self.options.extra))
                 failpoint("burn.half")
                 request.begin()
                 whole.commit()
@@ -105,9 +116,9 @@ class JobFolderBurner(ABC):
                 raise
             files.write_file(target, chunks(source))
 
-    def _encoded(self, lines: list[str]) -> bytes:
+    def _encoded(self, lines: Sequence[str], more: Sequence[str]) -> bytes:
         end = "\r\n" if self.options.crlf else "\n"
-        plain = (" ".join(line.split("\n")).replace("\r", " ") for line in [*lines, *self.options.extra])
+        plain = (" ".join(line.split("\n")).replace("\r", " ") for line in [*lines, *more])
         return "".join(line + end for line in plain).encode(self.options.code_page, "replace")
 
     def _image(self, request: BurnRequest) -> Path:
@@ -115,6 +126,9 @@ class JobFolderBurner(ABC):
 
     def _label(self, request: BurnRequest) -> Path | None:
         return self.path / f"{request.job_name}{request.label.suffix}" if request.label else None
+
+    def _fields_file(self, request: BurnRequest) -> Path:
+        return self.path / f"{request.job_name}.dat"
 
     def _job_part(self, request: BurnRequest) -> Path:
         return self.path / f"{request.job_name}{self.submitted}{files.PART_SUFFIX}"
@@ -209,7 +223,7 @@ class JobFolderBurner(ABC):
                 )
             name, lines = self.abort(request)
             if not (self.path / name).exists():
-                files.write_file(self.path / name, self._encoded(lines))
+                files.write_file(self.path / name, self._encoded(lines, ()))
         except OSError as error:
             return self._failure(error)
         return BurnResult(outcome=BurnOutcome.WORKING, message=say("The robot was asked to stop."))
@@ -231,6 +245,7 @@ class JobFolderBurner(ABC):
     def _tidy(self, request: BurnRequest) -> None:
         files.remove(self._image(request))
         files.remove(self._job_part(request))
+        files.remove(self._fields_file(request))
         label = self._label(request)
         if label is not None:
             files.remove(label)
@@ -261,6 +276,19 @@ class JobFolderBurner(ABC):
             Finding(ok=True, what=what),
             Finding(ok=True, what=say("%(maker)s: not tried on hardware by us", maker=self.maker)),
         ]
+
+
+def _fields(given: Sequence[str]) -> dict[str, str]:
+    """A template's fields: their names there -> which of LABEL_FIELDS. Raises SettingError."""
+    pairs = [each.partition("=") for each in given] or [(name, "=", name) for name in LABEL_FIELDS]
+    for name, equals, what in pairs:
+        if not (name.strip() and equals and what in LABEL_FIELDS):
+            known = ", ".join(LABEL_FIELDS)
+            raise SettingError(
+                say("A field of a label is NAME=KEYWORD, not %(given)s; there are %(known)s.", given=name, known=known),
+                field="fields",
+            )
+    return {name.strip(): what for name, _, what in pairs}
 
 
 def _troubles(said: str) -> tuple[str, ...]:

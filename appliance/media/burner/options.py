@@ -29,6 +29,8 @@ class BurnerOptions:
     robot: str = ""  # robots: name of the device, where there are several
     publisher: str = ""  # epson: registered name of the device
     bin: str = ""  # robots: input bin
+    template: str = ""  # robots: label template (.tdd, .std) of their own program, by the path they see it under
+    fields: tuple[str, ...] = ()  # robots: the template's fields in its order, NAME=PatientName; empty: all, by keyword
     extra: tuple[str, ...] = ()  # robots: further lines of the job file, as they are
 
 

@@ -6,8 +6,8 @@ when :meth:`Burner.submit` returns (folder, drive) or be at work elsewhere and a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +47,20 @@ class Verification:
     message: str = ""
 
 
+LABEL_FIELDS = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "StudyDate",
+    "StudyDescription",
+    "AccessionNumber",
+    "LabelText",
+    "Disc",
+    "Serial",
+)
+"""What a robot's own label template may show."""
+
+
 def never() -> bool:
     """A burn nobody cancels."""
     return False
@@ -77,6 +91,7 @@ class BurnRequest:
     serials: tuple[str, ...] = ()  # on the labels, one for each copy
     label: Path | None = None  # in the kind Burner.label_kind names
     title: str = ""  # for people: "disc 2 of 3"
+    fields: Mapping[str, str] = field(default_factory=dict)  # of LABEL_FIELDS, for templates a robot fills in
     ticket: dict[str, object] | None = None  # facts about it, for burners that pass them on
     begun: bool = False  # an earlier attempt may have begun; for `status`
     is_canceled: Callable[[], bool] = never

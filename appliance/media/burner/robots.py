@@ -37,11 +37,14 @@ class PrimeraBurner(JobFolderBurner):
             "Copies": str(request.copies),
             "VolumeName": request.volume_id,
             "BurnSpeed": options.speed,
-            "PrintLabel": label,
+            "PrintLabel": options.template or label,
             "RobotName": options.robot,
             "BinID": options.bin,
         }
-        return [f"{key} = {value}" for key, value in values.items() if value]
+        lines = [f"{key} = {value}" for key, value in values.items() if value]
+        # one for each field of the template, empty ones too: by their order alone it knows them
+        told = self.fields.values() if options.template else ()
+        return lines + [f"MergeField = {request.fields.get(what, '')}" for what in told]
 
     def abort(self, request: BurnRequest) -> tuple[str, list[str]]:
         """A ``.PTM`` message."""
@@ -85,9 +88,15 @@ class EpsonBurner(JobFolderBurner):
             "CLOSE_DISC": "YES",
             "IMAGE": image,
             "VOLUME_LABEL": request.volume_id,
-            "LABEL": label,
+            "LABEL": self.options.template or label,
+            "REPLACE_FIELD": self._seen(self._fields_file(request)) if self.options.template else "",
         }
         return [f"{key}={value}" for key, value in values.items() if value]
+
+    def field_lines(self, request: BurnRequest) -> list[str]:
+        """``NAME=value`` for each field of the template."""
+        told = self.fields.items() if self.options.template else ()
+        return [f"{name}={request.fields.get(what, '')}" for name, what in told]
 
     def abort(self, request: BurnRequest) -> tuple[str, list[str]]:
         """A ``.JCF`` file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -244,6 +245,43 @@ def test_an_epson_job_says_what_the_robot_needs(harness: MakeHarness) -> None:
     lines = (robot.place / "000007-1.JDF").read_bytes().decode().split("\r\n")
     wanted = {"JOB_ID=000007-1", "PUBLISHER=PP-100", "COPIES=1", "DISC_TYPE=CD", "CLOSE_DISC=YES"}
     assert wanted | {"IMAGE=\\\\appliance\\jobs\\000007-1.iso"} <= set(lines)
+
+
+FIELDS = {"PatientName": "MÜLLER ÄNNE", "StudyDate": "20260102", "Serial": "000007-1", "LabelText": "two\nlines"}
+
+
+def test_an_epson_template_is_filled_from_a_file_beside_the_job(harness: MakeHarness) -> None:
+    given = {"template": "C:\\labels\\ours.tdd", "fields": ("patient=PatientName", "date=StudyDate", "text=LabelText")}
+    robot = harness("epson", "asleep", robot_root="C:\\Jobs", **given)
+    assert robot.burner.label_kind == ""
+    request = robot.request(fields=FIELDS)
+    robot.burner.submit(request)
+    lines = (robot.place / "000007-1.JDF").read_bytes().decode().split("\r\n")
+    assert {"LABEL=C:\\labels\\ours.tdd", "REPLACE_FIELD=C:\\Jobs\\000007-1.dat"} <= set(lines)
+    told = (robot.place / "000007-1.dat").read_bytes()
+    assert told == "patient=MÜLLER ÄNNE\r\ndate=20260102\r\ntext=two lines\r\n".encode("cp1252")
+    robot.burner.close(request)
+    assert not (robot.place / "000007-1.dat").exists()
+
+
+def test_a_primera_template_gets_every_field_in_its_order(harness: MakeHarness) -> None:
+    given = {"template": "C:\\labels\\ours.std", "fields": ("a=Serial", "b=AccessionNumber", "c=StudyDate")}
+    robot = harness("primera", "asleep", **given)
+    robot.burner.submit(robot.request(fields=FIELDS))
+    lines = (robot.place / "000007-1.JRQ").read_bytes().decode("cp1252").split("\r\n")
+    assert "PrintLabel = C:\\labels\\ours.std" in lines
+    assert [line for line in lines if "MergeField" in line] == [
+        "MergeField = 000007-1",
+        "MergeField = ",
+        "MergeField = 20260102",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ROBOTS)
+def test_a_field_nobody_knows_is_refused(tmp_path: Path, scheme: str) -> None:
+    options = {"folder_roots": [str(tmp_path)], "fields": ["patient=PatientsName"]}
+    with pytest.raises(SettingError, match="there are PatientName"):
+        open_burner(f"{scheme}:{tmp_path}/jobs", options=options)
 
 
 # drive ----------------------------------------------------------------------------------------------------------------
