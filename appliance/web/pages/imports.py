@@ -9,7 +9,7 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 
 from appliance.errors import ApplianceError
 from appliance.store.store import Store
-from appliance.studies import uploads
+from appliance.studies import search, uploads
 from appliance.web.language import translated
 from appliance.web.live import live, see
 from appliance.web.visitor import actor, needs, store
@@ -84,14 +84,19 @@ def blocks(stream: IO[bytes]) -> Iterator[bytes]:
 @needs("patients.add")
 def show(import_id: int) -> Any:
     see("import")
-    return render_template("imports/show.html", each=uploads.get_import(store(), import_id))
+    return render_template("imports/show.html", **_shown(import_id))
 
 
 @blueprint.get("/<int:import_id>/live")
 @needs("patients.add", live=True)
 @live("import")
 def status(import_id: int) -> Any:
-    return render_template("imports/_status.html", each=uploads.get_import(store(), import_id))
+    return render_template("imports/_status.html", **_shown(import_id))
+
+
+def _shown(import_id: int) -> dict[str, Any]:
+    found = uploads.get_import(store(), import_id)
+    return {"each": found, "names": search.patient_names(store(), found["studies"][:SHOWN])}
 
 
 @blueprint.post("/<int:import_id>/cancel")
