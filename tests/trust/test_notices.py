@@ -169,3 +169,17 @@ def test_a_certificate_that_ends_a_missed_backup_and_a_short_disk_are_told(
 def test_only_changes_are_told(before: dict[str, str], present: dict[str, str], told: list[tuple[str, bool]]) -> None:
     notices: list[Notice] = changes(before, present)
     assert [(notice.key, notice.recovered) for notice in notices] == told
+
+
+def test_notices_come_in_the_language_set(store: Store, mailbox: tuple[Mailbox, int]) -> None:
+    box, port = mailbox
+    add_first_printer(store)
+    mail = {"host": "127.0.0.1", "port": port, "recipients": ["it@example.org"]}
+    told = with_settings(store, smtp=mail, notices={"language": "uk"})
+    set_printer_state(store, "stopped")
+    assert Notifier(told).tell() == 1
+    set_printer_state(store, "idle")
+    assert Notifier(told).tell() == 1, "what is over was kept in English"
+    assert box.texts[0].startswith("Принтер film зупинено (зім’яття)."), box.texts[0]
+    assert box.texts[1].startswith("Знову гаразд: Принтер film зупинено (зім’яття).")
+    assert "Принтер film" in box.mails[0][1]["Subject"]
