@@ -52,9 +52,7 @@ def database_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator
         yield ""
         return
     made: postgres.Server = request.getfixturevalue("server")
-    name = made.database(request.getfixturevalue("migrated"))
-    yield made.url(name)
-    made.drop(name)
+    yield made.url(made.database(request.getfixturevalue("migrated")))
 
 
 @pytest.fixture

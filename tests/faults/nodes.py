@@ -110,4 +110,3 @@ def nodes(
         yield made
     finally:
         made.close()
-        server.drop(name)

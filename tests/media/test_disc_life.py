@@ -68,6 +68,7 @@ def events(store: Store, kind: str) -> list[dict]:
 # what comes out -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_a_disc_is_read_by_strangers(store: Store, tmp_path: Path) -> None:
     view = work_off(store, ordered(store))
     image = Path(view["volumes"][0]["image"])
@@ -94,6 +95,7 @@ def test_the_views_have_the_keys_others_build_on(store: Store) -> None:
     assert [entry["execution_status"] for entry in view["history"]][-1] == "DONE"
 
 
+@pytest.mark.both_databases
 def test_copies_share_the_file_set_and_each_piece_has_its_record(store: Store) -> None:
     view = work_off(store, ordered(store, copies=2))
     volume = view["volumes"][0]

@@ -18,6 +18,8 @@ from appliance.store import files
 from appliance.store.store import Store
 from tests.printing.films import MODALITY, add_folder_printer, printed, submission, submit_films
 
+pytestmark = pytest.mark.both_databases
+
 
 def work(store: Store) -> None:
     FilmWorker(store).work_off()

@@ -9,6 +9,8 @@ from appliance.security.sessions import LoginError, log_in
 from appliance.store.store import Store
 from tests.web.conftest import PASSWORD, TESTER
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.mark.parametrize(
     ("failures", "seconds"), [(0, 0), (4, 0), (5, 5), (6, 10), (7, 20), (12, 640), (13, 900), (100, 900), (10**6, 900)]

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, text
 from appliance.store.batch import Batch
 from appliance.store.store import Store
 
+pytestmark = pytest.mark.both_databases
+
 
 def put(number: int) -> object:
     def deed(connection: Connection) -> int:

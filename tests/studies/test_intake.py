@@ -47,6 +47,7 @@ def test_keys_and_records_of_every_kind_are_as_if_the_whole_file_were_read(
     assert found.records == describe(made.as_read(made.of_kind(kind), syntax))
 
 
+@pytest.mark.both_databases
 def test_the_same_instance_again_is_known_and_kept_once(store: Store, intake: Intake) -> None:
     outcomes = [intake.take(arrival(store, made.image(1)), SCANNER).outcome for _ in range(3)]
     assert outcomes == ["stored", "known", "known"]
@@ -54,6 +55,7 @@ def test_the_same_instance_again_is_known_and_kept_once(store: Store, intake: In
     assert search.show_study(store, STUDY)["instances"] == 1
 
 
+@pytest.mark.both_databases
 def test_other_bytes_under_a_uid_are_kept_aside_and_flagged(store: Store, intake: Intake) -> None:
     first = intake.take(arrival(store, made.image(1)), SCANNER)
     other = made.image(1, InstanceNumber=77)
@@ -145,6 +147,7 @@ def test_when_the_disk_is_short_nothing_is_taken(tmp_path: Path) -> None:
     short.close()
 
 
+@pytest.mark.both_databases
 def test_many_senders_at_once_are_all_indexed_and_counted(store: Store, intake: Intake) -> None:
     waiting = [[arrival(store, made.image(n, study=s)) for n in range(1, 11)] for s in range(1, 9)]
     failed: list[BaseException] = []
@@ -193,6 +196,7 @@ def test_two_patients_in_one_study_are_both_found_and_counted(store: Store, inta
         assert study["identities"] == 2
 
 
+@pytest.mark.both_databases
 def test_deleting_a_study_removes_rows_and_files(store: Store, intake: Intake, clerk: object) -> None:
     intake.take(arrival(store, made.image(1)), SCANNER)
     intake.take(arrival(store, made.image(1, study=2)), SCANNER)

@@ -12,6 +12,8 @@ from appliance.studies.search import Query
 from tests.media import made
 from tests.studies.arrivals import SCANNER, arrival
 
+pytestmark = pytest.mark.both_databases
+
 PEOPLE = {
     1: ("MÜLLER^JÜRGEN", "A-100", "ISO_IR 192"),
     2: ("Иванова^Анна", "B-200", "ISO_IR 192"),

@@ -22,10 +22,11 @@ CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = '{folder}'
-fsync = on
+fsync = {fsync}
 shared_buffers = 32MB
 max_connections = 200
-max_wal_size = 256MB
+max_wal_size = 2GB
+checkpoint_timeout = 1h
 autovacuum = on
 log_min_messages = fatal
 """
@@ -40,7 +41,8 @@ def programs() -> Path:
 class Server:
     """One cluster. It may be killed and started again; what was committed is there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+        """`fsync`: only the loss of a whole machine needs it; a killed server finds what it wrote."""
         self.folder = folder
         self.data = folder / "cluster"
         self.port = free_port()
@@ -53,7 +55,7 @@ class Server:
             "initdb", "--pgdata", str(self.data), "-A", "trust", "-U", "appliance", "--locale=C.UTF-8", "--no-sync"
         )
         with (self.data / "postgresql.conf").open("a", encoding="ascii") as file:
-            file.write(CONFIGURATION.format(port=self.port, folder=folder))
+            file.write(CONFIGURATION.format(port=self.port, folder=folder, fsync="on" if fsync else "off"))
         self.start()
 
     def url(self, name: str) -> str:
@@ -76,11 +78,8 @@ class Server:
         """A new database; its name."""
         self._number += 1
         name = f"test_{os.getpid()}_{self._number}"
-        self.execute("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        self.execute("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
-
-    def drop(self, name: str) -> None:
-        self.execute("postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def execute(self, database: str, sql: str) -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
@@ -89,11 +88,11 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
+def server(*, fsync: bool = False) -> Iterator[Server]:
     """A running cluster, removed in the end."""
     folder = Path(tempfile.mkdtemp(prefix="appliance-postgres-"))
     folder.chmod(0o755)
-    made = Server(folder)
+    made = Server(folder, fsync=fsync)
     try:
         yield made
     finally:
