@@ -26,13 +26,15 @@ from appliance.store.store import open_store
 from appliance.studies import retention
 from tests.dicom.clients import boxes, gray_image, print_client
 from tests.faults.ledger import Ledger, Verdict, picture
-from tests.support.fault_printers import FaultPrinter, IppPrinter, LpdPrinter, SocketPrinter
+from tests.support.fault_printers import FakeJob, FaultPrinter, IppPrinter, LpdPrinter, SocketPrinter
 from tests.support.service import ROOT, free_port, wait_for_port
 
 SETTINGS = Settings.model_validate({"storage": {"reserve_percent": 0, "reserve_mib": 1}})
 DEVICES = ("folder", "ipp", "socket", "lpd")
 STATES = {"completed": "completed", "pending-held": "held", "canceled": "ended", "aborted": "ended"}
 DRAIN_SECONDS = 40.0
+EARLIER = FakeJob(1, "of another program", state=9, reasons=(), created=1)
+"""A printer whose list reaches back before our job can be believed when it knows nothing of it."""
 
 
 class Zygote:
@@ -121,7 +123,7 @@ class Plant:
         self.parts: list[Running] = []
         self.sent = 0
         self.devices: dict[str, FaultPrinter] = {
-            "ipp": IppPrinter(faults.get("ipp", ""), loaded=[(20320, 25400)]),
+            "ipp": IppPrinter(faults.get("ipp", ""), loaded=[(20320, 25400)], jobs={1: EARLIER}),
             "socket": SocketPrinter(faults.get("socket", "")),
             "lpd": LpdPrinter(faults.get("lpd", "")),
         }
