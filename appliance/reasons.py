@@ -24,7 +24,7 @@ REASONS: dict[str, Words] = {
     "paused": say("paused"),
     "media-empty": say("out of film or paper"),
     "media-low": say("film or paper runs low"),
-    "media-jam": say("jammed"),
+    "media-jam": say("film or paper is jammed"),
     "cover-open": say("cover open"),
     "door-open": say("door open"),
     "offline": say("off, or not reached"),

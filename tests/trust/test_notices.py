@@ -103,7 +103,7 @@ def test_a_stopped_printer_is_told_once_and_on_recovery(store: Store, mailbox: t
     set_printer_state(store, "idle")
     assert Notifier(told).tell() == 1
     assert box.mails[0][0] == ["it@example.org", "ray@example.org"]
-    assert box.texts[0].startswith("Printer film is stopped (jammed).")
+    assert box.texts[0].startswith("Printer film is stopped (film or paper is jammed).")
     assert box.texts[1].startswith("Well again: Printer film")
 
 
@@ -180,6 +180,6 @@ def test_notices_come_in_the_language_set(store: Store, mailbox: tuple[Mailbox, 
     assert Notifier(told).tell() == 1
     set_printer_state(store, "idle")
     assert Notifier(told).tell() == 1, "what is over was kept in English"
-    assert box.texts[0].startswith("Принтер film зупинено (зім’яття)."), box.texts[0]
-    assert box.texts[1].startswith("Знову гаразд: Принтер film зупинено (зім’яття).")
+    assert box.texts[0].startswith("Принтер film зупинено (зім’ято плівку або папір)."), box.texts[0]
+    assert box.texts[1].startswith("Знову гаразд: Принтер film зупинено (зім’ято плівку або папір).")
     assert "Принтер film" in box.mails[0][1]["Subject"]
