@@ -10,10 +10,11 @@ import click
 
 from appliance.commands.common import actor, json_option, show, with_store
 from appliance.errors import ApplianceError, UsageError
+from appliance.media.ruled import check_rule
 from appliance.security import peer_verbs as verbs
 from appliance.security.peers import PERMISSIONS, Peer
 from appliance.store.store import Store
-from appliance.studies.rules import RULE_KEYS, rule_of
+from appliance.studies.rules import RULE_KEYS
 
 COLUMNS = ("name", "ae_title", "address", "host", "port", "allows", "answering")
 
@@ -59,7 +60,7 @@ def peer_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @with_store
 def add(store: Store, name: str, ae_title: str, as_json: bool, **options: Any) -> None:
     """Add a peer."""
-    verbs.add_peer(store, _with_options(Peer(name=name, ae_title=ae_title), options), actor())
+    verbs.add_peer(store, _with_options(store, Peer(name=name, ae_title=ae_title), options), actor())
     show(asdict(verbs.get_peer(store, name)), as_json=as_json)
 
 
@@ -72,7 +73,7 @@ def add(store: Store, name: str, ae_title: str, as_json: bool, **options: Any) -
 def set_(store: Store, name: str, ae_title: str | None, as_json: bool, **options: Any) -> None:
     """Change a peer."""
     peer = verbs.get_peer(store, name)
-    verbs.set_peer(store, _with_options(replace(peer, ae_title=ae_title or peer.ae_title), options), actor())
+    verbs.set_peer(store, _with_options(store, replace(peer, ae_title=ae_title or peer.ae_title), options), actor())
     show(asdict(verbs.get_peer(store, name)), as_json=as_json)
 
 
@@ -116,12 +117,12 @@ def remove(store: Store, name: str) -> None:
     verbs.remove_peer(store, name, actor())
 
 
-def _with_options(peer: Peer, options: dict[str, Any]) -> Peer:
+def _with_options(store: Store, peer: Peer, options: dict[str, Any]) -> Peer:
     given = {key: value for key, value in options.items() if value not in (None, ())}
     if "rule" in given:
         given["rule"] = _rule(given["rule"])
     changed = replace(peer, **given)
-    rule_of(changed)  # raises in words when it makes no sense
+    check_rule(store, changed)  # raises in words when it makes no sense
     return changed
 
 

@@ -18,7 +18,7 @@ from appliance.media.copy_types import DEFAULT
 from appliance.media.file_id import is_file_set_id
 from appliance.media.label import layouts
 from appliance.media.ordering import MAXIMUM_COPIES, PRIORITIES, DiscOrder
-from appliance.media.profiles import PROFILES
+from appliance.media.profiles import PROFILES, usual_medium
 from appliance.media.selection import Selection, gather
 from appliance.security.audit import record
 from appliance.store import discs
@@ -27,7 +27,6 @@ from appliance.words import say
 
 # Include Non-DICOM Objects (PS3.3 C.22.1) -> copy type
 COPY_TYPES = {"FOR_PHYSICIAN": "physician", "FOR_PATIENT": "patient"}
-MEDIA = {"cd": "cd-700", "dvd": "dvd", "usb": "usb", "zip": "zip"}
 
 # Failure Reason (0008,1197)
 NO_SUCH_INSTANCE = 0x0112
@@ -85,7 +84,7 @@ def create_request(store: Store, uid: str, wish: Wish, actor: Actor, *, burner: 
     order = DiscOrder(
         selection=Selection(instances=tuple(reference.sop_instance_uid for reference in wish.references)),
         copy_type=COPY_TYPES.get(wish.non_dicom or "", DEFAULT),
-        medium=MEDIA[PROFILES[profile].kinds[0]] if profile else "",
+        medium=usual_medium(PROFILES[profile]) if profile else "",
         profile=profile,
         burner=burner or _burner(store),
         label_text=wish.label_text,

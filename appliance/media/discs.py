@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -56,11 +56,18 @@ def plan_disc(store: Store, order: DiscOrder) -> tuple[Plan, Gathered]:
     return made(undecodable=spoiled) if spoiled else plan, gathered
 
 
-def create_disc(store: Store, order: DiscOrder, actor: Actor, *, execution_status: str = discs.PENDING) -> int:
+def create_disc(
+    store: Store,
+    order: DiscOrder,
+    actor: Actor,
+    *,
+    execution_status: str = discs.PENDING,
+    beside: Callable[[Connection], None] | None = None,
+) -> int:
     """Order a disc; its number. When this returns, the order survives power loss.
 
-    What must be decided or is refused is found when it is planned, and said there. Raises UsageError, NotFoundError,
-    ResourceError when the disk is short.
+    What must be decided or is refused is found when it is planned, and said there. `beside` is done in the same
+    transaction. Raises UsageError, NotFoundError, ResourceError when the disk is short.
     """
     chosen = settled(store, order)
     if not store.has_room():
@@ -74,6 +81,8 @@ def create_disc(store: Store, order: DiscOrder, actor: Actor, *, execution_statu
         for text in order.decisions:
             _keep_decision(connection, text, disc_id, actor)
         detail = {"studies": list(gathered.studies) if gathered else [], "copy_type": order.copy_type}
+        if beside is not None:
+            beside(connection)
         audited(connection, "disc-ordered", disc_id, actor, burner=order.burner, copies=order.copies, **detail)
     failpoint("disc.committed")
     return disc_id
@@ -141,7 +150,7 @@ def cancel(store: Store, disc_id: int, actor: Actor) -> None:
     Raises NotFoundError, ConflictError.
     """
     with store.database.write("disc") as connection:
-        disc = _may(connection, disc_id, "cancel", (discs.IDLE, *discs.UNDERWAY))
+        disc = may(connection, disc_id, "cancel", (discs.IDLE, *discs.UNDERWAY))
         if disc.building_by is None and disc.burning_by is None:
             end_canceled(connection, disc, str(actor))
         else:
@@ -233,7 +242,7 @@ def move(store: Store, disc_id: int, burner: str, actor: Actor) -> None:
     order = order_of(disc)
     settled(store, DiscOrder(**{**vars(order), "burner": burner}))
     with store.database.write("disc") as connection:
-        disc = _may(connection, disc_id, "move", (discs.IDLE, *discs.UNDERWAY))
+        disc = may(connection, disc_id, "move", (discs.IDLE, *discs.UNDERWAY))
         if disc.burning_by is not None:
             raise ConflictError(say("Disc %(disc_id)s is being burned: cancel it, or wait.", disc_id=disc_id))
         values = {"burner": burner, "attempts": 0, "not_before": None}
@@ -247,7 +256,7 @@ def move(store: Store, disc_id: int, burner: str, actor: Actor) -> None:
 def remake(store: Store, disc_id: int, actor: Actor, *, burner: str | None = None, copies: int | None = None) -> int:
     """Order an ended disc once more, with the same choices and decisions; the new number. Raises NotFoundError."""
     with store.database.read() as connection:
-        disc = _may(connection, disc_id, "remake", discs.FINAL)
+        disc = may(connection, disc_id, "remake", discs.FINAL)
     order = order_of(disc)
     values = {
         **vars(order),
@@ -302,7 +311,7 @@ def _keep_decision(connection: Connection, text: str, disc_id: int, actor: Actor
 
 
 def held_disc(connection: Connection, disc_id: int, verb: str) -> discs.Disc:
-    disc = _may(connection, disc_id, verb, discs.UNDERWAY)
+    disc = may(connection, disc_id, verb, discs.UNDERWAY)
     if not disc.held:
         raise ConflictError(say("Disc %(disc_id)s waits for nobody.", disc_id=disc_id))
     return disc
@@ -314,7 +323,7 @@ def go_on(connection: Connection, disc_id: int, actor: Actor, **values: Any) -> 
     discs.settle(connection, disc_id, seen, discs.PENDING, actor=str(actor), info="QUEUED", **values)
 
 
-def _may(connection: Connection, disc_id: int, verb: str, statuses: Sequence[str]) -> discs.Disc:
+def may(connection: Connection, disc_id: int, verb: str, statuses: Sequence[str]) -> discs.Disc:
     disc = _find(connection, disc_id)
     if disc.execution_status not in statuses:
         wanted = " or ".join(statuses)

@@ -10,21 +10,16 @@ import time
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
 from appliance.media import recovery
-from appliance.media.burners import DEFAULT_BURNER, StoredBurner, add_first_burner, all_burners, open_stored
-from appliance.media.copy_types import DEFAULT
-from appliance.media.discs import create_disc
-from appliance.media.ordering import DiscOrder
-from appliance.media.selection import Selection
+from appliance.media.burners import StoredBurner, add_first_burner, all_burners, open_stored
+from appliance.media.ruled import follow_rules
 from appliance.security.audit import record
 from appliance.store import burners, discs, files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
-from appliance.studies.rules import due_studies, mark_ruled
 from appliance.words import say
 
 PURGE_SECONDS = 60.0
 RULE_SECONDS = 2.0
-RULE_AGAIN_SECONDS = 60.0
 STATUS_SECONDS = 20.0
 KEEPER = process_actor("housekeeping")
 
@@ -122,32 +117,6 @@ def _purge(store: Store, disc: discs.Disc) -> int:
         discs.change(connection, disc.disc_id, purged=True, password="")
         record(connection, "disc-images-purged", KEEPER, object_kind="disc", object_id=str(disc.disc_id))
     return 1
-
-
-def follow_rules(store: Store, failed: dict[str, float]) -> int:
-    """Order the discs of studies whose peer's rule says so; how many. `failed`: study -> moment to try it again."""
-    count = 0
-    for due in due_studies(store):
-        if time.monotonic() < failed.get(due.study_instance_uid, 0.0):
-            continue
-        rule = due.rule
-        order = DiscOrder(
-            selection=Selection(studies=(due.study_instance_uid,)),
-            copy_type=rule.copy_type or DEFAULT,
-            profile=rule.profile,
-            burner=rule.burner or DEFAULT_BURNER,
-            copies=rule.copies,
-        )
-        try:
-            create_disc(store, order, process_actor(f"rule of {due.peer}"))
-        except ApplianceError as error:
-            failed[due.study_instance_uid] = time.monotonic() + RULE_AGAIN_SECONDS
-            log.error("the rule of peer %s makes no disc: %s", due.peer, error)
-            continue
-        failed.pop(due.study_instance_uid, None)
-        mark_ruled(store, due.study_instance_uid)
-        count += 1
-    return count
 
 
 def flag_late(store: Store) -> int:

@@ -145,6 +145,11 @@ def profile(name: str) -> ApplicationProfile:
 
 
 @lru_cache(maxsize=256)
+def usual_medium(found: ApplicationProfile) -> str:
+    """The medium a profile is for, where nobody said which."""
+    return {"cd": "cd-700"}.get(found.kinds[0], found.kinds[0])
+
+
 def profiles_that_allow(TransferSyntaxUID: str) -> tuple[str, ...]:
     """Names of the profiles on which an instance could stay as it is, to be proposed."""
     return tuple(each.name for each in PROFILES.values() if each.allows(TransferSyntaxUID))

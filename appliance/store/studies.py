@@ -124,6 +124,12 @@ def quiet_since(connection: Connection, peer: str, moment: dt.datetime) -> list[
     return list(connection.execute(query.order_by(study.c.updated).limit(100)))
 
 
+def awaiting_rule(connection: Connection, peers: Collection[str]) -> set[str]:
+    """Study Instance UIDs of these peers whose disc is not on order yet."""
+    query = select(study.c.study_instance_uid).where(study.c.peer.in_(list(peers)), study.c.awaits_rule)
+    return set(connection.scalars(query))
+
+
 def of_series(connection: Connection, series_instance_uid: str) -> list[Row[Any]]:
     """The accepted instances of a series: UID, keys of its own, path, offset, size."""
     columns = (instance.c.sop_instance_uid, instance.c.attributes, instance.c.path, instance.c.offset, instance.c.size)

@@ -13,6 +13,7 @@ from appliance.store import discs, files, instances, retrievals, studies
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies.removal import purge_study
+from appliance.studies.rules import awaited
 
 KEEPER = process_actor("housekeeping")
 SHARDS = 256
@@ -82,9 +83,10 @@ def sweep(store: Store, settled_seconds: float = SETTLED_SECONDS) -> int:
 
 
 def in_use(store: Store) -> set[str]:
-    """Studies that discs on order or retrievals under way need."""
+    """Studies that discs on order, retrievals under way, or rules not followed yet need."""
     with store.database.read() as connection:
-        return discs.studies_in_use(connection) | retrievals.studies_underway(connection)
+        needed = discs.studies_in_use(connection) | retrievals.studies_underway(connection)
+    return needed | awaited(store)
 
 
 class Keeper:

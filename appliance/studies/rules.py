@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from appliance.errors import UsageError
 from appliance.security.peer_verbs import all_peers
@@ -15,6 +18,7 @@ from appliance.store.tables.base import now
 from appliance.words import say
 
 DEFAULT_SECONDS = 120
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,11 @@ def rule_of(peer: Peer) -> Rule | None:
     """A peer's rule; None: it has none. Raises UsageError when it makes no sense."""
     if not peer.rule:
         return None
+    unknown = sorted(set(peer.rule) - set(RULE_KEYS))
+    if unknown:
+        raise UsageError(
+            say("A rule has %(known)s, not %(unknown)s.", known=", ".join(RULE_KEYS), unknown=unknown[0]), field="rule"
+        )
     try:
         values = {name: kind(peer.rule[name]) for name, kind in _KINDS.items() if name in peer.rule}  # type: ignore[operator]
         rule = Rule(**values)
@@ -54,6 +63,15 @@ def rule_of(peer: Peer) -> Rule | None:
     return rule
 
 
+def _readable_rule(peer: Peer) -> Rule | None:
+    """A peer's rule; one that can't be read holds up no other."""
+    try:
+        return rule_of(peer)
+    except UsageError as error:
+        log.error("%s", error)
+        return None
+
+
 _KINDS = {"profile": str, "copy_type": str, "burner": str, "copies": int, "seconds": float}
 RULE_KEYS = tuple(_KINDS)
 """What a rule may say."""
@@ -64,7 +82,7 @@ def due_studies(store: Store, at: dt.datetime | None = None) -> list[Due]:
     moment = at or now()
     found: list[Due] = []
     for peer in all_peers(store):
-        rule = rule_of(peer)
+        rule = _readable_rule(peer)
         if rule is None:
             continue
         with store.database.read() as connection:
@@ -73,7 +91,13 @@ def due_studies(store: Store, at: dt.datetime | None = None) -> list[Due]:
     return found
 
 
-def mark_ruled(store: Store, study_instance_uid: str) -> None:
+def mark_ruled(connection: Connection, study_instance_uid: str) -> None:
     """Its disc is on order: not due again. An instance that comes later makes that disc incomplete."""
-    with store.database.write() as connection:
-        studies.change(connection, study_instance_uid, ruled=now(), awaits_rule=False)
+    studies.change(connection, study_instance_uid, ruled=now(), awaits_rule=False)
+
+
+def awaited(store: Store) -> set[str]:
+    """Studies that some peer's rule will make a disc of: nothing of them is purged before."""
+    ruled = [peer.name for peer in all_peers(store) if peer.rule]
+    with store.database.read() as connection:
+        return studies.awaiting_rule(connection, ruled)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from datetime import date
@@ -18,13 +19,14 @@ from sqlalchemy.exc import IntegrityError
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import process_actor
-from appliance.media import asking
+from appliance.media import asking, ruled
 from appliance.media import discs as verbs
 from appliance.media.burners import get_burner, pause_burner, remove_burner, resume_burner
 from appliance.media.check import examine
 from appliance.media.copy_types import BUILT_IN, copy_type, get_copy_type, set_copy_type
-from appliance.media.housekeeping import flag_late, follow_rules, purge
+from appliance.media.housekeeping import flag_late, purge
 from appliance.media.ordering import DiscOrder
+from appliance.media.ruled import check_rule, follow_rules
 from appliance.media.selection import Selection
 from appliance.media.settling import settle
 from appliance.media.views import list_discs, show_disc
@@ -331,6 +333,35 @@ def test_a_peers_rule_makes_a_disc_of_every_study_it_sends(store: Store) -> None
     view = list_discs(store)[0]
     assert (view["requested_by"], view["copies"]) == ("rule of CT 1", 2)
     assert work_off(store, view["disc_id"])["studies"] == [f"{made.ROOT}.3"]
+
+
+def test_a_rule_that_would_make_no_disc_is_refused_and_a_profile_brings_its_medium(store: Store) -> None:
+    for rule in ({"burner": "none"}, {"profile": "STD-GEN-BD"}, {"copy_type": "none"}, {"copies": 100}):
+        with pytest.raises((UsageError, NotFoundError)):
+            check_rule(store, Peer(name="CT 1", ae_title="CT1", rule=rule))
+    peer = Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1, "profile": "STD-GEN-DVD-JPEG"})
+    check_rule(store, peer)
+    add_peer(store, peer, CLERK)
+    keep(store, [made.image(1, study=3)], peer="CT 1")
+    eventually(lambda: follow_rules(store, {}) == 1)
+    assert list_discs(store)[0]["medium"] == "dvd"
+
+
+def test_a_crash_while_a_rule_is_followed_makes_no_second_disc(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1}), CLERK)
+    keep(store, [made.image(1, study=3)], peer="CT 1")
+    time.sleep(1.1)
+    mark = ruled.mark_ruled
+
+    def killed(connection: object, study_instance_uid: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ruled, "mark_ruled", killed)
+    with pytest.raises(KeyboardInterrupt):
+        follow_rules(store, {})
+    assert list_discs(store) == []
+    monkeypatch.setattr(ruled, "mark_ruled", mark)
+    assert (follow_rules(store, {}), follow_rules(store, {}), len(list_discs(store))) == (1, 0, 1)
 
 
 # burners that need people -------------------------------------------------------------------------------------------

@@ -91,15 +91,25 @@ def test_a_peers_rule_is_due_once_its_study_is_quiet(store: Store, clerk: Actor)
     assert rules.due_studies(store, soon) == []
     [due] = rules.due_studies(store, later)
     assert (due.study_instance_uid, due.peer, due.rule.burner, due.rule.seconds) == (uid, "ct", "folder", 60)
-    rules.mark_ruled(store, uid)
+    assert retention.in_use(store) == {uid}
+    with store.database.write() as connection:
+        rules.mark_ruled(connection, uid)
+    assert retention.in_use(store) == set()
     assert rules.due_studies(store, later) == []
     take(store, 2, number=2, peer="ct", has_rule=True)
     assert rules.due_studies(store, now() + dt.timedelta(days=1)) == []
 
 
-@pytest.mark.parametrize("rule", [{"seconds": "soon"}, {"seconds": 0}, {"copies": 0}])
+def test_a_rule_nobody_can_read_holds_up_no_other(store: Store, clerk: Actor) -> None:
+    add_peer(store, Peer(name="broken", ae_title="BROKEN", rule={"seconds": "soon"}), clerk)
+    add_peer(store, Peer(name="ct", ae_title="CT", rule=RULE), clerk)
+    uid = take(store, 2, peer="ct", has_rule=True)
+    assert [due.study_instance_uid for due in rules.due_studies(store, now() + dt.timedelta(days=1))] == [uid]
+
+
+@pytest.mark.parametrize("rule", [{"seconds": "soon"}, {"seconds": 0}, {"copies": 0}, {"burner": "x", "colour": "red"}])
 def test_rules_that_make_no_sense_are_said_so(rule: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="rule of peer ct"):
+    with pytest.raises(UsageError, match="rule of peer ct|A rule has"):
         rules.rule_of(Peer(name="ct", ae_title="CT", rule=rule))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, jsonify
 
+from appliance.media.ruled import check_rule
 from appliance.network import scu
 from appliance.network.calling import to_call
 from appliance.security import audit_verbs, peer_verbs
@@ -39,7 +40,9 @@ def list_peers() -> Any:
 
 @endpoint("POST", "/peers", "Add a peer", permission="peers.change", body=models.NewPeer, gives=models.Peer, status=201)
 def add_peer(body: models.NewPeer) -> Any:
-    peer_verbs.add_peer(store(), Peer(**body.model_dump()), actor())
+    peer = Peer(**body.model_dump())
+    check_rule(store(), peer)
+    peer_verbs.add_peer(store(), peer, actor())
     return _peer(body.name)
 
 
@@ -60,7 +63,9 @@ def get_peer(name: str) -> Any:
 def set_peer(name: str, body: models.PeerChange) -> Any:
     _before, version = peer_verbs.read_peer(store(), name)
     check_version(version)
-    peer_verbs.set_peer(store(), Peer(name=name, **body.model_dump()), actor(), version=version)
+    peer = Peer(name=name, **body.model_dump())
+    check_rule(store(), peer)
+    peer_verbs.set_peer(store(), peer, actor(), version=version)
     return _peer(name)
 
 
