@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 import time
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -82,5 +83,5 @@ def keep_calm(handler: logging.Handler) -> None:
     handler.addFilter(Calm())
     for told_otherwise in ("pynetdicom.utils", "pynetdicom.fsm"):  # bad bytes of peers are told as incidents
         logging.getLogger(told_otherwise).setLevel(logging.CRITICAL)
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").setLevel(logging.ERROR)  # pydicom's quote values, and those may be names
+    # pydicom's quote values, and those may be names; any other rule would also remember each text for ever
+    warnings.simplefilter("ignore")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -64,3 +66,20 @@ def test_lines_of_other_rooms_pass(lines: list[str]) -> None:
     record = logging.LogRecord("appliance.printing", logging.INFO, "", 0, "composed", (), None)
     calm = Calm()
     assert all(calm.filter(record) for _ in range(1000))
+
+
+def test_what_a_library_warns_of_a_peers_bytes_is_not_remembered() -> None:
+    """The rules of Python's warnings but one keep each text for ever: bad UIDs would fill the memory."""
+    code = """
+import logging, sys
+from pydicom import valuerep, config, misc
+from pydicom.uid import UID
+from appliance.calm import keep_calm
+keep_calm(logging.StreamHandler())
+for number in range(50):
+    UID(f"bad uid {number}", config.WARN)
+kept = [m for m in list(sys.modules.values()) if len(getattr(m, "__warningregistry__", None) or ()) > 10]
+print([m.__name__ for m in kept])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
