@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from typing import Any
 
 import pynetdicom
@@ -19,6 +20,60 @@ from appliance.network.association import BoundedAssociation
 from appliance.network.bounded_socket import BoundedSocket
 from appliance.network.messages import MessageProvider
 from appliance.network.upper_layer import UpperLayer
+
+WORDS = "asks for pynetdicom's log lines; ours are incidents"
+DUMMIES = "drives one class with dummies in place of its neighbours, which ours know better"
+STATUS = "a handler that failed, or said no status, is answered 0110 or C000 with a comment, not with pynetdicom's C002"
+STRICT = "a SOP class that was not negotiated is refused (0122) but for the printing ones (PS3.4 H.3.2.2)"
+TIMER = "sets a timer or a socket from outside and waits for a loop that polls; ours sleeps until it is woken"
+OUTSIDE = "needs the internet, or a terminal's interrupt"
+APART = {
+    "test_acse.py::TestNegotiateRelease::test_release_n_event_report": WORDS,
+    "test_acse.py::TestNegotiateRelease::test_release_c_echo_request": WORDS,
+    "test_ae.py::TestAEVerificationSCP::test_start_server_keyboard_interrupt": OUTSIDE,
+    "test_ae.py::TestAEGoodAssociation::test_association_timeouts": OUTSIDE,
+    "test_ae.py::TestAEGoodAssociation::test_connection_timeout": OUTSIDE,
+    "test_assoc.py::TestAssociation::test_invalid_context": WORDS,
+    "test_assoc.py::TestCStoreSCP::test_no_context": DUMMIES,
+    "test_assoc.py::TestCStoreSCP::test_handler_*": DUMMIES,
+    "test_assoc.py::TestAssociationSendCEcho::test_run_accept_scp_not_implemented": STATUS,
+    "test_assoc.py::TestAssociationSendCEcho::test_network_timeout_requestor": WORDS,
+    "test_assoc.py::TestAssociationSendCEcho::test_network_timeout_release": WORDS,
+    "test_assoc.py::*::test_rsp_not_*": DUMMIES,
+    "test_assoc.py::*::test_rsp_invalid_*": DUMMIES,
+    "test_assoc.py::*::test_query_uid_private": WORDS,
+    "test_assoc.py::TestAssociationSendCGet::test_unrestricted_failure": (
+        "an image of a C-GET is taken though its archive forgot to confirm the role that we proposed"
+    ),
+    "test_assoc.py::TestGetValidContext::test_ups_push_action": STRICT,
+    "test_assoc_n.py::*::test_meta_uid_good": STRICT,
+    "test_assoc_n.py::TestAssociationSendNEventReport::test_extra_status": (
+        "a response names the instance its request named, whatever the handler says (PS3.7 10.1.1.1)"
+    ),
+    "test_assoc_n.py::TestAssociationSendNCreate::test_decode_failure": DUMMIES,
+    "test_dimse_provider.py::TestDIMSEProvider::test_invalid_message": DUMMIES,
+    "test_dul.py::TestDUL::test_recv_primitive": DUMMIES,
+    "test_dul.py::TestDUL::test_stop_dul_sta1": DUMMIES,
+    "test_dul.py::TestDUL::test_recv_*": WORDS,
+    "test_fsm.py::TestState04::*": TIMER,
+    "test_fsm.py::TestState06::test_evt11": TIMER,
+    "test_fsm.py::TestState0[789]::test_evt18": TIMER,
+    "test_fsm.py::TestState1[01]::test_evt18": TIMER,
+    "test_service_n.py::TestNServiceClass::test_handler_status_none*": STATUS,
+    "test_service_n.py::TestNServiceClass::test_bad_request*": STATUS,
+    "test_service_n.py::TestNCreate::test_rq_no_instance_uid_success*error": WORDS,
+}
+"""Tests that do not hold for ours, and why."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave those out, with the reason (``-rs`` shows it)."""
+    for item in items:
+        name = "::".join([item.path.name, *item.nodeid.split("::")[1:]])
+        for pattern, reason in APART.items():
+            if name == pattern or fnmatch(name, pattern):
+                item.add_marker(pytest.mark.skip(reason=reason))
+                break
 
 
 class OwnTestsAssociation(BoundedAssociation):
