@@ -40,6 +40,7 @@ def serve(folder: Path, durable: bool) -> ServerGroup:
 
     def store(event: evt.Event) -> int:
         spooled = spooled_dataset(event)
+        assert spooled.sha256
         if durable:
             kept = folder / f"{spooled.path.stem}.dcm"
             files.move(spooled.path, kept)  # name first, as the intake: one turn of the journal for both
