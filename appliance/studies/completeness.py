@@ -13,6 +13,7 @@ from appliance.security.peers import Peer
 from appliance.store import instances, studies
 from appliance.store.store import Store
 from appliance.studies import pacs
+from appliance.words import say
 
 MOST_MISSING = 1000
 SOON = replace(DEFAULT_LIMITS, connect_timeout=5.0, response_timeout=20.0)
@@ -43,11 +44,17 @@ def ask_again(store: Store, study_instance_uid: str) -> News:
         peer = get_peer(store, row.retrieved_from)
         found = pacs.held(store, peer, study_instance_uid, SOON)
     except ApplianceError as error:
-        why = f"{row.retrieved_from} could not be asked about study {study_instance_uid} again: {error}"
+        why = say(
+            "%(peer)s could not be asked about study %(uid)s again: %(why)s",
+            peer=row.retrieved_from,
+            uid=study_instance_uid,
+            why=error,
+        )
         log.warning("%s", why)
         return News(unasked=why)
     if not found.study:
-        return News(differs=(f"{peer.name} does not know study {study_instance_uid} any more",))
+        gone = say("%(peer)s does not know study %(uid)s any more", peer=peer.name, uid=study_instance_uid)
+        return News(differs=(gone,))
     missing = keep_what_is_known(store, study_instance_uid, peer.name, found)
     return News(differs=tuple(_identity_differs(row, found.study, peer)), missing=missing)
 
@@ -55,14 +62,21 @@ def ask_again(store: Store, study_instance_uid: str) -> News:
 def _identity_differs(row: studies.Study, told: dict[str, str], peer: Peer) -> list[str]:
     name, told_name = row.patient_name, told.get("PatientName", "")
     pairs = [
-        ("Patient ID", row.patient_id, told.get("PatientID", "")),
-        ("birth date", row.patient_birth_date, told.get("PatientBirthDate", "")),
-        ("sex", row.patient_sex, told.get("PatientSex", "")),
+        (say("Patient ID"), row.patient_id, told.get("PatientID", "")),
+        (say("birth date"), row.patient_birth_date, told.get("PatientBirthDate", "")),
+        (say("sex"), row.patient_sex, told.get("PatientSex", "")),
     ]
-    differing = [("patient's name", name, told_name)] if not _same_name(name, told_name) else []
+    differing = [(say("patient's name"), name, told_name)] if not _same_name(name, told_name) else []
     differing += [(what, here, there) for what, here, there in pairs if there and _bare(here) != _bare(there)]
     return [
-        f"{peer.name} has another {what} for study {row.study_instance_uid} now: {there}, here {here}"
+        say(
+            "%(peer)s has another %(what)s for study %(uid)s now: %(there)s, here %(here)s",
+            peer=peer.name,
+            what=what,
+            uid=row.study_instance_uid,
+            there=there,
+            here=here,
+        )
         for what, here, there in differing
     ]
 
@@ -89,7 +103,7 @@ def keep_what_is_known(
     with store.database.write("study") as connection:
         row = studies.get(connection, study_instance_uid)
         if row is None:
-            return failed or "nothing of it came"
+            return failed or say("nothing of it came")
         here = instances.uids_of_study(connection, study_instance_uid)
         missing = sorted(set(found.instances) - here)
         words = _missing_words(len(here), len(missing), found) or ("" if found.instances else failed)
@@ -111,7 +125,7 @@ def keep_as_half(store: Store, study_instance_uid: str, peer_name: str, expected
         row = studies.get(connection, study_instance_uid)
         if row is not None and row.instances < expected:
             values = {"expected": expected, "expected_by": "retrieval", "retrieved_from": peer_name}
-            words = f"{row.instances} of {expected} instances have come"
+            words = _have_come(row.instances, expected)
             studies.change(connection, study_instance_uid, incomplete_reason=words, **values)
 
 
@@ -126,7 +140,11 @@ def lacks(store: Store, study_instance_uid: str, found: pacs.Held) -> bool:
 
 def _missing_words(here: int, missing: int, found: pacs.Held) -> str:
     if missing:
-        return f"{missing} of {found.count} instances are missing"
+        return say("%(missing)s of %(count)s instances are missing", missing=missing, count=found.count)
     if found.count is not None and here < found.count and not found.instances:
-        return f"{here} of {found.count} instances have come"
+        return _have_come(here, found.count)
     return ""
+
+
+def _have_come(here: int, expected: int) -> str:
+    return say("%(here)s of %(count)s instances have come", here=here, count=expected)

@@ -156,7 +156,9 @@ class _Fetch:
         return found
 
     def _refusals(self) -> str:
-        return f"{len(self.refused)} instances were refused here: {self.refused[0]}" if self.refused else ""
+        if not self.refused:
+            return ""
+        return say("%(count)s instances were refused here: %(why)s", count=len(self.refused), why=self.refused[0])
 
     # --- how ---
 
@@ -181,7 +183,7 @@ class _Fetch:
             except DeviceError as error:
                 failed = str(error)
             else:
-                failed = result.message or (f"{result.failed} instances failed" if result.failed else failed)
+                failed = result.message or (_failed(result.failed) if result.failed else failed)
             if self._is_over():
                 break
         return failed
@@ -284,6 +286,10 @@ class _Fetch:
                 row = retrievals.get(connection, self.row.retrieval_id)
             self._cancelled = row is None or bool(row.cancel)
         return self._cancelled or self.stop.is_set()
+
+
+def _failed(count: int) -> str:
+    return say("%(count)s instances failed", count=count)
 
 
 def _identifier(study: str, series: str = "") -> Any:
