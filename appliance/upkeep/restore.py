@@ -177,7 +177,7 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def _move_aside(data: Path, aside: Path) -> Path | None:
     """Move what is there into a folder of its own: nothing is thrown away. The database goes first."""
-    names = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *SINGLE_FILES, *FOLDERS, "spool")
+    names = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *SINGLE_FILES, *FOLDERS, "spool", "uploads")
     there = [name for name in names if (data / name).is_file() or _holds_something(data / name)]
     if not there:
         return None
