@@ -34,6 +34,8 @@ BEAT_SECONDS = 2.0
 LEASE_SECONDS = 8.0
 SILENT_SECONDS = 9
 GRACE_SECONDS = 9.0
+FORGET_SECONDS = 30.0
+"""A dead one's lock that nobody has asked about for so long is given up: its claims are settled."""
 
 _TAKE = text("SELECT pg_try_advisory_lock(:key)")
 _GIVE = text("SELECT pg_advisory_unlock(:key)")
@@ -68,6 +70,7 @@ class ServerLocks:
         self._since = 0.0  # when the session was opened
         self._workers: dict[str, str] = {}  # name -> kind, of those that are held
         self._inherited: dict[str, float] = {}  # locks of the dead, and since when they are ours
+        self._asked: dict[str, float] = {}  # when each of those was asked about last
         self._held: frozenset[str] = frozenset()
         self._answered = 0.0  # a moment at which the server certainly had our locks
         self._beating: threading.Thread | None = None
@@ -97,9 +100,10 @@ class ServerLocks:
     def dead(self, names: Iterable[str]) -> list[str]:
         asked = set(names) - self._held
         with self._guard:
-            for name in set(self._inherited) - asked:
+            self._asked.update(dict.fromkeys(asked, clock()))
+            for name in [name for name, last in self._asked.items() if clock() - last > FORGET_SECONDS]:
                 self._forget(name)
-            return [name for name in sorted(asked) if self._is_dead(name)] if asked else []
+            return [name for name in sorted(asked) if self._is_dead(name)]
 
     def living(self, kind: str) -> list[str]:
         with self._asking() as session:
@@ -150,10 +154,11 @@ class ServerLocks:
         return False
 
     def _forget(self, name: str) -> None:
-        """Its claims are settled: nobody asks about it any more."""
-        with suppress(ResourceError), self._asking() as session:
-            session.execute(_GIVE, {"key": key_of(name)})
-        self._inherited.pop(name, None)
+        """Its claims are settled: nobody of this process asks about it any more."""
+        del self._asked[name]
+        if self._inherited.pop(name, None) is not None:
+            with suppress(ResourceError), self._asking() as session:
+                session.execute(_GIVE, {"key": key_of(name)})
 
     # --- the session ---
 

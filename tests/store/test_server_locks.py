@@ -72,6 +72,31 @@ def test_a_session_that_says_nothing_is_dropped(store: Store, monkeypatch: pytes
     still.close()
 
 
+def test_workers_of_one_process_that_ask_about_different_claims_do_not_disturb_each_other(
+    store: Store, locks: ServerLocks
+) -> None:
+    others = other(store)
+    gone = others.hold("films").name
+    others.close()
+    locks.dead(["nobody"])
+    time.sleep(1.0)  # old enough to inherit
+    assert soon(lambda: locks.dead([]) == [] and locks.dead(["import-gone"]) is not None and gone in locks.dead([gone]))
+
+
+def test_a_dead_ones_lock_is_given_up_once_nobody_asks(
+    store: Store, locks: ServerLocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks.dead(["nobody"])
+    time.sleep(1.0)
+    locks.dead(["films-gone"])
+    assert "films-gone" in locks._inherited
+    monkeypatch.setattr(server_locks, "FORGET_SECONDS", 0.2)
+    time.sleep(0.5)
+    locks.dead([])
+    assert "films-gone" not in locks._inherited
+    assert other(store).only_one("films-gone").take()
+
+
 def test_who_has_just_begun_inherits_nothing(store: Store, locks: ServerLocks) -> None:
     locks.only_one("keeping").take()
     assert locks.dead(["films-gone-1-x"]) == []
