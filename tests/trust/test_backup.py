@@ -19,6 +19,7 @@ from appliance.printing import jobs, printer_verbs
 from appliance.printing.worker import FilmWorker
 from appliance.security.audit import first_broken
 from appliance.store import files, print_jobs
+from appliance.store.occupancy import alone, mark_broken_off, shared
 from appliance.store.store import Store, open_store
 from appliance.store.tables.ground import number
 from appliance.upkeep import kept
@@ -160,6 +161,28 @@ def test_nothing_is_restored_under_a_running_service(at_work: Store, tmp_path: P
     with pytest.raises(ConflictError, match="stop it first"):
         restore(tmp_path / "b.tar", at_work.folder.root, clerk, replace=True)
     worker.lock.release()
+
+
+def test_nothing_is_restored_under_a_part_that_claims_no_jobs_and_none_starts_meanwhile(
+    at_work: Store, tmp_path: Path, clerk: Actor
+) -> None:
+    make_backup(at_work, tmp_path / "b.tar", clerk)
+    root = at_work.folder.root
+    with shared(root), shared(root), pytest.raises(ConflictError, match="stop it first"):
+        restore(tmp_path / "b.tar", root, clerk, replace=True)
+    with alone(root), pytest.raises(ConflictError, match="restore is at work"), shared(root):
+        pass
+    assert jobs.get_job(at_work, 1).job_state == "completed"
+
+
+def test_a_service_does_not_start_where_a_restore_was_broken_off(tmp_path: Path) -> None:
+    mark_broken_off(tmp_path, tmp_path / "before-restore-1")
+    line = [sys.executable, "-m", "appliance", "serve", "--only", "web", "--data", str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 3, "nobody starts it again and again"
+    assert "broken off" in done.stderr
+    assert "before-restore-1" in done.stderr
+    assert not (tmp_path / "appliance.db").exists()
 
 
 @pytest.mark.parametrize("point", ["restore.unpacked", "restore.aside", "restore.moved", "restore.moved:kill:1"])
