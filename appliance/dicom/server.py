@@ -186,6 +186,7 @@ class DicomServer:
             self._open[id(association)] = Line(caller=caller, routes={})
             association.acceptor.supported_contexts = [_context(VERIFICATION, TRANSFER_SYNTAXES)]
             return
+        association.is_known = caller.peer.known
         reason = rejection(self.store, caller)
         if reason is not None:
             association.requestor.ae_title = caller.calling_ae_title  # negotiation, which sets it, does not come

@@ -63,6 +63,7 @@ class BoundedAssociation(Association):
         self.admit = admit
         self.ended = ended
         self.message_ids = iter(range(1, 1))
+        self.is_known = False  # whether somebody has entered this peer: said by the front door
         self.connect_error: OSError | None = None  # as requestor: why there is no connection
         super().__init__(ae, mode)
         self.dul = UpperLayer(self)
@@ -112,6 +113,11 @@ class BoundedAssociation(Association):
         self.dul._idle_timer.timeout = value
         self._network_timeout = value
         self.nudge()  # it may be waiting for longer
+
+    @property
+    def idle_for(self) -> float:
+        """Seconds since the peer was last heard; 0 while a message is received or served."""
+        return 0.0 if self.busy else self.dul._idle_timer.elapsed
 
     # The thread
 

@@ -49,6 +49,11 @@ class Gate:
         """Established associations."""
         return len(self._associated)
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether three quarters of the places are taken."""
+        return self.associated * 4 >= self.limits.associations * 3
+
     def enter(self, connection: Connection) -> None:
         """A new connection; puts another out when there are too many without an association."""
         with self._lock:

@@ -27,6 +27,7 @@ class Limits:
     connect_timeout: float = 10.0  # as SCU: TCP connection
     response_timeout: float = 300.0  # as SCU: waiting for a response
     idle: float = 3600.0  # between messages: people compose films meanwhile
+    stranger_idle: float = 300.0  # the same for peers nobody entered, while three quarters of the places are taken
     user_timeout: float = 60.0  # unacknowledged bytes on a dead line (TCP_USER_TIMEOUT)
 
     pdu_max: int = 128 * KIB  # announced; a longer P-DATA-TF is cut

@@ -110,6 +110,16 @@ class ServerGroup:
         if self._on_end is not None:
             self._on_end(association)
 
+    def send_idle_strangers_away(self) -> None:
+        """Make room while it is crowded: peers nobody entered, who say nothing for long."""
+        if not self.gate.is_crowded:
+            return
+        for association in self.associations:
+            waits = association.is_established and not association.is_known
+            if waits and association.idle_for > self.limits.stranger_idle:
+                association.incident("idle", "an unknown peer idle for long while others come")
+                association.abort_soon()
+
     def stop_accepting(self) -> None:
         """Close the listeners; what is established goes on."""
         self.draining = True
@@ -291,6 +301,7 @@ class _Server(ThreadedAssociationServer):
         """Each time it came round."""
         self.looked = time.monotonic()
         self.group.tidier.turn()
+        self.group.send_idle_strangers_away()
 
     def shutdown(self) -> None:
         socketserver.BaseServer.shutdown(self)

@@ -58,6 +58,11 @@ class MonotonicTimer(Timer):
         return self.timeout - (end - self._start_time)
 
     @property
+    def elapsed(self) -> float:
+        """Seconds since it was started; 0 before."""
+        return 0.0 if self._start_time is None else time.monotonic() - self._start_time
+
+    @property
     def running(self) -> bool:
         """Started, not stopped, and with a timeout."""
         return self.timeout is not None and self._start_time is not None and self._end_time is None
