@@ -28,7 +28,7 @@ def test_a_change_brings_the_part_anew(store: Store, admin: PageClient) -> None:
 def test_another_language_brings_the_part_anew(admin: PageClient) -> None:
     seen = admin.get(LIVE).get_etag()[0]
     got = admin.get(f"{LIVE}?seen={seen}", headers={"Accept-Language": "ru"})
-    assert got.status_code == 200 and "Место на диске" in got.text
+    assert got.status_code == 200 and "Место на накопителе" in got.text
 
 
 def test_the_page_asks_for_what_it_does_not_show_yet(store: Store, admin: PageClient) -> None:
