@@ -81,12 +81,29 @@ class Template:
 
     message: str  # the key of its translation
     several: bool  # whether it is the one for other numbers than one
-    pattern: re.Pattern[str]
-    pieces: tuple[str, ...]  # what stands between the places
+    pieces: tuple[str, ...]  # what stands before, between and behind the places
+    names: tuple[str, ...]  # of the places
 
     @property
     def weight(self) -> int:
         return sum(map(len, self.pieces))
+
+    def values_in(self, text: str) -> dict[str, str] | None:
+        """What stands in the places when `text` was made of this template; None when it was not. In linear time."""
+        first, *between, last = self.pieces if self.names else (*self.pieces, "")
+        end = len(text) - len(last)
+        if not text.startswith(first) or not text.endswith(last) or end < len(first):
+            return None
+        if not self.names:
+            return {} if text == first else None
+        values: dict[str, str] = {}
+        position = len(first)
+        for name, piece in zip(self.names, [*between, None], strict=True):
+            found = end if piece is None else text.find(piece, position, end)
+            if found < position or values.setdefault(name, text[position:found]) != text[position:found]:
+                return None
+            position = found + len(piece or "")
+        return values
 
 
 def in_language(message: object, language: str, locale: str = "") -> str:
@@ -168,10 +185,9 @@ def _in_their_way(text: str, language: str, locale: str) -> str:
 def _find(text: str, *, sentences: bool) -> tuple[Template, dict[str, str]] | None:
     """The template with the most words that `text` can be made from, and what stands in its places."""
     for template in _templates():
-        if all(piece in text for piece in template.pieces):
-            found = template.pattern.fullmatch(text)
-            if found and (sentences or not any(". " in value for value in found.groupdict().values())):
-                return template, found.groupdict()
+        values = template.values_in(text)
+        if values is not None and (sentences or not any(". " in value for value in values.values())):
+            return template, values
     return None
 
 
@@ -194,19 +210,9 @@ def _says_something(text: str) -> bool:
 
 
 def _template(message: str, text: str, several: bool) -> Template:
-    pieces, seen = PLACE.split(text), set[str]()
-    pattern = ""
-    for literal, name in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
-        pattern += re.escape(literal.replace("%%", "%"))
-        pattern += "" if not name else f"(?P={name})" if name in seen else f"(?P<{name}>.*?)"
-        seen.add(name)
-    literals = tuple(piece.replace("%%", "%") for piece in pieces[::2] if piece)
-    return Template(
-        message=message,
-        several=several,
-        pattern=re.compile(pattern, re.DOTALL),
-        pieces=literals,
-    )
+    pieces = PLACE.split(text)
+    bare = tuple(piece.replace("%%", "%") for piece in pieces[::2])
+    return Template(message=message, several=several, pieces=bare, names=tuple(pieces[1::2]))
 
 
 @cache
