@@ -1,4 +1,4 @@
-"""``appliance disc``: create, list, show, cancel, release, confirm, spoil, decide, move, remake, password, verify."""
+"""``appliance disc``: create, list, show, cancel, release, confirm, spoil, decide, move, again, remake, verify."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from appliance.commands.waiting import has_workers, wait_option
 from appliance.errors import ApplianceError, UsageError
 from appliance.media import discs as verbs
 from appliance.media import doubt
+from appliance.media.again import burn_again
 from appliance.media.check.finding import ERROR
 from appliance.media.copy_types import all_copy_types
 from appliance.media.obstacles import can_be_left_out
@@ -219,6 +220,19 @@ def move(store: Store, disc_id: int, burner: str, wait: bool, as_json: bool) -> 
     show_disc_result(store, disc_id, wait=wait, as_json=as_json)
 
 
+@command.command("again")
+@click.argument("disc_id", type=int)
+@click.option("--copies", type=click.IntRange(1, 98), default=1, show_default=True)
+@click.option("--burner", help="Another burner.")
+@wait_option
+@json_option
+@with_store
+def again(store: Store, disc_id: int, copies: int, burner: str | None, wait: bool, as_json: bool) -> None:
+    """Burn more copies of a disc that is done, from the image that is kept."""
+    burn_again(store, disc_id, actor(), copies=copies, burner=burner)
+    show_disc_result(store, disc_id, wait=wait, as_json=as_json)
+
+
 @command.command("remake")
 @click.argument("disc_id", type=int)
 @click.option("--burner", help="Another burner.")
@@ -227,7 +241,7 @@ def move(store: Store, disc_id: int, burner: str, wait: bool, as_json: bool) -> 
 @json_option
 @with_store
 def remake(store: Store, disc_id: int, burner: str | None, copies: int | None, wait: bool, as_json: bool) -> None:
-    """Make an ended disc once more, as a new one."""
+    """Make an ended disc anew, from what is here now, as a new one."""
     new = verbs.remake(store, disc_id, actor(), burner=burner, copies=copies)
     show_disc_result(store, new, wait=wait, as_json=as_json)
 

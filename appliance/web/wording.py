@@ -185,6 +185,7 @@ EVENTS = {
     "disc-ordered": _("Disc ordered"),
     "disc-cancel": _("Disc cancelled"),
     "disc-release": _("Disc released"),
+    "disc-again": _("More copies of a disc ordered"),
     "disc-confirm": _("Disc looked at: it came out"),
     "disc-spoil": _("Disc looked at: it is spoilt"),
     "disc-decide": _("Disc decided"),

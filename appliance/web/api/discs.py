@@ -9,6 +9,7 @@ from flask import url_for
 
 from appliance.errors import ConflictError
 from appliance.media import burners, copy_types, discs, views
+from appliance.media.again import burn_again
 from appliance.media.asking import news_of
 from appliance.media.burners import StoredBurner
 from appliance.media.copy_types import CopyType
@@ -149,8 +150,22 @@ def move_disc(disc_id: int, body: models.MoveDisc) -> Any:
 
 @endpoint(
     "POST",
+    "/discs/<int:disc_id>/again",
+    "Burn more copies of a disc that is done, from the image that is kept",
+    permission="discs.make",
+    body=models.Remake,
+    gives=models.Disc,
+    status=202,
+)
+def burn_disc_again(disc_id: int, body: models.Remake) -> Any:
+    burn_again(store(), disc_id, actor(), copies=body.copies or 1, burner=body.burner)
+    return _disc(disc_id), {}
+
+
+@endpoint(
+    "POST",
     "/discs/<int:disc_id>/remake",
-    "Order an ended disc once more",
+    "Make an ended disc anew",
     permission="discs.make",
     body=models.Remake,
     gives=models.DiscNumber,

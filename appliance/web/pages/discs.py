@@ -9,6 +9,7 @@ from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
 
 from appliance.media import burners, discs, doubt, handing, views
+from appliance.media.again import burn_again
 from appliance.store import discs as statuses
 from appliance.store.store import Store
 from appliance.web import looks
@@ -134,6 +135,14 @@ def decide(disc_id: int) -> Any:
 @needs("discs.make")
 def move(disc_id: int) -> Any:
     discs.move(store(), disc_id, request.form.get("burner", ""), actor())
+    return redirect(url_for("discs.show", disc_id=disc_id), code=303)
+
+
+@blueprint.post("/<int:disc_id>/again")
+@needs("discs.make")
+def again(disc_id: int) -> Any:
+    burner, copies = request.form.get("burner") or None, request.form.get("copies", 1, type=int)
+    burn_again(store(), disc_id, actor(), copies=copies, burner=burner)
     return redirect(url_for("discs.show", disc_id=disc_id), code=303)
 
 

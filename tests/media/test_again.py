@@ -1,0 +1,82 @@
+"""More copies of a disc that is done: the same image, the same file-set, each piece with a record of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import ConflictError, NotFoundError, UsageError
+from appliance.media.again import burn_again
+from appliance.media.views import show_disc
+from appliance.store import discs
+from appliance.store.store import Store
+from tests.media.disc_helpers import CLERK, add, burned, fresh, ordered, work_off
+from tests.support.robots import Robot
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    found = fresh(tmp_path / "data")
+    yield found
+    found.close()
+
+
+def test_more_copies_are_burned_from_the_image_that_is_kept(store: Store) -> None:
+    robot = Robot(store.folder.root / "robot")
+    try:
+        add(store, "robot", f"primera:{robot.folder}")
+        first = work_off(store, ordered(store, burner="robot"))
+        before = Path(first["volumes"][0]["image"]).stat().st_mtime_ns
+        burn_again(store, first["disc_id"], CLERK)
+        view = work_off(store, first["disc_id"])
+    finally:
+        robot.stop()
+    assert (view["execution_status"], view["copies"]) == ("DONE", 2), view["message"]
+    volume = view["volumes"][0]
+    assert volume["file_set_uid"] == first["volumes"][0]["file_set_uid"]
+    assert Path(volume["image"]).stat().st_mtime_ns == before, "nothing was built"
+    assert [piece["serial"] for piece in volume["pieces"]] == ["000001-1", "000001-1-c2"]
+    assert volume["verified"]
+
+
+def test_the_folder_has_a_ticket_of_the_copies_ordered_last(store: Store) -> None:
+    disc_id = ordered(store)
+    work_off(store, disc_id)
+    burn_again(store, disc_id, CLERK, copies=2)
+    view = work_off(store, disc_id)
+    assert (view["execution_status"], view["copies"], len(view["volumes"][0]["pieces"])) == ("DONE", 3, 3)
+    assert json.loads((store.folder.burned / "1-1.json").read_text())["copies"] == 2
+    assert len(burned(store)) == 3, "image, label, ticket"
+
+
+def test_another_burner_may_make_them(store: Store) -> None:
+    robot = Robot(store.folder.root / "robot")
+    try:
+        add(store, "robot", f"primera:{robot.folder}")
+        disc_id = ordered(store)
+        work_off(store, disc_id)
+        burn_again(store, disc_id, CLERK, burner="robot")
+        view = work_off(store, disc_id)
+    finally:
+        robot.stop()
+    assert [piece["burner"] for piece in view["volumes"][0]["pieces"]] == ["folder", "robot"]
+    assert view["execution_status"] == "DONE", view["message"]
+
+
+def test_only_a_disc_that_is_done_and_kept_is_burned_again(store: Store) -> None:
+    disc_id = ordered(store)
+    with pytest.raises(ConflictError):
+        burn_again(store, disc_id, CLERK)
+    work_off(store, disc_id)
+    with pytest.raises(UsageError):
+        burn_again(store, disc_id, CLERK, copies=99)
+    with pytest.raises(UsageError):
+        burn_again(store, disc_id, CLERK, copies=0)
+    with store.database.write("disc") as connection:
+        discs.change(connection, disc_id, purged=True)
+    with pytest.raises(NotFoundError, match="purged"):
+        burn_again(store, disc_id, CLERK)
+    assert show_disc(store, disc_id)["execution_status"] == "DONE"
