@@ -111,6 +111,10 @@ def english(page: str) -> set[str]:
     return words - ALLOWED - set(keyword_dict)
 
 
+BARE = {"viewer": False, "web_content": False}
+"""Quickly made."""
+
+
 def troubled(store: Store, folder: Path) -> None:
     """Printers and burners that work and that don't, films and discs done, held, failed, cancelled; odd files."""
     made.devices(store)
@@ -134,7 +138,7 @@ def troubled(store: Store, folder: Path) -> None:
         store, burners.StoredBurner(name="b1", burner_uri=f"folder:{store.folder.burned}/gone/b1"), made.TESTER
     )
     for uids, burner in (((uid,), "folder"), ((uid,), "b1"), ((two,), "folder"), ((uid, two), "folder")):
-        order = DiscOrder(selection=Selection(studies=uids), burner=burner)
+        order = DiscOrder(selection=Selection(studies=uids), burner=burner, choices=BARE)
         discs.create_disc(store, order, made.TESTER)
     DiscWorker(store).work_off()
     add_peer(store, Peer(name="x1", ae_title="X1", host="127.0.0.1", port=9), made.TESTER)
