@@ -119,6 +119,13 @@ def keep_what_is_known(
     return f"{words}; {failed}" if words and failed and words != failed else words
 
 
+def keep_expected(store: Store, study_instance_uid: str, peer_name: str, found: pacs.Held) -> None:
+    """Note with a study that is being fetched how many instances it should have."""
+    values = {"expected": found.count, "expected_by": found.by, "retrieved_from": peer_name}
+    with store.database.write("study") as connection:
+        studies.change(connection, study_instance_uid, **values)
+
+
 def keep_as_half(store: Store, study_instance_uid: str, peer_name: str, expected: int) -> None:
     """A fetch that knew how many instances there are was broken off, and its archive can't be asked now."""
     with store.database.write("study") as connection:

@@ -24,7 +24,7 @@ from appliance.store import files, instances, retrievals
 from appliance.store.retrievals import Retrieval
 from appliance.store.store import Store
 from appliance.studies import pacs
-from appliance.studies.completeness import keep_as_half, keep_what_is_known, lacks
+from appliance.studies.completeness import keep_as_half, keep_expected, keep_what_is_known, lacks
 from appliance.studies.intake import Arrival, Intake
 from appliance.studies.retrieving import get_retrieval
 from appliance.studies.storage_classes import CLASSES_AT_ONCE, COMMON_CLASSES
@@ -121,6 +121,7 @@ class _Fetch:
         self.refused: list[str] = []
         self._arrived = 0
         self._gone = False  # it can't be reached, or won't have us
+        self._noted = False
         self._told = 0.0
         self._cancelled = False
 
@@ -259,7 +260,15 @@ class _Fetch:
     # --- progress ---
 
     def _following(self, found: pacs.Held) -> Following:
-        return Following(progress=self._progress(found), cancelled=self._is_over, arriving=self._here)
+        return Following(progress=self._progress(found), cancelled=self._is_over, arriving=lambda: self._look(found))
+
+    def _look(self, found: pacs.Held) -> int:
+        """How many are here; with the first of them stands how many there should be: half a study never looks whole."""
+        here = self._here()
+        if here and not self._noted:
+            self._noted = True
+            keep_expected(self.store, self.row.study_instance_uid, self.peer.name, found)
+        return here
 
     def _here(self) -> int:
         with self.store.database.read() as connection:
