@@ -46,7 +46,7 @@ APART = {
         "an image of a C-GET is taken though its archive forgot to confirm the role that we proposed"
     ),
     "test_assoc.py::TestGetValidContext::test_ups_push_action": STRICT,
-    "test_assoc_n.py::*::test_meta_uid_good": STRICT,
+    "test_assoc_n.py::TestAssociationSendN[!DE]*::test_meta_uid_good": STRICT,
     "test_assoc_n.py::TestAssociationSendNEventReport::test_extra_status": (
         "a response names the instance its request named, whatever the handler says (PS3.7 10.1.1.1)"
     ),
