@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from appliance.store.store import Store
-from appliance.upkeep import machine_checks, node_checks, service_checks, wire_checks
+from appliance.upkeep import certificate_checks, machine_checks, node_checks, service_checks, wire_checks
 from appliance.upkeep.finding import LEVELS, Finding, error
 from appliance.words import say
 
@@ -24,7 +24,7 @@ QUICK: tuple[Check, ...] = (
     machine_checks.disk,
     machine_checks.clock,
     service_checks.database,
-    service_checks.certificates,
+    certificate_checks.certificates,
     service_checks.printers,
     service_checks.burners,
     service_checks.films,

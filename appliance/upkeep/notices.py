@@ -26,7 +26,8 @@ from appliance.store import discs, print_jobs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import kept
-from appliance.upkeep.service_checks import BACKUP_DAYS, ENDING_DAYS
+from appliance.upkeep.certificate_checks import ENDING_DAYS
+from appliance.upkeep.service_checks import BACKUP_DAYS
 from appliance.words import say
 
 SECONDS = 15.0

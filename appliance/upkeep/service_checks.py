@@ -23,8 +23,6 @@ from appliance.upkeep.finding import Finding, error, fine, warning
 from appliance.words import Words, row, say, say_many
 
 CONNECT_SECONDS = 2.0
-ENDING_DAYS = 30
-"""Certificates that end so soon are told about."""
 BACKUP_DAYS = 2
 PRINTER_IS = {
     "paused": say("Printer %(printer)s is paused"),
@@ -151,52 +149,6 @@ def audit_trail(store: Store) -> list[Finding]:
         text = say("The audit trail was changed: entry %(broken)s does not follow from the one before.", broken=broken)
         return [error("audit", text, say("Keep a copy of the data folder as it is, and tell the security officer."))]
     return [fine("audit", say("The audit trail is whole."))]
-
-
-def certificates(store: Store) -> list[Finding]:
-    files = tls.tls_files(store)
-    if files is None:
-        return [fine("certificates", say("DICOM TLS is off: there is no certificate (appliance tls init makes one)."))]
-    ours = [_expiry(say("Our certificate"), view) for view in tls.read_certificates(files.certificate)[:1]]
-    if files.authorities is not None:
-        trusted = tls.read_certificates(files.authorities)
-        return [
-            *ours,
-            *[_expiry(say("The trusted certificate %(subject)s", subject=view.subject), view) for view in trusted],
-            *_key(files),
-        ]
-    if store.settings.tls.mutual:
-        text = say("The TLS port stays closed: peers must show a certificate, and none is trusted yet.")
-        advice = say("appliance tls trust FILE for each peer or its authority, or set tls.mutual = false.")
-        return [*ours, error("certificates", text, advice), *_key(files)]
-    return [*ours, *_key(files)]
-
-
-def _expiry(what: str, view: tls.CertificateView) -> Finding:
-    days = view.days_left()
-    until = {"what": what, "not_after": f"{view.not_after:%Y-%m-%d}"}
-    text = say_many(
-        "%(what)s is good until %(not_after)s (%(number)s day).",
-        "%(what)s is good until %(not_after)s (%(number)s days).",
-        days,
-        **until,
-    )
-    advice = say("Make or bring another: appliance tls init --replace, then give it to the peers.")
-    if days < 0:
-        return error(
-            "certificates",
-            say("%(what)s ended on %(not_after)s.", **until),
-            advice,
-        )
-    return warning("certificates", text, advice) if days < ENDING_DAYS else fine("certificates", text)
-
-
-def _key(files: tls.TlsFiles) -> list[Finding]:
-    if files.key.stat().st_mode & 0o077:
-        return [
-            warning("certificates", say("Others can read the key %(key)s.", key=files.key), f"chmod 0600 {files.key}")
-        ]
-    return []
 
 
 def printers(store: Store) -> list[Finding]:
