@@ -232,3 +232,23 @@ def test_calling_leaves_no_threads_and_descriptors(archive: Archive) -> None:
         echo(Peer(host="127.0.0.1", port=1, called="X"))
     assert eventually(lambda: descriptors() <= files)
     assert eventually(lambda: threading.active_count() <= threads)
+
+
+def test_matches_may_come_faster_than_they_are_taken(bench: Bench) -> None:
+    """Images of a series, named in a burst: more than a client of ours may have under way."""
+
+    def handle(event: evt.Event):
+        for _ in range(300):
+            yield 0xFF00, study_of(CT)
+
+    from pynetdicom import AE
+
+    from appliance.network.server import start_server
+
+    ae = AE("ARCHIVE")
+    ae.add_supported_context("1.2.840.10008.5.1.4.1.2.2.1")
+    with start_server(ae, [Listen()], [(evt.EVT_C_FIND, handle)], limits=QUICK) as group:
+        matches = find(Peer(host="127.0.0.1", port=group.port, called="ARCHIVE"), study_of(CT))
+        next(matches)
+        time.sleep(0.5)  # all the others wait meanwhile
+        assert len(list(matches)) == 299
