@@ -1,0 +1,135 @@
+"""What a plan says: the choices it was made with, its volumes, what is left out or refused, what must be decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .dicomdir import Entry
+from .patients import Conflict
+from .profiles import ApplicationProfile, Medium
+from .sizes import Shape
+from .source import Placed
+
+CHECKSUMS = "SHA256.TXT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions:
+    """Choices of the one who orders the disc."""
+
+    file_set_id: str = "DISC"  # with several volumes a number is put after it
+    several_patients: bool = False  # asked for: more than one patient on one disc
+    decisions: frozenset[str] = frozenset()  # Conflict.decision of what a person decided, see patients.Conflict
+    leave_out: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, reason: rejected, damaged, not yet looked at
+    refuse_without_record: bool = False  # refuse the disc for a class without directory record; else leave it out
+    leave_out_refused: bool = False  # what can't go on the disc is left out, rather than keep it from being made
+    same_image: frozenset[str] = frozenset()  # SOP Instance UIDs whose contents differ in their compression only
+    undecodable: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, why it can't be decompressed: found by trying
+    split: bool = True  # several volumes are allowed
+    joliet: bool = True  # long names of files that are not DICOM
+    icons: bool = False  # a small picture of each image in the directory
+    checksums: bool = True  # a list of SHA-256 sums of every file
+    content: tuple[tuple[str, int], ...] = ()  # other files on each volume: path on disc, bytes
+    content_per_instance: int = 0  # bytes to keep free for each instance (viewer data)
+    content_ratio: float = 0.0  # part of the instances' bytes to keep free
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something said about one instance."""
+
+    SOPInstanceUID: str
+    reason: str
+    proposal: str = ""  # what would do instead
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """One disc: a file-set of its own."""
+
+    number: int  # from 1
+    file_set_id: str
+    placed: tuple[Placed, ...]
+    entries: tuple[Entry, ...]  # of its DICOMDIR
+    size: int  # bytes of the image, folder or archive, with room kept for content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be made. Nothing is, while there are conflicts or refusals."""
+
+    profile: ApplicationProfile
+    medium: Medium
+    options: PlanOptions
+    volumes: tuple[Volume, ...] = ()
+    decompress: tuple[Note, ...] = ()
+    supplied: tuple[Note, ...] = ()  # Type 1 keys written in the directory that no instance has
+    left_out: tuple[Note, ...] = ()
+    refused: tuple[Note, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    instances: int = field(default=0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may be built."""
+        return bool(self.volumes) and not self.refused and not self.conflicts
+
+    def shape(self) -> Shape:
+        """What decides the overhead of each volume."""
+        return shape_of(self.profile, self.medium, self.options)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the page and ``--plan``."""
+        return {
+            "profile": self.profile.name,
+            "medium": self.medium.name,
+            "capacity": self.medium.capacity,
+            "ready": self.ready,
+            "instances": self.instances,
+            "volumes": [_volume_json(volume) for volume in self.volumes],
+            "conflicts": [_conflict_json(conflict) for conflict in self.conflicts],
+            **{
+                name: [_note_json(note) for note in getattr(self, name)]
+                for name in ("decompress", "supplied", "left_out", "refused")
+            },
+        }
+
+
+def _volume_json(volume: Volume) -> dict[str, Any]:
+    files = [
+        {
+            "file_id": "/".join(placed.file_id),
+            "sop_instance_uid": placed.source.keys.SOPInstanceUID,
+            "record_type": placed.source.records.record_type,
+            "bytes": placed.size,
+            "decompress": placed.decompress,
+        }
+        for placed in volume.placed
+    ]
+    return {"volume": volume.number, "file_set_id": volume.file_set_id, "bytes": volume.size, "files": files}
+
+
+def _note_json(note: Note) -> dict[str, str]:
+    return {"sop_instance_uid": note.SOPInstanceUID, "reason": note.reason, "proposal": note.proposal}
+
+
+def _conflict_json(conflict: Conflict) -> dict[str, Any]:
+    return {
+        "kind": conflict.kind,
+        "subject": conflict.subject,
+        "message": conflict.message,
+        "decision": conflict.decision,
+        "sides": [{"text": side.text, "instances": side.instances, "example": side.example} for side in conflict.sides],
+    }
+
+
+def shape_of(profile: ApplicationProfile, medium: Medium, options: PlanOptions, extra: int = 0) -> Shape:
+    """The shape of a volume of this profile and medium with the content of the options."""
+    lists = ((CHECKSUMS, extra),) if options.checksums else ()
+    return Shape(
+        form=medium.form,
+        joliet=options.joliet and medium.form == "iso",
+        udf=profile.udf and medium.form == "iso",
+        files=(*options.content, *lists),
+    )
