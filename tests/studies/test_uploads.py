@@ -54,7 +54,9 @@ def test_files_and_archives_come_in_and_each_is_told_of(store: Store, clerk: Act
 def test_a_worker_killed_in_the_middle_is_gone_on_from(
     store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    number = uploaded(store, clerk, a=content("CT_small.dcm"), b=content("MR_small.dcm"), c=content("SC_rgb_small_odd.dcm"))
+    number = uploaded(
+        store, clerk, a=content("CT_small.dcm"), b=content("MR_small.dcm"), c=content("SC_rgb_small_odd.dcm")
+    )
     first, whole = Importer(store), upload_worker._Work._import
     counted = iter(range(9))
 
