@@ -29,7 +29,8 @@ def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of add and set that are a burner's settings."""
     media = click.option("--medium", "media", multiple=True, help="Medium it has (cd-700, dvd); may be given again.")
     more = click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any option; VALUE as JSON.")
-    return media(more(function))
+    node = click.option("--node", help="The machine that drives it, of several on one database.")
+    return media(more(node(function)))
 
 
 @command.command("add")
@@ -106,8 +107,12 @@ _verb("resume", "Burn again.", verbs.resume_burner)
 _verb("remove", "Remove a burner that no disc waits for.", verbs.remove_burner)
 
 
-def _with_options(settings: BurnerSettings, media: tuple[str, ...], assignments: tuple[str, ...]) -> BurnerSettings:
+def _with_options(
+    settings: BurnerSettings, media: tuple[str, ...], assignments: tuple[str, ...], node: str | None
+) -> BurnerSettings:
     values = settings.model_dump(mode="json")
+    if node is not None:
+        values["node"] = node
     if media:
         values["media"] = list(media)
     for assignment in assignments:

@@ -32,6 +32,7 @@ class BurnerForm(Form):
         _("Media in it"), choices=lambda: [(each.name, translated(each.title)) for each in profiles.MEDIA.values()]
     )
     options = TextAreaField(_("More options (JSON)"), [at_most(4000)])
+    node = StringField(_("Machine that drives it"), [at_most(24)], filters=[strip])
     version = HiddenField()
 
 
@@ -74,6 +75,7 @@ def edit(name: str) -> Any:
             "burner_uri": burner.burner_uri,
             "media": list(burner.settings.media),
             "options": options,
+            "node": burner.settings.node,
             "version": str(burner.version),
         }
     )
@@ -97,7 +99,8 @@ def _burner(form: BurnerForm) -> StoredBurner:
         options = json.loads(form.options.data) if form.options.data else {}
     except json.JSONDecodeError as error:
         raise UsageError(say("This is no JSON: %(why)s.", why=str(error)), field="options") from None
-    settings = burners.burner_settings({"media": form.media.data or [], "options": options})
+    values = {"media": form.media.data or [], "options": options, "node": form.node.data or ""}
+    settings = burners.burner_settings(values)
     return StoredBurner(name=form.name.data or "", burner_uri=form.burner_uri.data or "", settings=settings)
 
 
