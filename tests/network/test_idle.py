@@ -33,6 +33,7 @@ def test_while_it_is_crowded_strangers_who_say_nothing_go_and_known_peers_stay(b
         assert not eventually(lambda: group.gate.associated < 2, within=1.0), "there was room"
         with RawPeer(group.port) as third:
             third.associate()
-            assert eventually(lambda: group.associations == [known])
+            assert eventually(lambda: second.pdu()[:1] == b"\7"), "it was not sent away"
+        assert known in group.associations
         second.socket.close()
     assert bench.kinds == {"idle"}
