@@ -75,7 +75,7 @@ def test_a_film_killed_on_its_way_in_is_whole_or_nothing_and_the_other_machine_t
     assert pair.remains() == [], pair.evidence()
 
 
-@pytest.mark.parametrize(("point", "device"), cases((("send.started", "ipp"), ("device.half", "folder")), SENDING))
+@pytest.mark.parametrize(("point", "device"), cases((("send.started", "ipp"),), SENDING))
 def test_a_machine_that_stood_still_sends_nothing_once_another_has_gone_on(
     pair: Nodes, point: str, device: str
 ) -> None:
