@@ -49,6 +49,7 @@ FILM_MEMORY = 6 << 30
 NAME_SECONDS = 20.0
 """How long a part's predecessor may take to let go of the machine's name."""
 PR_SET_PDEATHSIG = 1
+M_ARENA_MAX = -8  # mallopt(3)
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.studies.fetching import Retriever
 
     mine = hold_name(store)
+    _few_arenas()
     prepare(store)
     commitment = CommitmentScp(store)
     incidents = IncidentAudit(store)
@@ -162,6 +164,11 @@ def _run_discs(store: Store, stop: threading.Event, beat: Beat) -> None:
 def occupied(store: Store) -> contextlib.AbstractContextManager[None]:
     """No restore may begin under us. Several machines on one server's database are not restored by us."""
     return shared(store.folder.root) if store.database.is_sqlite else contextlib.nullcontext()
+
+
+def _few_arenas() -> None:
+    """Threads come and go with associations: with an arena for each, the C library's free memory scatters and stays."""
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def limit_memory(wanted: int) -> None:
