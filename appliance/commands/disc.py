@@ -96,13 +96,14 @@ def _assigned(text: str) -> tuple[str, str]:
 
 
 def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
-    from appliance.media.asking import news_of
+    from appliance.media.asking import held_for, news_by_study, news_of
 
-    news = news_of(store, order.selection)
+    asked = news_by_study(store, order.selection)
     plan, gathered = verbs.plan_disc(store, order)
-    view = {**plan.to_json(), "incomplete": list(gathered.incomplete), "news": news}
+    news, held = news_of(asked), held_for(order, gathered, asked)
     if as_json:
-        show(view, as_json=True)
+        said = {"incomplete": list(gathered.incomplete), "news": news, "held": held}
+        show(plan.to_json() | said, as_json=True)
         return
     click.echo(f"{plan.profile.name} on {plan.medium.title}")
     for volume in plan.volumes:
@@ -127,7 +128,12 @@ def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
         _show_notes(words, getattr(plan, name))
     if plan.refused and can_be_left_out(plan):
         click.echo("  To make it without what is refused: --leave-out-refused")
-    click.echo("Ready to be made." if plan.ready else "It can't be made so.")
+    for line in held:
+        click.echo(f"  it will be held: {line}")
+    if not plan.ready:
+        click.echo("It can't be made so.")
+    else:
+        click.echo("It would wait for a person." if held else "Ready to be made.")
 
 
 def _show_notes(words: str, notes: Iterable[Note]) -> None:
@@ -283,7 +289,11 @@ def verify(path: Path, as_json: bool) -> None:
             click.echo(str(finding))
         click.echo(f"{report.kind} {report.file_set_id!r}: {report.instances} instances, {report.bytes:,} bytes.")
     if findings:
-        raise ApplianceError(f"{path}: {len(findings)} findings, {errors} of them errors.")
+        raise ApplianceError(f"{path}: {_counted(len(findings), 'finding')}, {_counted(errors, 'error')} among them.")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
 
 
 def show_disc_result(store: Store, disc_id: int, *, wait: bool, as_json: bool) -> None:

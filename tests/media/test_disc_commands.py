@@ -10,7 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from appliance.cli import cli
+from appliance.commands.disc import _counted
 from appliance.errors import ApplianceError, UsageError
+from appliance.media import asking
+from appliance.studies import completeness
 from tests.media.disc_helpers import STUDY, opened, with_study
 
 
@@ -48,9 +51,20 @@ def test_a_disc_is_planned_made_listed_and_verified(data: Path) -> None:
     assert asked("disc", "show", "1")["volumes"][0]["verified"]
     image = Path(made["volumes"][0]["image"])
     assert asked("disc", "verify", str(image))["good"]
+    assert _counted(1, "error") == "1 error" and _counted(0, "error") == "no errors"
     image.write_bytes(image.read_bytes()[:-4096])
-    with pytest.raises(ApplianceError, match="findings"):
+    with pytest.raises(ApplianceError, match=r"findings?, .* among them"):
         run("disc", "verify", str(image))
+
+
+def test_a_plan_says_that_the_disc_would_wait_for_a_person(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    news = completeness.News(differs=("pacs has another birth date for it now: 19700101, here 19700102",))
+    monkeypatch.setattr(asking, "ask_again", lambda store, uid: news)  # an archive is tried in tests/studies
+    plan = ("disc", "create", "--study", STUDY, "--plan")
+    said = run(*plan)
+    assert "it will be held: pacs has another birth date" in said and "Ready to be made" not in said
+    assert f"decide identity:{STUDY}" in asked(*plan)["held"][0]
+    assert run(*plan, "--decision", f"identity:{STUDY}").endswith("Ready to be made.\n")
 
 
 def test_what_fails_says_so_in_one_line(data: Path) -> None:

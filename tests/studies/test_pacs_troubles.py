@@ -293,6 +293,10 @@ def test_a_half_fetched_study_is_known_to_be_half_though_its_archive_is_gone(
 # --- when a disc is planned ---
 
 
+def said_now(store: Store, seconds: float = 60.0) -> list[str]:
+    return asking.news_of(asking.news_by_study(store, Selection(studies=(STUDY,)), seconds))
+
+
 def test_a_plan_says_what_the_archive_says_now_and_that_it_can_not_be_asked(
     store: Store, door: DicomServer, clerk: Actor
 ) -> None:
@@ -300,15 +304,13 @@ def test_a_plan_says_what_the_archive_says_now_and_that_it_can_not_be_asked(
     order = Selection(studies=(STUDY,))
     with known(store, clerk, odd):
         assert fetched(store, clerk)[0] == "completed"
-        assert asking.news_of(store, order) == []
+        assert said_now(store) == []
         odd.kept[0].PatientName = odd.kept[1].PatientName = "ROE^JANE"
-        assert asking.news_of(store, order) == [
-            f"pacs has another patient's name for study {STUDY} now: ROE^JANE, here DOE^JANE"
-        ]
+        assert said_now(store) == [f"pacs has another patient's name for study {STUDY} now: ROE^JANE, here DOE^JANE"]
         odd.kept += [each for each in images(3) if each.InstanceNumber == 3]
-        asking.news_of(store, order)
+        said_now(store)
         assert gather(store, order).incomplete == (f"Study {STUDY}: 1 of 3 instances are missing",)
-    [said] = asking.news_of(store, order)
+    [said] = said_now(store)
     assert "could not be asked" in said and "nothing listens" in said
 
 
@@ -319,5 +321,7 @@ def test_an_archive_that_does_not_answer_holds_up_no_plan(
     begun(store, clerk)
     assert ended(store, 1)[0] == "completed"
     os.killpg(real.pid, signal.SIGSTOP)
-    [said] = asking.news_of(store, Selection(studies=(STUDY,)))
+    [said] = said_now(store)
     assert "could not be asked" in said
+    monkeypatch.setattr(completeness, "SOON", replace(IMPATIENT, response_timeout=5.0))
+    assert said_now(store, 0.2) == [f"The archive of study {STUDY} could not be asked: no answer in 0 seconds"]

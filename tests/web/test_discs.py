@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,13 @@ from appliance.media.selection import Selection
 from appliance.media.worker import DiscWorker
 from appliance.security import audit_verbs
 from appliance.security.audit_verbs import Wanted
+from appliance.security.peer_verbs import add_peer
+from appliance.security.peers import Peer
+from appliance.store import studies
 from appliance.store.store import Store
 from appliance.studies import importing, search
 from appliance.studies.upload_worker import Importer
+from appliance.web.pages import new_disc
 from tests.media.made import as_file, common
 from tests.web import made
 from tests.web.conftest import TESTER, PageClient
@@ -150,6 +155,25 @@ def test_two_patients_on_one_disc_wait_for_a_person(store: Store, admin: PageCli
     assert "Ready to be made" not in plan and "it is right so" in plan
     decision = plan.split('name="decision" value="')[1].split('"')[0]
     assert "Ready to be made" in admin.get("/discs/new/plan", query_string=query | {"decision": decision}).text
+
+
+def test_the_plan_is_there_at_once_and_what_an_archive_says_follows(
+    store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, clerk = made.study(store, tmp_path), visitor_as("clerk")
+    assert "/discs/new/news" not in clerk.get(f"/discs/new?study={uid}").text  # it came from no archive
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=silent.getsockname()[1]), TESTER)
+        with store.database.write("study") as connection:
+            studies.change(connection, uid, retrieved_from="pacs", incomplete_reason="1 of 4 instances are missing")
+        page = clerk.get(f"/discs/new?study={uid}").text
+        assert f'hx-get="/discs/new/news?study={uid}"' in page
+        assert 'name="incomplete_reason"' in page and "Ready to be made" not in page
+        monkeypatch.setattr(new_disc, "ARCHIVES_SECONDS", 0.3)
+        news = clerk.get(f"/discs/new/news?study={uid}")
+    assert "could not be asked: no answer" in news.text and news.headers["HX-Trigger"] == "news"
+    ready = clerk.get("/discs/new/plan", query_string={"study": uid, "copies": "1", "incomplete_reason": "urgent"})
+    assert "Ready to be made" in ready.text and 'value="urgent"' in ready.text
 
 
 def test_what_cannot_go_on_a_disc_is_left_out_by_a_tick_in_the_plan_or_on_the_held_disc(

@@ -77,6 +77,7 @@ class Plan(Open):
     conflicts: list[Any]
     incomplete: list[str]
     news: list[str]
+    held: list[str]
 
 
 class Decide(Strict):

@@ -10,7 +10,7 @@ from flask import url_for
 from appliance.errors import ConflictError
 from appliance.media import burners, copy_types, discs, views
 from appliance.media.again import burn_again
-from appliance.media.asking import news_of
+from appliance.media.asking import held_for, news_by_study, news_of
 from appliance.media.burners import StoredBurner
 from appliance.media.copy_types import CopyType
 from appliance.media.ordering import DiscOrder
@@ -64,9 +64,10 @@ def create_disc(body: models.NewDisc) -> Any:
 )
 def plan_disc(body: models.NewDisc) -> Any:
     order = _order(body)
-    news = news_of(store(), order.selection)
+    news = news_by_study(store(), order.selection)
     plan, gathered = discs.plan_disc(store(), order)
-    return plan.to_json() | {"incomplete": list(gathered.incomplete), "news": news}
+    said = {"news": news_of(news), "held": held_for(order, gathered, news)}
+    return plan.to_json() | {"incomplete": list(gathered.incomplete)} | said
 
 
 def _disc(disc_id: int) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, IntegerField, RadioField, SelectField, SelectMultipleField, StringField
 
 from appliance.errors import ApplianceError, UsageError
-from appliance.media import burners, copy_types, discs, profiles
+from appliance.media import asking, burners, copy_types, discs, profiles
 from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
 from appliance.studies import search
@@ -22,6 +22,8 @@ from appliance.web.visitor import actor, needs, store
 blueprint = Blueprint("new_disc", __name__, url_prefix="/discs/new")
 
 MOST_STUDIES = 100
+ARCHIVES_SECONDS = 8.0
+"""How long a page waits for what archives say: it holds one of the server's threads meanwhile."""
 
 
 class AnyChoice(SelectMultipleField):
@@ -60,6 +62,20 @@ def plan() -> Any:
     """The plan alone, asked for when a choice changes."""
     form = _form(request.args)
     return render_template("discs/_plan.html", form=form, **_planned(form))
+
+
+@blueprint.get("/news")
+@needs("discs.make")
+def news() -> Any:
+    """What the studies' archives say of them now: asked for once by the page, which is there before they answer."""
+    uids = tuple(dict.fromkeys(request.args.getlist("study")))[:MOST_STUDIES]
+    try:
+        found = asking.news_by_study(store(), Selection(studies=uids), ARCHIVES_SECONDS)
+    except ApplianceError as error:
+        return render_template("discs/_news.html", news={}, problem=translated(error))
+    answer = make_response(render_template("discs/_news.html", news=found, problem="", identity=asking.IDENTITY))
+    answer.headers["HX-Trigger"] = "news"  # what is missing stands with the studies now: plan again
+    return answer
 
 
 @blueprint.post("")
