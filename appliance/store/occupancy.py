@@ -50,8 +50,16 @@ def mark_broken_off(root: Path, aside: Path) -> None:
 
     A mark that is there stays: an earlier restore knew better what was there before.
     """
-    if not (root / BROKEN_OFF).exists():
+    if broken_off(root) is None:
         files.write_file(root / BROKEN_OFF, str(aside).encode())
+
+
+def broken_off(root: Path) -> Path | None:
+    """Where a restore that was broken off here was laying what was there before; None when there was none."""
+    try:
+        return Path((root / BROKEN_OFF).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
 
 
 def clear_broken_off(root: Path) -> None:
@@ -61,9 +69,8 @@ def clear_broken_off(root: Path) -> None:
 
 def refuse_broken_off(root: Path) -> None:
     """Raise DamagedError when a restore was broken off here."""
-    try:
-        aside = (root / BROKEN_OFF).read_text("utf-8")
-    except FileNotFoundError:
+    aside = broken_off(root)
+    if aside is None:
         return
     raise DamagedError(
         say(

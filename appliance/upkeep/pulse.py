@@ -36,13 +36,21 @@ class Pulse:
     def __call__(self) -> None:
         if time.monotonic() < self._next:
             return
-        well = all(proof() for proof in self.proofs)
+        well = self._proven()
         self._next = time.monotonic() + EVERY_SECONDS
         if well:
             self._beat()
         elif self._well:
             log.error("this part does not answer itself; it is started again unless it comes round")
         self._well = well
+
+    def _proven(self) -> bool:
+        """Whether every proof is given. One that breaks, for want of descriptors, say, is none: it ends no part."""
+        try:
+            return all(proof() for proof in self.proofs)
+        except Exception as error:
+            log.warning("this part could not ask itself: %s: %s", type(error).__name__, error)
+            return False
 
 
 def store_answers(store: Store) -> Proof:

@@ -75,7 +75,7 @@ def _restore(path: Path, data: Path, actor: Actor, passphrase: str) -> Restored:
         jobs, discs = _settle(scratch, about, actor)
         files.sync_tree(scratch)
         files.failpoint("restore.unpacked")
-        aside = data / f"before-restore-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        aside = _aside(data)
         occupancy.mark_broken_off(data, aside)
         files.failpoint("restore.marked")
         moved_to = _move_aside(data, aside)
@@ -175,10 +175,22 @@ def _about(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / ABOUT).read_text("utf-8")))
 
 
+def _aside(data: Path) -> Path:
+    """Where what is there goes. A restore killed while it laid things aside is gone on with: they belong together."""
+    begun = occupancy.broken_off(data)
+    if begun is not None and not any((data / begun.name / name).exists() for name in _there(data)):
+        return data / begun.name
+    return data / f"before-restore-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _there(data: Path) -> list[str]:
+    names = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *SINGLE_FILES, *FOLDERS, "spool", "uploads")
+    return [name for name in names if (data / name).is_file() or _holds_something(data / name)]
+
+
 def _move_aside(data: Path, aside: Path) -> Path | None:
     """Move what is there into a folder of its own: nothing is thrown away. The database goes first."""
-    names = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *SINGLE_FILES, *FOLDERS, "spool", "uploads")
-    there = [name for name in names if (data / name).is_file() or _holds_something(data / name)]
+    there = _there(data)
     if not there:
         return None
     files.make_folder(aside)

@@ -59,6 +59,15 @@ def test_a_beat_comes_when_every_proof_is_given_and_stops_when_one_is_not(monkey
     assert len(beats) == 2
 
 
+def test_a_proof_that_breaks_ends_no_part_and_gives_no_beat() -> None:
+    def broken() -> bool:
+        raise OSError(24, "Too many open files")
+
+    beats: list[int] = []
+    Pulse(lambda: beats.append(1), broken)()
+    assert beats == []
+
+
 def test_the_door_calls_itself_without_a_trace_also_where_strangers_are_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
