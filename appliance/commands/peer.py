@@ -39,6 +39,7 @@ def peer_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--printer-status", type=click.Choice(["queue", "device"])),
         click.option("--events/--no-events", default=None, help="Send N-EVENT-REPORT."),
         click.option("--done-when", type=click.Choice(["printed", "queued"])),
+        click.option("--burner", help="Makes the discs it orders (media creation)."),
         click.option(
             "--rule",
             "rule",

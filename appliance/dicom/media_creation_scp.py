@@ -103,9 +103,7 @@ class MediaCreationScp:
         dataset = request.dataset()
         wish = wish_of(dataset)
         try:
-            creation.create_request(
-                self._store, uid, wish, caller.actor, burner=str(caller.peer.rule.get("burner", ""))
-            )
+            creation.create_request(self._store, uid, wish, caller.actor, burner=caller.peer.burner)
         except ConflictError as error:
             raise StatusError(DUPLICATE_INSTANCE, str(error)) from None
         except UsageError as error:

@@ -8,7 +8,7 @@ from functools import partial
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
-from appliance.media.burners import DEFAULT_BURNER
+from appliance.media.burners import DEFAULT_BURNER, get_burner
 from appliance.media.copy_types import DEFAULT, get_copy_type
 from appliance.media.discs import create_disc
 from appliance.media.ordering import DiscOrder, settled
@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 
 
 def check_rule(store: Store, peer: Peer) -> None:
-    """Raise UsageError or NotFoundError for a rule that would make no disc: no such burner, profile, copy type."""
+    """Raise UsageError or NotFoundError for what would make no disc: no such burner, profile, copy type."""
+    if peer.burner:
+        get_burner(store, peer.burner)
     rule = rule_of(peer)
     if rule is not None:
         settled(store, order_of(store, rule, ANY_STUDY))

@@ -29,6 +29,7 @@ class Peer:
     printer_status: str = "queue"  # queue, device: what Printer Status describes
     events: bool = True  # sends N-EVENT-REPORT
     done_when: str = "printed"  # printed, queued: when Execution Status says DONE for devices that can't tell
+    burner: str = ""  # makes the discs it orders (media creation); "" the usual one
     rule: dict[str, object] = field(default_factory=dict)  # studies that become discs by themselves
     known: bool = True  # False: stands for peers nobody configured
 

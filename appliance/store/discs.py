@@ -12,7 +12,7 @@ from sqlalchemy import delete as sql_delete
 from appliance.store import job_events
 from appliance.store.tables.base import is_for, now
 from appliance.store.tables.media import burner, decision, disc, disc_study, piece, volume
-from appliance.store.tables.studies import header, instance, study
+from appliance.store.tables.studies import header, instance, series, study
 
 Disc = Row[Any]
 """A row of disc."""
@@ -21,6 +21,8 @@ IDLE, PENDING, CREATING, DONE, FAILURE = "IDLE", "PENDING", "CREATING", "DONE", 
 STATUSES = (IDLE, PENDING, CREATING, DONE, FAILURE)
 FINAL = (DONE, FAILURE)
 UNDERWAY = (PENDING, CREATING)
+IDLE_KEPT = dt.timedelta(days=2)
+"""What a request names is kept for it for so long before it is begun; who never begins keeps nothing for ever."""
 ORDER = (disc.c.priority.desc(), disc.c.disc_id)
 
 
@@ -256,9 +258,23 @@ def put_studies(connection: Connection, disc_id: int, instances: Mapping[str, in
 
 
 def studies_in_use(connection: Connection) -> set[str]:
-    """Studies whose instances a disc on order still has to read: not to be purged."""
+    """Studies whose instances a disc on order still has to read, or one soon to be begun: not to be purged."""
     query = select(disc_study.c.study_instance_uid).join(disc, disc.c.disc_id == disc_study.c.disc_id)
-    return set(connection.scalars(query.where(disc.c.execution_status.not_in(FINAL), ~disc.c.built)))
+    ordered = set(connection.scalars(query.where(disc.c.execution_status.not_in(FINAL), ~disc.c.built)))
+    return ordered | _studies_of_requests(connection, now() - IDLE_KEPT)
+
+
+def _studies_of_requests(connection: Connection, since: dt.datetime) -> set[str]:
+    """Studies of the instances that requests name which came since then and were not begun (media creation)."""
+    query = select(disc.c.selection).where(disc.c.execution_status == IDLE, disc.c.created >= since)
+    uids = list({uid for selection in connection.scalars(query) for uid in selection["instances"]})
+    named = select(study.c.study_instance_uid).distinct()
+    named = named.select_from(instance.join(series, instance.c.series_id == series.c.series_id).join(study))
+    found: set[str] = set()
+    for start in range(0, len(uids), 500):
+        part = named.where(instance.c.sop_instance_uid.in_(uids[start : start + 500]))
+        found.update(connection.scalars(part))
+    return found
 
 
 def outgrown(connection: Connection, since: dt.datetime) -> list[tuple[int, str]]:

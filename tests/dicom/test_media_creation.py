@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from pynetdicom import AE
 from appliance.config import Settings
 from appliance.dicom.media_creation_scp import MEDIA_CREATION, MediaCreationScp
 from appliance.dicom.server import DicomServer
+from appliance.errors import NotFoundError
 from appliance.media import discs as verbs
 from appliance.media import handing
+from appliance.media.burners import StoredBurner, add_burner
+from appliance.media.ruled import check_rule
 from appliance.media.views import list_discs
 from appliance.media.worker import DiscWorker
-from appliance.security.peer_verbs import add_peer
+from appliance.security.peer_verbs import add_peer, get_peer, set_peer
 from appliance.security.peers import Peer
 from appliance.store import discs
 from appliance.store.store import Store, open_store
@@ -113,6 +117,21 @@ def test_an_order_becomes_a_disc_and_says_so(store: Store) -> None:
         assert found.ReferencedStorageMediaSequence[0].StorageMediaFileSetUID == view["volumes"][0]["file_set_uid"]
         assert (view["priority"], view["copies"], view["requested_by"]) == ("HIGH", 2, "RIS")
         assert scu.act(uid, 2) == 0xC201
+
+
+def test_a_peers_orders_go_to_its_own_burner_and_to_no_rules(store: Store, tmp_path: Path) -> None:
+    ward = StoredBurner(name="ward", burner_uri=f"folder:{tmp_path / 'data' / 'burned'}")
+    add_burner(store, ward, CLERK)
+    ris = get_peer(store, "ris")
+    set_peer(store, replace(ris, rule={"burner": "folder"}), CLERK)
+    with connected(store) as scu:
+        scu.create(generate_uid())
+    set_peer(store, replace(ris, burner="ward"), CLERK)
+    with connected(store) as scu:
+        scu.create(generate_uid())
+    assert [disc["burner"] for disc in list_discs(store)] == ["ward", "folder"]
+    with pytest.raises(NotFoundError):
+        check_rule(store, replace(ris, burner="nowhere"))
 
 
 def test_a_label_says_of_the_patient_what_was_ordered(store: Store) -> None:

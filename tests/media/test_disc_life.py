@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import subprocess
@@ -9,7 +10,6 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pydicom
@@ -195,7 +195,7 @@ def test_dates_of_an_anonymous_disc_are_what_was_chosen_and_it_says_so(
     command = ["xorriso", "-osirrox", "on", "-indev", view["volumes"][0]["image"], "-extract", "/", str(out)]
     subprocess.run(command, capture_output=True, check=True)
     found = [pydicom.dcmread(path) for path in sorted((out / "DICOM").rglob("I*"))]
-    days = [date.fromisoformat(each.StudyDate) if each.StudyDate else None for each in found]
+    days = [dt.date.fromisoformat(each.StudyDate) if each.StudyDate else None for each in found]
     assert len(found) == 4 and len({each.PatientID for each in found}) == 1
     codes = [item.CodeValue for item in found[0].DeidentificationMethodCodeSequence]
     assert codes == ["113100", *([code] if code else [])]
@@ -206,7 +206,7 @@ def test_dates_of_an_anonymous_disc_are_what_was_chosen_and_it_says_so(
         assert not any(days) and not found[0].StudyTime
         return
     assert sorted({(max(days) - each).days for each in days}) == [0, 9]
-    assert (max(days) == date(2026, 1, 11)) == (dates == "keep")
+    assert (max(days) == dt.date(2026, 1, 11)) == (dates == "keep")
     late = next(each for each in found if "AcquisitionDateTime" in each)
     assert late.AcquisitionDateTime == late.StudyDate + "090102.5" and late.ContentDate == late.StudyDate
     assert {each.StudyTime for each in found} == {"030405"}
@@ -532,8 +532,6 @@ def test_an_ended_disc_is_made_once_more(store: Store) -> None:
 
 
 def test_images_are_purged_after_their_days_and_the_record_stays(store: Store) -> None:
-    import datetime as dt
-
     disc_id = ordered(store)
     work_off(store, disc_id)
     assert purge(store) == 0
@@ -548,6 +546,17 @@ def test_studies_of_waiting_discs_are_in_use_until_they_are_built(store: Store) 
     with store.database.read() as connection:
         assert discs.studies_in_use(connection) == {STUDY}
     work_off(store, disc_id)
+    with store.database.read() as connection:
+        assert discs.studies_in_use(connection) == set()
+
+
+def test_studies_an_idle_request_names_are_in_use_for_two_days(store: Store) -> None:
+    named = Selection(instances=(f"{STUDY}.1.1", "1.2.3"))
+    disc_id = verbs.create_disc(store, DiscOrder(selection=named), CLERK, execution_status=discs.IDLE)
+    with store.database.read() as connection:
+        assert discs.studies_in_use(connection) == {STUDY}
+    with store.database.write("disc") as connection:
+        discs.change(connection, disc_id, created=now() - dt.timedelta(days=3))
     with store.database.read() as connection:
         assert discs.studies_in_use(connection) == set()
 

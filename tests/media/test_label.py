@@ -190,13 +190,25 @@ def patients(count: int, name: str) -> VolumeDescription:
 def test_every_patient_stands_on_the_label_or_is_counted_on_it(name: str, count: int, who: str, language: str) -> None:
     made = label(patients(count, who), layouts()[name], language=language)
     shown = [line.text for line in made.lines]
-    named = [at for at in range(count) if any(f"ID-{at:02}" in text for text in shown)]
-    told = [at for at in range(count) if any(f"ID-{at:02}" in text for text in made.rest)]
+    named = [at for at in range(count) if any(text.endswith(f"ID-{at:02}") for text in shown)]
+    told = [at for at in range(count) if any(text.endswith(f"ID-{at:02}") for text in made.rest)]
     assert sorted(named + told) == list(range(count))
     more = words(language)["more_on_disc"].format(count=len(told))
     assert (more in shown) == bool(told)
     assert not any(line.is_cut for line in made.lines)
     assert "For Dr. Made-Up, room 3" in shown
+
+
+def test_each_study_on_a_disc_of_several_patients_says_whose_it_is() -> None:
+    """By name, and by ID where two bear one name; a disc of one patient needs no such word."""
+    alike = patients(2, "Example^Ann")
+    shown = [line.text for line in label(alike, layouts()["disc"]).lines]
+    assert [text for text in shown if text.startswith("Example, Ann · ID-00: 2026-11-20")], shown
+    named = [replace(item, keys=replace(item.keys, PatientName=f"Example^{who}"))
+             for item, who in zip(alike.items, ("Ann", "Bob"), strict=True)]  # fmt: skip
+    shown = [line.text for line in label(replace(alike, items=tuple(named)), layouts()["disc"]).lines]
+    assert [text for text in shown if text.startswith("Example, Bob: 2026-11-20")], shown
+    assert not any("Example, Ann:" in line.text for line in label(patients(1, "Example^Ann"), layouts()["disc"]).lines)
 
 
 def test_studies_that_have_no_room_are_counted_whole() -> None:

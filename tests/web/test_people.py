@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from appliance.media.burners import add_first_burner
 from appliance.security import peer_verbs, tokens, users
 from appliance.security.peers import Peer
 from appliance.store import audit
@@ -101,9 +102,11 @@ def test_an_admin_adds_changes_and_removes_a_peer(store: Store, admin: PageClien
         printer_status="device",
         done_when="queued",
     )
-    changed = {**PEER, **CHOICES, "address": "192.0.2.0/24", "version": str(version)}
+    add_first_burner(store)
+    changed = {**PEER, **CHOICES, "address": "192.0.2.0/24", "burner": "folder", "version": str(version)}
     assert admin.submit("/peers/MR%201", **changed).status_code == 303
-    assert peer_verbs.get_peer(store, "MR 1").address == "192.0.2.0/24"
+    peer = peer_verbs.get_peer(store, "MR 1")
+    assert (peer.address, peer.burner) == ("192.0.2.0/24", "folder")
     late = admin.submit("/peers/MR%201", **{**changed, "address": "192.0.2.1"})
     assert "was changed by someone else" in late.text and 'value="192.0.2.1"' in late.text
     admin.submit("/peers/MR%201/remove")

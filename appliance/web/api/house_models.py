@@ -26,6 +26,7 @@ class PeerChange(Strict):
     printer_status: Literal["queue", "device"] = "queue"
     events: bool = True
     done_when: Literal["printed", "queued"] = "printed"
+    burner: Text = ""
     rule: dict[str, Any] = {}
 
 

@@ -9,6 +9,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, HiddenField, IntegerField, RadioField, SelectField, StringField
 
+from appliance.media.burners import all_burners
 from appliance.network import scu
 from appliance.network.calling import to_call
 from appliance.security import peer_verbs
@@ -59,6 +60,7 @@ class PeerForm(Form):
     printer_status = RadioField(_("Printer status tells of"), choices=lambda: choices(STATUS_OF), default="queue")
     events = BooleanField(_("Tell it of changes (N-EVENT-REPORT)"))
     done_when = RadioField(_("Say done when a film is"), choices=lambda: choices(DONE_WHEN), default="printed")
+    burner = SelectField(_("Discs it orders are made by"))
     version = HiddenField()
 
 
@@ -77,11 +79,18 @@ def index() -> Any:
 @blueprint.route("/new", methods=["GET", "POST"])
 @needs("peers.change")
 def new() -> Any:
-    form = PeerForm(obj=Peer(name="", ae_title=_asked("ae_title", 16), address=_asked("address", 64)))
+    form = _form(Peer(name="", ae_title=_asked("ae_title", 16), address=_asked("address", 64)))
     if form.does(lambda: peer_verbs.add_peer(store(), _peer(form), actor())):
         say_done(_("The peer is added."))
         return redirect(url_for("peers.index"), code=303)
     return render_template("peers/edit.html", form=form, peer=None)
+
+
+def _form(peer: Peer, **values: str) -> PeerForm:
+    form = PeerForm(obj=peer, **values)
+    names = [burner.name for burner in all_burners(store())]
+    form.burner.choices = [("", gettext("the usual one")), *((name, name) for name in names)]
+    return form
 
 
 def _asked(name: str, longest: int) -> str:
@@ -93,7 +102,7 @@ def _asked(name: str, longest: int) -> str:
 @needs("peers.change")
 def edit(name: str) -> Any:
     peer, version = peer_verbs.read_peer(store(), name)
-    form = PeerForm(obj=peer, version=str(version))
+    form = _form(peer, version=str(version))
     form.name.data = name  # known by it: never changed here
     if form.does(lambda: _set(form, peer)):
         say_done(_("The peer is changed; it holds from its next association on."))
