@@ -23,7 +23,9 @@ from appliance.store.store import Store
 from tests.media import made
 from tests.media.disc_helpers import fresh, keep, ordered, work_off
 
-MOST = 512 << 20
+SERVICE = 160 << 20
+"""What a part of the service has before it does anything, rather more."""
+MOST = (512 << 20) - SERVICE
 
 
 @pytest.fixture
@@ -86,7 +88,8 @@ def many_items() -> Dataset:
 
 
 def peak_of(deed: Callable[[], None]) -> int:
-    """Bytes of memory a process of its own took at most."""
+    """Bytes of memory a process of its own took at most, beyond what it inherited from this one, which does tests."""
+    inherited = int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     child = os.fork()
     if not child:
         try:
@@ -95,7 +98,7 @@ def peak_of(deed: Callable[[], None]) -> int:
             os._exit(0)
     _, status, used = os.wait4(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    return used.ru_maxrss * 1024
+    return used.ru_maxrss * 1024 - inherited
 
 
 BOMBS = {
@@ -115,7 +118,7 @@ def test_a_disc_is_made_without_the_bomb_in_little_memory(
     choices = {"leave_out_refused": True}
     made_of = [ordered(store, choices=choices), ordered(store, choices=choices | {"anonymous": True})]
     peak = peak_of(lambda: [work_off(store, disc_id) for disc_id in made_of])
-    assert peak < MOST
+    assert peak < MOST, peak >> 20
     for view in (show_disc(store, disc_id) for disc_id in made_of):
         assert view["execution_status"] == "DONE", view["message"]
         assert view["volumes"][0]["instances"] == (3 if reason else 4)
