@@ -12,7 +12,8 @@ A page is three things:
 
 It shows itself in the navigation once its endpoint stands in navigation.py. ``PANELS`` and ``advise`` of a page file
 stand on the overview (panels.py). A part that follows changes: ``@needs(…, live=True)`` over ``@live("topic")``, and
-the macro ``ui.live``. A view that takes files: ``@needs(…, upload=True)``.
+the macro ``ui.live``; ``@shared_live`` when it is the same for all of a role. A view that takes files:
+``@needs(…, upload=True)``.
 Tests that walk over all routes (tests/web/test_access.py, test_headers.py) take a new page in by themselves; add its
 address to PAGES of tests/web/test_browser.py.
 """

@@ -14,7 +14,7 @@ from appliance.store import discs as statuses
 from appliance.store.store import Store
 from appliance.web import looks
 from appliance.web.forms import say_done
-from appliance.web.live import live, see
+from appliance.web.live import live, see, shared_live
 from appliance.web.panels import Advice, Panel
 from appliance.web.visitor import actor, needs, store, visitor
 from appliance.web.wording import PHASES
@@ -24,23 +24,27 @@ blueprint = Blueprint("discs", __name__, url_prefix="/discs")
 PAGE = 50
 
 
+def _note_list() -> None:
+    looks.note("discs-listed", "disc")
+
+
 @blueprint.get("")
 @needs("discs.see")
 def index() -> Any:
     see("disc")
+    _note_list()
     return render_template("discs/index.html", **_listed())
 
 
 @blueprint.get("/live")
 @needs("discs.see", live=True)
-@live("disc")
+@shared_live("disc", looked=_note_list)
 def rows() -> Any:
     return render_template("discs/_rows.html", **_listed())
 
 
 def _listed() -> dict[str, Any]:
     args = request.args
-    looks.note("discs-listed", "disc")
     status = args.get("status", "")
     found = views.list_discs(
         store(),

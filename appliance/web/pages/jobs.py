@@ -18,7 +18,7 @@ from appliance.web import looks
 from appliance.web.filters import day, day_after, today
 from appliance.web.forms import say_done
 from appliance.web.language import translated
-from appliance.web.live import live, see
+from appliance.web.live import live, see, shared_live
 from appliance.web.panels import Advice, Panel
 from appliance.web.visitor import actor, needs, store, visitor
 
@@ -37,22 +37,26 @@ WAITING_GROUPS = {
 }
 
 
+def _note_list() -> None:
+    looks.note("print-jobs-listed", "print-job")
+
+
 @blueprint.get("")
 @needs("jobs.see")
 def index() -> Any:
     see("print")
+    _note_list()
     return render_template("jobs/index.html", **_listed())
 
 
 @blueprint.get("/live")
 @needs("jobs.see", live=True)
-@live("print")
+@shared_live("print", looked=_note_list)
 def rows() -> Any:
     return render_template("jobs/_rows.html", **_listed())
 
 
 def _listed() -> dict[str, Any]:
-    looks.note("print-jobs-listed", "print-job")
     args = request.args
     found = views.list_jobs(
         store(),

@@ -20,7 +20,7 @@ from appliance.studies.intake import Taken
 from appliance.web import looks, windows
 from appliance.web.forms import say_done
 from appliance.web.language import translated
-from appliance.web.live import live, see
+from appliance.web.live import see, shared_live
 from appliance.web.pages.imports import blocks
 from appliance.web.visitor import actor, needs, store, visitor
 
@@ -32,16 +32,26 @@ LARGEST_EDGE = 2048
 MOST_AT_ONCE = 200
 
 
+def _note_search() -> None:
+    text = _asked("text")
+    looks.note("studies-searched", "study", **({"text": text} if text else {}))
+
+
+def _asked(key: str) -> str:
+    return request.args.get(key, "").strip()[:100]
+
+
 @blueprint.get("")
 @needs("patients.see")
 def index() -> Any:
     see("study")
+    _note_search()
     return render_template("patients/index.html", **_found())
 
 
 @blueprint.get("/live")
 @needs("patients.see", live=True)
-@live("study")
+@shared_live("study", looked=_note_search)
 def rows() -> Any:
     return render_template("patients/_rows.html", **_found())
 
@@ -51,20 +61,20 @@ def rows() -> Any:
 def found() -> Any:
     """The rows alone, asked for while one types."""
     see("study")
+    _note_search()
     return render_template("patients/_rows.html", **_found())
 
 
 def _found() -> dict[str, Any]:
     args = request.args
     filters = {key: value for key, value in args.items() if key not in ("before", "seen") and value}
-    named = {key: args.get(key, "").strip()[:100] for key in ("text", "modality", "since", "until", "source")}
+    named = {key: _asked(key) for key in ("text", "modality", "since", "until", "source")}
     before = args.get("before", type=int)
     problem = ""
     try:
         shown = search.find_studies(store(), search.Query(**named, before=before, limit=PAGE + 1))
     except ApplianceError as error:
         shown, problem = [], translated(error)
-    looks.note("studies-searched", "study", **({"text": named["text"]} if named["text"] else {}))
     return {
         "studies": shown[:PAGE],
         "older": shown[PAGE - 1]["page"] if len(shown) > PAGE else None,
