@@ -9,7 +9,6 @@ same UID are kept aside for a person, never in place of what is there.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +28,6 @@ __all__ = ["Arrival", "Intake", "Taken"]
 
 OUT_OF_RESOURCES = 0xA700
 STORED, KNOWN, KEPT_ASIDE = "stored", "known", "kept-aside"
-SYNCING = 16
-"""Folders synced at once."""
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +49,6 @@ class Intake:
         self.store = store
         self._batch = Batch(store.database, "study")
         self._reader = Reader()
-        self._syncing = ThreadPoolExecutor(SYNCING, thread_name_prefix="sync")
 
     def take(self, arrival: Arrival, actor: Actor) -> Taken:
         """Keep an instance for good. When this returns, it survives power loss.
@@ -101,12 +97,9 @@ class Intake:
         )
 
     def _sync(self, target: Path) -> None:
-        """Make a file and its name durable, both at once: the journal takes one turn for them."""
-        named = self._syncing.submit(files.sync_folder, target.parent)
-        try:
-            files.sync_file(target)
-        finally:
-            named.result()
+        """Make a file and its name durable: one sync after the other, for the second finds most of it done."""
+        files.sync_file(target)
+        files.sync_folder(target.parent)
 
     def _index(self, new: instances.NewInstance, named: rejection.Rejected | None, actor: Actor) -> str:
         """Commit its rows, with those of others that come in the same moment."""
