@@ -30,7 +30,7 @@ PLAIN = (
     "document_format", "color", "accepts_color", "resolution", "high_resolution", "default_film_size_id",
     "default_medium_type", "gap_mm", "min_density", "max_density", "illumination", "reflected_ambient_light",
     "reflective_illumination", "magnification_type", "border_density", "empty_image_density", "label_session",
-    "error_policy", "retry_limit", "duplicates", "maximum_jobs", "redirect_minutes", "ascii85",
+    "error_policy", "retry_limit", "duplicates", "maximum_jobs", "redirect_minutes", "ascii85", "node",
 )  # fmt: skip
 """Settings that stand in a field of the same name."""
 
@@ -93,6 +93,7 @@ class EditForm(Form):
     maximum_jobs = IntegerField(_("Jobs that may wait"), [between(1, 1_000_000)])
     ascii85 = BooleanField(_("PostScript for a line that takes text only"))
     destinations = TextAreaField(_("Film destinations"), [at_most(2000)])
+    node = StringField(_("Machine that drives it"), [at_most(24)], filters=[strip])
     device_options = TextAreaField(_("More options of the connection (JSON)"), [at_most(4000)])
     version = HiddenField()
 

@@ -145,6 +145,15 @@ def form_of(client: PageClient, path: str) -> dict[str, str]:
     return fields.values
 
 
+def test_the_machine_that_drives_a_printer_is_set_and_shown(store: Store, admin: PageClient) -> None:
+    assert "Machine that drives it" not in admin.get("/printers").text
+    form = form_of(admin, "/printers/film/edit") | {"node": "north"}
+    assert admin.submit("/printers/film/edit", **form).status_code == 303
+    assert printer_verbs.get_printer(store, "film").settings.node == "north"
+    for path in ("/printers", "/printers/film"):
+        assert "<dt>Machine that drives it</dt><dd>north</dd>" in admin.get(path).text
+
+
 def test_the_form_of_a_printer_as_shown_changes_nothing_but_what_is_typed(store: Store, admin: PageClient) -> None:
     before = printer_verbs.get_printer(store, "film")
     media = (Medium(film_size_id="14INX17IN", medium_type="BLUE FILM", media_source="tray-1", x_scale=1.01),)
