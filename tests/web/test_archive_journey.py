@@ -103,9 +103,9 @@ def test_an_admin_sees_the_echo_of_a_modality_arrive(store: Store, live_url: str
         subprocess.run(["echoscu", "-aet", "CT1", "127.0.0.1", str(server.port)], check=True, timeout=10)
         expect(page.locator("#calls")).to_contain_text("Its echo arrived", timeout=SOON)
         assert not faults_in_every_look(page)
+        page.goto(f"{live_url}/peers")
         subprocess.run(["echoscu", "-aet", "MR9", "127.0.0.1", str(server.port)], check=False, timeout=10)
         server.calls.write()
-        page.goto(f"{live_url}/peers")
         expect(page.get_by_text("Strangers who called")).to_be_visible(timeout=SOON)
     finally:
         server.stop(0)

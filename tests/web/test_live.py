@@ -10,6 +10,7 @@ from flask import Flask
 
 from appliance.security import audit_verbs, peer_verbs, users
 from appliance.security.peers import Peer
+from appliance.store import callers
 from appliance.store.store import Store
 from appliance.studies import search
 from appliance.web import fragments
@@ -149,3 +150,20 @@ def test_each_who_is_shown_a_shared_search_stands_in_the_trail(
         watcher.get("/studies/live?text=lin")
     found = audit_verbs.read_entries(store, audit_verbs.Wanted(event="studies-searched"), TESTER)
     assert sorted(entry.actor for entry in found) == ["clerk", "clerk2"]
+
+
+def test_a_stranger_who_calls_shows_up_by_itself(store: Store, admin: PageClient) -> None:
+    found = re.search(r'hx-get="(/peers/strangers/live\?seen=[^"]+)"', admin.get("/peers").text)
+    assert found and admin.get(found[1]).status_code == 204
+    with store.database.write("caller") as connection:
+        call = callers.Call(
+            peer="",
+            ae_title="NEWCT",
+            address="192.0.2.9",
+            called_ae_title="APPLIANCE",
+            asked="association",
+            outcome="rejected",
+        )
+        callers.put(connection, [call])
+    part = admin.get(found[1]).text
+    assert "NEWCT" in part and "Strangers who called" in part

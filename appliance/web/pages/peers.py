@@ -67,6 +67,7 @@ class PeerForm(Form):
 @blueprint.get("")
 @needs("peers.see")
 def index() -> Any:
+    see("caller")
     return render_template(
         "peers/index.html",
         peers=peer_verbs.all_peers(store()),
@@ -74,6 +75,14 @@ def index() -> Any:
         lets_strangers_in=store().settings.dicom.unknown_peers == "accept",
         calls=peer_verbs.latest_strangers(store()),
     )
+
+
+@blueprint.get("/strangers/live")
+@needs("peers.see", live=True)
+@live("caller")
+def strangers() -> Any:
+    """Who called and is no peer: the admin sees a new scanner knock."""
+    return render_template("peers/_strangers.html", calls=peer_verbs.latest_strangers(store()))
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
