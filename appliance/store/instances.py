@@ -292,6 +292,15 @@ def uids_of_study(connection: Connection, study_instance_uid: str) -> set[str]:
     return set(connection.scalars(query))
 
 
+def counts_of_series(connection: Connection, study_instance_uid: str) -> dict[str, int]:
+    """Series Instance UID -> accepted instances, of a study."""
+    query = select(series.c.series_instance_uid, func.count()).select_from(
+        instance.join(series, instance.c.series_id == series.c.series_id).join(study)
+    )
+    query = query.where(study.c.study_instance_uid == study_instance_uid, ~instance.c.kept_aside)
+    return {row[0]: row[1] for row in connection.execute(query.group_by(series.c.series_instance_uid))}
+
+
 def count_of_study(connection: Connection, study_instance_uid: str) -> int:
     """Instances kept of a study, 0 when there is none."""
     query = select(study.c.instances).where(study.c.study_instance_uid == study_instance_uid)

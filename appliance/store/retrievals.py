@@ -51,10 +51,13 @@ def underway(connection: Connection, peer: str, study_instance_uid: str, series:
 
 
 def claim(connection: Connection, worker: str, only: int | None = None) -> Retrieval | None:
-    """The oldest that waits, now this worker's."""
+    """The oldest that waits and whose archive nobody fetches from, or the one named; now this worker's."""
     query = select(retrieval.c.retrieval_id).where(retrieval.c.state == PENDING)
     if only is not None:
         query = query.where(retrieval.c.retrieval_id == only)
+    else:
+        busy = select(retrieval.c.peer).where(retrieval.c.state == PROCESSING)
+        query = query.where(retrieval.c.peer.not_in(busy))
     found = connection.scalar(query.order_by(retrieval.c.retrieval_id).limit(1))
     if found is None or not change(connection, int(found), seen=PENDING, state=PROCESSING, working=worker):
         return None

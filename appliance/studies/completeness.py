@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from appliance.errors import ApplianceError
@@ -136,8 +137,23 @@ def keep_as_half(store: Store, study_instance_uid: str, peer_name: str, expected
             studies.change(connection, study_instance_uid, incomplete_reason=words, **values)
 
 
-def lacks(store: Store, study_instance_uid: str, found: pacs.Held) -> bool:
-    """Whether something of a study is known not to be here."""
+def lacking_of_series(store: Store, study_instance_uid: str, found: pacs.Held, series: Collection[str]) -> int | None:
+    """How many instances of some series of a study are not here; None: the archive does not say how many there are."""
+    if not set(series) <= set(found.series):
+        return None
+    with store.database.read() as connection:
+        if found.instances:
+            here = instances.uids_of_study(connection, study_instance_uid)
+            return sum(of in series and uid not in here for uid, (of, _) in found.instances.items())
+        counts = instances.counts_of_series(connection, study_instance_uid)
+    told = {uid: found.series.get(uid) for uid in series}
+    return None if None in told.values() else sum(max(0, (told[uid] or 0) - counts.get(uid, 0)) for uid in told)
+
+
+def lacks(store: Store, study_instance_uid: str, found: pacs.Held, series: Collection[str] = ()) -> bool:
+    """Whether something of a study, or of some of its series, may not be here."""
+    if series:
+        return lacking_of_series(store, study_instance_uid, found, series) != 0
     with store.database.read() as connection:
         here = instances.uids_of_study(connection, study_instance_uid)
     if found.instances:

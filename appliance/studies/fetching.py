@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -24,12 +25,20 @@ from appliance.store import files, instances, retrievals
 from appliance.store.retrievals import Retrieval
 from appliance.store.store import Store
 from appliance.studies import pacs
-from appliance.studies.completeness import keep_as_half, keep_expected, keep_what_is_known, lacks
+from appliance.studies.completeness import (
+    keep_as_half,
+    keep_expected,
+    keep_what_is_known,
+    lacking_of_series,
+    lacks,
+)
 from appliance.studies.intake import Arrival, Intake
 from appliance.studies.retrieving import get_retrieval
 from appliance.studies.storage_classes import CLASSES_AT_ONCE, COMMON_CLASSES
 from appliance.words import say
 
+AT_ONCE = 4
+"""Archives that are fetched from at a time; from each of them one study at a time, by however many services."""
 POLL_SECONDS = 0.3
 LOOK_SECONDS = 5.0
 """Between looks for what dead workers left."""
@@ -53,24 +62,36 @@ class Retriever:
         self.lock = store.locks.hold("retrieve")
         self._intake = Intake(store)
         self._stop = threading.Event()
+        self._underway: list[Future[None]] = []
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is under way then waits for the next start."""
         self._stop = stop
         seen, looked = -1, 0.0
-        while not stop.is_set():
-            try:
-                changes = self.store.database.changes("retrieval")
-                if changes != seen or time.monotonic() - looked > LOOK_SECONDS:
-                    looked = time.monotonic()
-                    self.take_over()
-                    while not stop.is_set() and self.work_one():
-                        pass
-                    seen = changes
-            except Exception as error:
-                log.error("retrieving failed: %s", type(error).__name__)
-            stop.wait(POLL_SECONDS)
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="retrieve") as pool:
+            while not stop.is_set():
+                try:
+                    changes = self.store.database.changes("retrieval")
+                    if changes != seen or time.monotonic() - looked > LOOK_SECONDS:
+                        looked = time.monotonic()
+                        self.take_over()
+                        if self._begin_all(pool):
+                            seen = changes
+                except Exception as error:
+                    log.error("retrieving failed: %s", type(error).__name__)
+                stop.wait(POLL_SECONDS)
         self.lock.release()
+
+    def _begin_all(self, pool: ThreadPoolExecutor) -> bool:
+        """Begin what waits and has a place; False when all places are taken, and more may wait."""
+        while True:
+            self._underway = [each for each in self._underway if not each.done()]
+            if len(self._underway) >= AT_ONCE:
+                return False
+            row = None if self._stop.is_set() else self._claim()
+            if row is None:
+                return True
+            self._underway.append(pool.submit(self._do, row))
 
     def take_over(self) -> None:
         """What dead workers had begun waits again: instances that came already are known, and not stored twice."""
@@ -86,13 +107,19 @@ class Retriever:
 
     def work_one(self, only: int | None = None) -> bool:
         """Do one retrieval; False when none waits."""
+        row = self._claim(only)
+        if row is not None:
+            self._do(row)
+        return row is not None
+
+    def _claim(self, only: int | None = None) -> Retrieval | None:
         with self.store.database.read() as connection:
-            if not any(row.state == retrievals.PENDING for row in retrievals.page(connection, limit=200)):
-                return False
+            if retrievals.PENDING not in retrievals.count_underway(connection):
+                return None
         with self.store.database.write("retrieval") as connection:
-            row = retrievals.claim(connection, self.lock.name, only)
-        if row is None:
-            return False
+            return retrievals.claim(connection, self.lock.name, only)
+
+    def _do(self, row: Retrieval) -> None:
         try:
             with self.store.tally.timed("retrieve"):
                 state, message = _Fetch(self, row, self._intake, self._stop).run()
@@ -103,7 +130,6 @@ class Retriever:
             state, message = retrievals.ABORTED, f"it failed ({type(error).__name__}): see the log"
         with self.store.database.write("retrieval", "study") as connection:
             retrievals.change(connection, row.retrieval_id, state=state, message=message, working=None)
-        return True
 
 
 class _Fetch:
@@ -128,20 +154,48 @@ class _Fetch:
     def run(self) -> tuple[str, str]:
         """Fetch what is not here; the state it ends in, and why."""
         found = self._ask()
-        self._tell(self._here(), found.count, force=True)
+        self._tell(self._here(), self._wanted_count(found), force=True)
         failed = ""
         for method in self._methods():
             failed = self._fetch_by(method, found)
-            if self._is_over() or not (failed or lacks(self.store, self.row.study_instance_uid, found)):
+            if self._is_over() or not (failed or self._lacks(found)):
                 break
         if self._is_over() and not self._cancelled:
             return retrievals.PENDING, ""
         uid, said = self.row.study_instance_uid, failed or self._refusals()
         missing = keep_what_is_known(self.store, uid, self.peer.name, found, said)
-        self._tell(self._here(), found.count, force=True)
+        self._tell(self._here(), self._wanted_count(found), force=True)
         if self._cancelled:
             return retrievals.CANCELED, missing if "cancelled" in missing else f"cancelled; {missing}".rstrip("; ")
+        if self.row.series:
+            return self._end_of_series(found, said, missing)
         return (retrievals.ABORTED if missing else retrievals.COMPLETED), missing
+
+    def _end_of_series(self, found: pacs.Held, failed: str, missing: str) -> tuple[str, str]:
+        """The state where some series were asked for: what the rest of the study lacks is no failure of theirs."""
+        if not self._has_series_asked_for(found, failed):
+            return retrievals.ABORTED, missing or say("not all of the series asked for came")
+        said = say("The series asked for are here. Of the study: %(missing)s", missing=missing) if missing else ""
+        return retrievals.COMPLETED, said
+
+    def _lacks(self, found: pacs.Held) -> bool:
+        return lacks(self.store, self.row.study_instance_uid, found, self.row.series)
+
+    def _has_series_asked_for(self, found: pacs.Held, failed: str) -> bool:
+        """Whether they are here, as far as the archive says how many there are."""
+        with self.store.database.read() as connection:
+            here = instances.counts_of_series(connection, self.row.study_instance_uid)
+        if not all(here.get(uid) for uid in self.row.series):
+            return False
+        lacking = lacking_of_series(self.store, self.row.study_instance_uid, found, self.row.series)
+        return lacking == 0 or (lacking is None and not failed)
+
+    def _wanted_count(self, found: pacs.Held) -> int | None:
+        """How many instances were asked for; None where the archive does not say."""
+        if not self.row.series:
+            return found.count
+        told = [found.series.get(uid) for uid in self.row.series]
+        return None if None in told else sum(count or 0 for count in told)
 
     def _ask(self) -> pacs.Held:
         """What the archive has of the study. Raises NotFoundError, DeviceError."""
@@ -271,13 +325,18 @@ class _Fetch:
         return here
 
     def _here(self) -> int:
+        """How many instances of what was asked for are here."""
+        uid = self.row.study_instance_uid
         with self.store.database.read() as connection:
-            return instances.count_of_study(connection, self.row.study_instance_uid)
+            if not self.row.series:
+                return instances.count_of_study(connection, uid)
+            counts = instances.counts_of_series(connection, uid)
+        return sum(counts.get(each, 0) for each in self.row.series)
 
     def _progress(self, found: pacs.Held) -> Callable[[Retrieved], None]:
         def tell(counts: Retrieved) -> None:
             done = counts.completed + counts.warning + counts.failed
-            self._tell(done, found.count or (done + counts.remaining))
+            self._tell(done, self._wanted_count(found) or (done + counts.remaining))
 
         return tell
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
@@ -166,6 +168,7 @@ class Held:
     count: int | None  # instances; None: it does not say
     by: str  # image-level, series-level, study-level, ""
     instances: dict[str, tuple[str, str]]  # SOP Instance UID -> (Series Instance UID, SOP Class UID); image level only
+    series: dict[str, int | None]  # Series Instance UID -> instances; None: it does not say
     study: dict[str, str]  # its answer at study level; empty: it does not know the study
 
 
@@ -179,13 +182,17 @@ def held(store: Store, peer: Peer, study_instance_uid: str, limits: Limits = DEF
     study = next(ask("STUDY"), {})
     series = list(ask("SERIES"))
     counts = [_number(each.get("NumberOfSeriesRelatedInstances", "")) for each in series]
-    instances = _instances(ask, [each.get("SeriesInstanceUID", "") for each in series], counts)
+    uids = [each.get("SeriesInstanceUID", "") for each in series]
+    instances = _instances(ask, uids, counts)
+    held_of = partial(Held, instances=instances, study=study)
     if instances:
-        return Held(count=len(instances), by="image-level", instances=instances, study=study)
+        named = Counter(of for of, _ in instances.values())
+        return held_of(count=len(instances), by="image-level", series={uid: named[uid] for uid in uids})
+    of_series = dict(zip(uids, counts, strict=True))
     if counts and None not in counts:
-        return Held(count=sum(count or 0 for count in counts), by="series-level", instances={}, study=study)
+        return held_of(count=sum(count or 0 for count in counts), by="series-level", series=of_series)
     total = _number(study.get("NumberOfStudyRelatedInstances", ""))
-    return Held(count=total, by="study-level" if total is not None else "", instances={}, study=study)
+    return held_of(count=total, by="study-level" if total is not None else "", series=of_series)
 
 
 def _is_meant(match: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

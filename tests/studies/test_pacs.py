@@ -73,7 +73,9 @@ def test_a_study_is_fetched_whole_and_known_to_be_complete(pacs_at: Archive, sav
 
 def test_what_is_missing_is_said_and_fetched_again(pacs_at: Archive, saved: SaveFiles) -> None:
     pacs_at.keep(saved(*study_of(3), *study_of(2, series=2)))
-    assert pacs_at.fetch(series=(f"{made.ROOT}.1.2",))["state"] == "aborted"
+    part = pacs_at.fetch(series=(f"{made.ROOT}.1.2",))
+    assert (part["state"], part["done"], part["total"]) == ("completed", 2, 2)
+    assert part["message"] == "The series asked for are here. Of the study: 3 of 5 instances are missing"
     found = search.show_study(pacs_at.store, STUDY)
     assert (found["instances"], found["complete"]) == (2, False)
     assert found["incomplete_reason"] == "3 of 5 instances are missing"
@@ -81,6 +83,14 @@ def test_what_is_missing_is_said_and_fetched_again(pacs_at: Archive, saved: Save
     assert pacs_at.fetch()["state"] == "completed"
     found = search.show_study(pacs_at.store, STUDY)
     assert (found["instances"], found["complete"], found["missing"]) == (5, True, [])
+
+
+def test_a_series_nobody_has_is_not_said_to_be_fetched(pacs_at: Archive, saved: SaveFiles) -> None:
+    pacs_at.keep(saved(*study_of(2)))
+    part = pacs_at.fetch(series=(f"{made.ROOT}.1.9",))
+    assert (part["state"], part["done"]) == ("aborted", 0) and part["message"]
+    pacs_at.fetch()
+    assert pacs_at.fetch(series=(f"{made.ROOT}.1.9",))["state"] == "aborted"
 
 
 def test_a_study_is_asked_about_again_and_what_is_new_is_said(pacs_at: Archive, saved: SaveFiles) -> None:

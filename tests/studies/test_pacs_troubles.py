@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -29,7 +30,7 @@ from appliance.studies import completeness, fetching, retrieving, search
 from appliance.studies.fetching import Retriever
 from tests.media import made
 from tests.studies.odd_pacs import OddArchive
-from tests.studies.pacs import archive_process, send
+from tests.studies.pacs import archive, archive_process, send
 
 STUDY = f"{made.ROOT}.1"
 MANY = 80
@@ -153,6 +154,36 @@ def test_a_worker_that_ends_leaves_its_retrieval_to_the_next(
         with store.database.read() as connection:
             fetch = fetching._Fetch(second, retrievals.get(connection, 1), second._intake, stop)  # type: ignore[arg-type]
         assert fetch.run() == ("pending", "")
+
+
+def test_a_silent_archive_holds_up_no_other(tmp_path: Path, store: Store, clerk: Actor, saved: SaveFiles) -> None:
+    stop = threading.Event()
+    patient = replace(DEFAULT_LIMITS, response_timeout=60.0)
+    worker = threading.Thread(target=Retriever(store, moves=False, limits=patient).run, args=(stop,))
+    with archive(tmp_path / "pacs", 1) as port, socket.create_server(("127.0.0.1", 0)) as silent:
+        assert send(port, "PACS", saved(made.image(1))).returncode == 0
+        for name, number in (("silent", silent.getsockname()[1]), ("pacs", port)):
+            add_peer(store, Peer(name=name, ae_title="PACS", host="127.0.0.1", port=number), clerk)
+        first = retrieving.request_retrieve(store, "silent", "1.2.3", clerk)
+        worker.start()
+        assert ended(store, retrieving.request_retrieve(store, "pacs", STUDY, clerk)) == ("completed", "")
+        assert retrieving.get_retrieval(store, first)["state"] == "processing"
+    stop.set()
+    worker.join(20)
+    assert not worker.is_alive()
+
+
+def test_one_study_at_a_time_is_fetched_from_an_archive(store: Store, clerk: Actor) -> None:
+    for name in ("pacs", "other"):
+        add_peer(store, Peer(name=name, ae_title="PACS", host="127.0.0.1", port=9), clerk)
+    for name, study in (("pacs", "1.1"), ("pacs", "1.2"), ("other", "1.3")):
+        retrieving.request_retrieve(store, name, study, clerk)
+    with store.database.write("retrieval") as connection:
+        begun = [retrievals.claim(connection, "me") for _ in range(3)]
+        assert [row and row.study_instance_uid for row in begun] == ["1.1", "1.3", None]
+        retrievals.change(connection, 1, state=retrievals.COMPLETED)
+        row = retrievals.claim(connection, "me")
+    assert row is not None and row.study_instance_uid == "1.2"
 
 
 # --- odd ones ---
