@@ -332,7 +332,8 @@ class _Burn:
     def _job_name(self, volume: Any, piece: Any) -> str:
         """The numbers, for files; beside them a piece of the UID where jobs of others may have the same numbers."""
         if self.uri.startswith("folder:"):
-            return f"{self.disc.disc_id}-{volume.volume}"
+            later = f"-c{piece.copy}" if piece.copy > 1 else ""  # ordered again: what lies there stays as it is
+            return f"{self.disc.disc_id}-{volume.volume}{later}"
         return f"{piece.serial}-{volume.file_set_uid[-6:]}"
 
     def _begin(self, group: _Group) -> None:

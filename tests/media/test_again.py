@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.media.again import burn_again
+from appliance.media.discs import cancel
 from appliance.media.views import show_disc
+from appliance.media.worker import DiscWorker
 from appliance.store import discs
 from appliance.store.store import Store
 from tests.media.disc_helpers import CLERK, add, burned, fresh, ordered, work_off
 from tests.support.robots import Robot
+
+
+def until_it_waits(store: Store, disc_id: int) -> dict[str, Any]:
+    """The disc once its burner needs a person."""
+    DiscWorker(store).work_off(until=lambda: bool(show_disc(store, disc_id)["reasons"]))
+    return show_disc(store, disc_id)
 
 
 @pytest.fixture
@@ -42,14 +51,47 @@ def test_more_copies_are_burned_from_the_image_that_is_kept(store: Store) -> Non
     assert volume["verified"]
 
 
-def test_the_folder_has_a_ticket_of_the_copies_ordered_last(store: Store) -> None:
+def test_the_folder_gets_a_ticket_of_its_own_for_the_copies_ordered_again(store: Store) -> None:
     disc_id = ordered(store)
     work_off(store, disc_id)
+    first = json.loads((store.folder.burned / "1-1.json").read_text())
     burn_again(store, disc_id, CLERK, copies=2)
     view = work_off(store, disc_id)
     assert (view["execution_status"], view["copies"], len(view["volumes"][0]["pieces"])) == ("DONE", 3, 3)
-    assert json.loads((store.folder.burned / "1-1.json").read_text())["copies"] == 2
-    assert len(burned(store)) == 3, "image, label, ticket"
+    second = json.loads((store.folder.burned / "1-1-c2.json").read_text())
+    assert (second["copies"], second["serials"]) == (2, ["000001-1-c2", "000001-1-c3"])
+    assert json.loads((store.folder.burned / "1-1.json").read_text()) == first, "what lies there stays as it is"
+    assert len(burned(store)) == 6, "image, label, ticket, twice"
+
+
+def test_another_disc_that_lies_in_the_folder_is_never_overwritten(store: Store) -> None:
+    image, ticket = store.folder.burned / "1-1.iso", store.folder.burned / "1-1.json"
+    store.folder.burned.mkdir(exist_ok=True)
+    image.write_bytes(b"another patient's")
+    disc_id = ordered(store)
+    view = until_it_waits(store, disc_id)
+    assert "move it away" in view["message"], view
+    cancel(store, disc_id, CLERK)
+    assert work_off(store, disc_id)["execution_status"] == "FAILURE"
+    assert image.read_bytes() == b"another patient's" and not ticket.exists()
+
+
+def test_a_drive_waits_for_a_blank_disc_before_it_burns_again(store: Store) -> None:
+    disc_in_drive = store.folder.burned / "drive"
+    disc_in_drive.parent.mkdir(exist_ok=True)
+    add(store, "desk", f"drive:stdio:{disc_in_drive}")
+    disc_in_drive.touch()
+    disc_id = ordered(store, burner="desk")
+    assert work_off(store, disc_id)["execution_status"] == "DONE"
+    written = disc_in_drive.read_bytes()
+    burn_again(store, disc_id, CLERK)
+    view = until_it_waits(store, disc_id)
+    assert "not blank" in view["message"] and disc_in_drive.read_bytes() == written
+    disc_in_drive.write_bytes(b"")
+    view = work_off(store, disc_id)
+    assert (view["execution_status"], view["copies"]) == ("DONE", 2), view["message"]
+    assert [piece["state"] for piece in view["volumes"][0]["pieces"]] == ["verified", "verified"]
+    assert disc_in_drive.read_bytes()[: len(written)] == written
 
 
 def test_another_burner_may_make_them(store: Store) -> None:

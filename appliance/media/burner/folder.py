@@ -49,6 +49,8 @@ class FolderBurner:
         """Copy the image, then its label, then the ticket: who waits for the ticket finds all three."""
         try:
             folder = opened(self.path, self.options)
+            if self._is_anothers(request):
+                return self._taken(request)
             self._clear_links(request)
             request.begin()
             self._copy_image(request)
@@ -86,6 +88,25 @@ class FolderBurner:
                 whole.write(chunk)
                 step(whole.size)
             whole.commit()
+
+    def _is_anothers(self, request: BurnRequest) -> bool:
+        """Whether another disc lies there under the name: of an appliance before this one, or put there by somebody."""
+        image, ticket = self._image(request), self._ticket(request)
+        if not image.exists():
+            return False
+        try:
+            told = json.loads(ticket.read_text("utf-8")).get("sha256")
+        except (OSError, ValueError, AttributeError):
+            told = None
+        return (told or sums_of(image)[0]) != request.sha256
+
+    def _taken(self, request: BurnRequest) -> BurnResult:
+        text = say(
+            "Another disc lies in %(path)s as %(name)s: move it away, and this one goes on.",
+            path=self.path,
+            name=self._image(request).name,
+        )
+        return BurnResult(outcome=BurnOutcome.WAITING, reasons=("offline",), message=text)
 
     def _clear_links(self, request: BurnRequest) -> None:
         """A link in the place of a part would be written through."""
@@ -132,7 +153,8 @@ class FolderBurner:
     def cancel(self, request: BurnRequest) -> BurnResult:
         """Remove what is there of it."""
         try:
-            self._remove(request)
+            if not self._is_anothers(request):
+                self._remove(request)
         except OSError as error:
             return self._failure(error)
         return BurnResult(
