@@ -200,7 +200,7 @@ class BoundedAssociation(Association):
                 return None
             context_id, message = self.dimse.get_msg(block=False)
             if message is not None:
-                return lambda: self._serve_request(message, context_id)
+                return lambda: self._serve_queued(message, context_id)
             if self.is_established and self.acse.is_release_requested():
                 return self._be_released
             if self.acse.is_aborted():
@@ -236,7 +236,13 @@ class BoundedAssociation(Association):
 
     # Serving
 
-    def _serve_request(self, msg: Any, context_id: int) -> None:
+    def _serve_queued(self, msg: Any, context_id: int) -> None:
+        try:
+            self.serve_request(msg, context_id)
+        finally:
+            self.dimse.msg_queue.task_done()
+
+    def serve_request(self, msg: Any, context_id: int) -> None:
         """Serve one request; what is left of its data set afterwards is removed."""
         try:
             if not self._sent_release:
@@ -249,7 +255,7 @@ class BoundedAssociation(Association):
 
     def _c_store_scp(self, req: Any) -> None:
         """A C-STORE on an association of our own C-GET."""
-        self._serve_request(req, req._context_id)
+        self.serve_request(req, req._context_id)
 
     def _answer(self, msg: Any, context_id: int) -> None:
         context = self._accepted_cx.get(context_id)
