@@ -318,11 +318,11 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_taken_titles(connection: Any, printer: Printer) -> None:
-    for row in printers.all_printers(connection):
-        taken = set(row.ae_titles) & set(printer.ae_titles)
-        if row.name != printer.name and taken:
+    for other in printers.all_printers(connection):
+        taken = set(other.ae_titles) & set(printer.ae_titles)
+        if other.name != printer.name and taken:
             raise ConflictError(
-                say("AE title %(taken)s is printer %(name)s's already.", taken=sorted(taken)[0], name=repr(row.name))
+                say("AE title %(taken)s is printer %(name)s's already.", taken=sorted(taken)[0], name=repr(other.name))
             )
 
 
