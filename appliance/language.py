@@ -148,7 +148,9 @@ def _again(text: str, language: str, locale: str, depth: int) -> str:
         parts = _parts(text, language, locale, depth)
         if parts != text:
             return parts
-    return text
+    bare = text.removesuffix(".")
+    told = _again(bare, language, locale, depth + 1) if bare != text else bare
+    return f"{told}." if told != bare else text
 
 
 def _parts(text: str, language: str, locale: str, depth: int) -> str:

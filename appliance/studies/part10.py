@@ -50,7 +50,7 @@ def read_meta(file: BinaryIO) -> tuple[FileMeta, bytes]:
     if head[132:138] == b"\2\0\0\0UL" and len(head) >= 144:
         wanted = min(144 + struct.unpack_from("<L", head, 140)[0], _LONGEST_META)
         head += file.read(max(0, wanted - len(head)))
-    meta = _parsed(head, "the file")
+    meta = _parsed(head, say("the file"))
     return meta, head[meta.data_set_offset :]
 
 

@@ -220,5 +220,6 @@ OBJECTS = {
     "disc": _("disc"),
     "burner": _("burner"),
     "audit": _("audit trail"),
+    "import": _("import"),
     "page": _("page"),
 }

@@ -13,6 +13,7 @@ import pytest
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from pydicom.datadict import keyword_dict
+from pydicom.filereader import dcmread
 
 from appliance import language
 from appliance.media import burners, discs
@@ -23,8 +24,10 @@ from appliance.printing import jobs, own_pages, printer_verbs
 from appliance.printing.worker import FilmWorker
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
-from appliance.store import studies
+from appliance.store import instances, studies
 from appliance.store.store import Store
+from appliance.studies import importing, uploads
+from appliance.studies.upload_worker import Importer
 from appliance.web import language as web_language
 from appliance.web.app import create_app
 from tests.web import made
@@ -142,10 +145,58 @@ def troubled(store: Store, folder: Path) -> None:
         discs.create_disc(store, order, made.TESTER)
     DiscWorker(store).work_off()
     add_peer(store, Peer(name="x1", ae_title="X1", host="127.0.0.1", port=9), made.TESTER)
+    refused(store, folder)
+    broken_upload(store)
+    unreachable(store)
+
+
+ODD = "1.2.826.0.1.3680043.10.1499.9"
+
+
+def refused(store: Store, folder: Path) -> None:
+    """A study of a SOP class no disc has a record for, and a disc of a study whose files are gone."""
+    dataset = dcmread(folder / "made-1" / "1.dcm")
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = f"{ODD}.9"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.PatientID = ODD, f"{ODD}.1", "P900"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{ODD}.1.1"
+    (folder / "odd").mkdir()
+    dataset.save_as(folder / "odd" / "1.dcm")
+    importing.import_path(store, folder / "odd", made.TESTER)
+    gone = made.study(store, folder, name="DOE^JANE", number=3)
+    for uid in (ODD, gone):
+        order = DiscOrder(selection=Selection(studies=(uid,)), choices=BARE)
+        discs.create_disc(store, order, made.TESTER)
+    with store.database.read() as connection:
+        study = studies.get(connection, gone)
+        assert study is not None
+        for path in instances.paths_of_study(connection, study.study_id):
+            (store.folder.instances / path).unlink()
+    DiscWorker(store).work_off()
+
+
+def broken_upload(store: Store) -> None:
+    number = uploads.begin(store, made.TESTER)
+    files = {"letter.txt": b"Dear colleague", "cd.zip": b"PK\3\4 torn", "cut.dcm": bytes(128) + b"DICM\2\0"}
+    uploads.add(store, number, [(name, [content]) for name, content in files.items()], made.TESTER)
+    uploads.end(store, number, made.TESTER)
+    Importer(store).work_off()
+
+
+def unreachable(store: Store) -> None:
+    """A printer of each kind where nobody listens; one gives its film up."""
+    film = printer_verbs.get_printer(store, "film")
+    for number, uri in enumerate(("ipp://127.0.0.1:9/film", "socket://127.0.0.1:9", "lpd://127.0.0.1:9/film"), 2):
+        settings = film.settings.model_copy(update={"error_policy": "abort-job", "retry_limit": 1})
+        printer = replace(film, name=f"p{number}", ae_titles=(f"P{number}",), device_uri=uri, settings=settings)
+        printer_verbs.add_printer(store, printer, made.TESTER)
+        own_pages.submit_test_page(store, printer, made.TESTER)
+    FilmWorker(store).work_off()
 
 
 PAGES = (
-    "/ /login /account /print-jobs /print-jobs/1 /print-jobs/2 /print-jobs/3 /print-jobs/4 /studies /studies/import "
+    "/ /login /account /print-jobs /print-jobs/1 /print-jobs/2 /print-jobs/3 /print-jobs/4 /print-jobs/5 /print-jobs/6 "
+    f"/print-jobs/7 /studies /studies/{ODD} /studies/import /studies/import/1 /discs/new?study={ODD} "
+    "/discs/5 /discs/6 /printers/p2 /printers/p2/check /printers/p3/check /printers/p4/check "
     "/studies/archives /discs /discs/new /discs/1 /discs/2 /discs/3 /discs/4 /printers /printers/film /printers/p1 "
     "/printers/p1/check /printers/new /calibration /calibration/film /burners /burners/b1/check /burners/new /profiles "
     "/profiles/new /peers /peers/new /peers/x1/check /users /users/new /tokens /settings /audit /health "

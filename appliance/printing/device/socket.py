@@ -124,14 +124,15 @@ def reachable(endpoint: Endpoint, options: DeviceOptions) -> DeviceStatus:
 
 def check_connection(endpoint: Endpoint, options: DeviceOptions) -> list[Finding]:
     """The first two steps of each network device's check."""
-    what = f"finds {endpoint.host}"
+    what = say("finds %(host)s", host=endpoint.host)
     try:
         route = Route(endpoint, options, options.probe_deadline / 5)
     except OSError as error:
         return [
             Finding(ok=False, what=what, advice=say("%(why)s. Correct the printer's address.", why=describe(error)))
         ]
-    found = Finding(ok=True, what=f"{what} ({', '.join(str(address[0]) for _, address in route.addresses)})")
+    addresses = ", ".join(str(address[0]) for _, address in route.addresses)
+    found = Finding(ok=True, what=say("finds %(host)s (%(addresses)s)", host=endpoint.host, addresses=addresses))
     what = say("connects to %(host)s port %(port)s", host=endpoint.host, port=endpoint.port)
     try:
         route.connect().close()
