@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-from appliance.media import burners, copy_types, discs, views
+from appliance.media import asking, burners, copy_types, discs, views
 from appliance.media.discs import create_disc
 from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
@@ -22,7 +22,7 @@ from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
 from appliance.store import studies
 from appliance.store.store import Store
-from appliance.studies import importing, search
+from appliance.studies import completeness, importing, search
 from appliance.studies.upload_worker import Importer
 from appliance.web.pages import new_disc
 from tests.media.made import as_file, common
@@ -172,8 +172,23 @@ def test_the_plan_is_there_at_once_and_what_an_archive_says_follows(
         monkeypatch.setattr(new_disc, "ARCHIVES_SECONDS", 0.3)
         news = clerk.get(f"/discs/new/news?study={uid}")
     assert "could not be asked: no answer" in news.text and news.headers["HX-Trigger"] == "news"
-    ready = clerk.get("/discs/new/plan", query_string={"study": uid, "copies": "1", "incomplete_reason": "urgent"})
+    order = {"study": uid, "copies": "1", "incomplete_reason": "urgent"}
+    ready = clerk.get("/discs/new/plan", query_string=order)
     assert "Ready to be made" in ready.text and 'value="urgent"' in ready.text
+
+
+def test_another_identity_in_the_archive_is_decided_in_the_plan(
+    store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, clerk = made.study(store, tmp_path), visitor_as("clerk")
+    said = completeness.News(differs=("pacs has another birth date for it now",))
+    monkeypatch.setattr(asking, "ask_again", lambda store, uid: said)  # an archive is tried in tests/studies
+    news = clerk.get(f"/discs/new/news?study={uid}").text
+    decision = f"identity:{uid}"
+    assert "another birth date" in news and news.count(f'value="{decision}"') == 2
+    order = {"study": uid, "copies": "1", "held": decision}
+    assert "Ready to be made" not in clerk.get("/discs/new/plan", query_string=order).text
+    assert "Ready to be made" in clerk.get("/discs/new/plan", query_string=order | {"decision": decision}).text
 
 
 def test_what_cannot_go_on_a_disc_is_left_out_by_a_tick_in_the_plan_or_on_the_held_disc(

@@ -37,6 +37,7 @@ class OrderForm(Form):
     study = AnyChoice(_("Studies"))
     series = AnyChoice(_("Series"))
     decision = AnyChoice(_("Decisions"))
+    held = AnyChoice()  # decisions it would wait for, as what the archives said asks for them
     copy_type = RadioField(_("Whom it is for"), default=copy_types.DEFAULT)
     medium = SelectField(_("Medium"))
     burner = SelectField(_("Burner"))
