@@ -34,6 +34,8 @@ MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(?::\d\d)?(?: UTC|Z|\+00:0
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 UNITS = (say("B"), say("kB"), say("MB"), say("GB"), say("TB"), say("MiB"), say("GiB"), say("mm"))
 AMOUNT = re.compile(rf"(\d[\d,]*(?:\.\d+)?) ?({'|'.join(UNITS)})")
+GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
+"""A number as English writes it; without a comma it may be one of anything."""
 
 FOREIGN = (
     # the operating system, of a call that failed
@@ -155,7 +157,7 @@ def _again(text: str, language: str, locale: str, depth: int) -> str:
 
 def _parts(text: str, language: str, locale: str, depth: int) -> str:
     """Several messages in a row, each by itself."""
-    if any(pattern.fullmatch(text) for pattern in (MOMENT, DAY, AMOUNT)):
+    if any(pattern.fullmatch(text) for pattern in (MOMENT, DAY, AMOUNT, GROUPED)):
         return _in_their_way(text, language, locale)
     for mark in BREAKS:
         head, found, tail = text.partition(mark)
@@ -177,6 +179,8 @@ def _in_their_way(text: str, language: str, locale: str) -> str:
             return format_date(dt.date.fromisoformat(text), "short", locale=locale)
         except ValueError:
             return text
+    if GROUPED.fullmatch(text):
+        return str(format_decimal(text.replace(",", ""), locale=locale))
     found = AMOUNT.fullmatch(text)
     if not found:
         return text

@@ -54,6 +54,7 @@ def test_days_and_amounts_within_a_message_are_written_in_the_readers_way() -> N
     said = say("%(free)s of %(total)s are free where %(root)s lies.", free="1.5 GiB", total="1,024.5 GiB", root="/srv")
     assert "1,5\N{NO-BREAK SPACE}ГиБ" in in_language(said, "ru")
     assert "1.024,5\N{NO-BREAK SPACE}GiB" in in_language(said, "pt")
+    assert in_language("200,704", "ru") == "200\N{NO-BREAK SPACE}704" and in_language("200,704", "pt") == "200.704"
     ended = say("The DICOM TLS certificate is good until %(not_after)s only.", not_after="2026-12-31")
     assert "31.12.2026" in in_language(ended, "ru") and "2026/12/31" in in_language(ended, "zh_Hans")
 

@@ -86,7 +86,11 @@ def build_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], bo
         wait = now() + LATER
         values = {"info": "QUEUED", "reasons": ["retrieving"], "not_before": wait}
         settle(store, disc_id, worker, discs.PENDING, message=str(later), **values)
-    except (ResourceError, OSError) as error:
+    except FileNotFoundError as error:
+        settle_failed(store, disc_id, worker, "PROC_FAILURE", _gone(error))
+    except OSError as error:
+        settle_later(store, disc_id, worker, say("The disk says: %(why)s.", why=error.strerror or error))
+    except ResourceError as error:
         settle_later(store, disc_id, worker, str(error))
     except ApplianceError as error:
         settle_failed(store, disc_id, worker, "PROC_FAILURE", str(error))
@@ -101,6 +105,12 @@ def build_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], bo
         )
     finally:
         watch.ended()
+
+
+def _gone(error: FileNotFoundError) -> str:
+    """No waiting brings a file back."""
+    name = Path(str(error.filename or "?")).name
+    return say("The file %(name)s is gone from the disk: fetch or import the study again, then remake it.", name=name)
 
 
 def _build(store: Store, disc: discs.Disc, watch: Watch, worker: str) -> None:

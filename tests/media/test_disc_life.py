@@ -595,3 +595,16 @@ def test_the_label_is_a_page_with_the_patient_and_the_serial(store: Store) -> No
     assert "DOE, JANE" in text
     assert "000001-1" in text
     assert pydicom.__version__  # the reader used above is another than the writer
+
+
+def test_a_disc_whose_files_are_gone_fails_in_words_and_is_audited(store: Store) -> None:
+    keep(store, [made.image(1)])
+    disc_id = ordered(store)
+    for path in (path for path in store.folder.instances.rglob("*") if path.is_file()):
+        path.unlink()
+    work_off(store, disc_id)
+    view = show_disc(store, disc_id)
+    assert view["execution_status"] == "FAILURE"
+    assert "gone from the disk" in view["message"] and "Errno" not in view["message"]
+    with store.database.read() as connection:
+        assert "disc-failed" in [entry.event for entry in audit_rows.after(connection, 0, 100)]
