@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from benchmarks.studies import (
@@ -63,20 +65,25 @@ def several(folder: Path, kept: list[Path], count: int, ports: dict[str, int]) -
 
 
 def paired(folder: Path, kept: list[Path], ports: dict[str, int], time: Callable[[int, Path], float]) -> dict[str, Any]:
-    """Seconds of each side, in turn, without the first round."""
+    """Seconds of each side, in turn, without the first round; each begins with nothing left to be written by others."""
     seconds: dict[str, list[float]] = {name: [] for name in ports}
     for _ in range(ROUNDS + 1):
         study = write_study(folder, next(_studies))
         for name, port in ports.items():
+            os.sync()
             seconds[name].append(time(port, study))
         shutil.rmtree(study)
         for path in (
             path for each in kept for path in each.glob("*") if path.suffix != ".db" and "index" not in path.name
         ):
             path.unlink()
+        os.sync()
+        sleep(REUSED_AFTER)
     return {name: times[1:] for name, times in seconds.items()}
 
 
+REUSED_AFTER = 6.0
+"""Seconds in which ext4 gives no inode of a removed file to a new one, and looks at each of them in vain."""
 _studies = iter(range(1, 1000))
 
 

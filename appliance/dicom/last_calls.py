@@ -57,8 +57,8 @@ class LastCalls:
 
     def asked(self, caller: Caller, request: str) -> None:
         """A request came on an accepted association."""
-        echoed = now() if request == "C-ECHO" else None
-        self._note(caller, replace(_call(caller, request), echoed=echoed))
+        call = _call(caller, request)
+        self._note(caller, replace(call, echoed=call.at) if request == "C-ECHO" else call)
 
     def are_open(self, number: int) -> None:
         """So many associations are open now."""
@@ -70,8 +70,9 @@ class LastCalls:
             known = self._new.get(key)
             if known is None and len(self._new) >= MOST:
                 return
-            echoed = call.echoed or (known.echoed if known else None)
-            self._new[key] = replace(call, at=now(), echoed=echoed)
+            if known is not None and known.echoed is not None and call.echoed is None:
+                call = replace(call, echoed=known.echoed)
+            self._new[key] = call
 
     def _run(self) -> None:
         stopped = False
@@ -103,4 +104,5 @@ def _call(caller: Caller, asked: str) -> Call:
         peer=caller.peer.name,
         asked=asked,
         outcome="accepted",
+        at=now(),
     )

@@ -71,13 +71,13 @@ class StorageScp:
 
     def _store_one(self, caller: Caller, event: Event) -> Answer:
         spooled = spooled_dataset(event)
-        assert spooled.digest is not None
+        assert spooled.sha256 is not None
         request: Any = event.request
         arrival = Arrival(
             path=spooled.path,
             offset=spooled.offset,
             size=spooled.size,
-            sha256=spooled.digest.hexdigest,
+            sha256=spooled.sha256,
             transfer_syntax=spooled.transfer_syntax,
             sop_class_uid=str(request.AffectedSOPClassUID),
             sop_instance_uid=str(request.AffectedSOPInstanceUID),

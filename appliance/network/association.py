@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appliance.network")
 
+_TAPS = (
+    *(evt.EVT_PDU_RECV, evt.EVT_DATA_RECV, evt.EVT_PDU_SENT, evt.EVT_DATA_SENT),
+    evt.EVT_FSM_TRANSITION,
+)
 _LONGEST_WAIT = 5.0
 _ABORT_GRACE = 2.0
 
@@ -44,6 +48,7 @@ class BoundedAssociation(Association):
 
     dul: UpperLayer
     dimse: MessageProvider
+    is_watched = False  # someone wants to see each PDU: they go the long way
 
     def __init__(
         self,
@@ -73,6 +78,17 @@ class BoundedAssociation(Association):
         self._turn = threading.RLock()
         self._reactor_checkpoint = _Checkpoint(self._turn)
         self._reactor_checkpoint.set()
+
+    def bind(self, event: Any, handler: Callable[..., Any], args: list[Any] | None = None) -> None:
+        super().bind(event, handler, args)
+        self._look_for_taps()
+
+    def unbind(self, event: Any, handler: Callable[..., Any]) -> None:
+        super().unbind(event, handler)
+        self._look_for_taps()
+
+    def _look_for_taps(self) -> None:
+        self.is_watched = any(self.get_handlers(event) for event in _TAPS)
 
     def _bind_defaults(self) -> None:
         """Bind no log handlers: they cost a quarter of the speed and write patient data."""

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _COMMAND, _LAST = 1, 2
 _FIELDS = {name: number for number, (name, _) in stock._MESSAGE_TYPES.items()}
-_TAPS = (evt.EVT_PDU_SENT, evt.EVT_DATA_SENT, evt.EVT_FSM_TRANSITION)
 _MAY_BE_EMPTY = frozenset({0x0100, 0x0110, 0x0130, 0x0140, 0x0150})
 """N-EVENT-REPORT, N-GET, N-ACTION, N-CREATE, N-DELETE: small requests, at times announced with a data set in vain."""
 _UIDS = {
@@ -365,7 +364,7 @@ class MessageProvider(DIMSEServiceProvider):
             self._send(context_id, fragments, whole=body is None)
 
     def _send(self, context_id: int, fragments: Iterator[tuple[int, Buffer]], whole: bool) -> None:
-        if any(self._assoc.get_handlers(event) for event in _TAPS):
+        if self._assoc.is_watched:
             for control, fragment in fragments:
                 pdata = P_DATA()
                 pdata.presentation_data_value_list.append((context_id, bytes([control]) + fragment))

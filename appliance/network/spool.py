@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import uuid
+import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,13 +16,15 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from appliance.errors import ApplianceError, RefusedError, ResourceError
-from appliance.network.digest import FileDigest
 from appliance.network.file_head import head_of_file, may_be_uid
 from appliance.store import files
 from appliance.words import say
 
 if TYPE_CHECKING:
     from appliance.network.association import BoundedAssociation
+
+STEP = 256 * 1024
+"""Bytes after which the disk is given what has come: it writes while the next ones arrive."""
 
 C_STORE_RQ, N_SET_RQ = 0x0001, 0x0120
 SPOOLED = {C_STORE_RQ: "C-STORE", N_SET_RQ: "N-SET"}
@@ -60,12 +63,7 @@ class SpooledDataset:
     offset: int  # of the data set's first byte: 0, or after the file meta information of a C-STORE
     size: int  # of the data set in bytes
     transfer_syntax: str  # UID
-    digest: FileDigest | None  # of the data set (not the head before it), to be asked last; None for an N-SET
-
-    @property
-    def sha256(self) -> str | None:
-        """Of the data set, in hex; waits until it is worked out."""
-        return self.digest.hexdigest() if self.digest is not None else None
+    sha256: str | None  # of the data set (not the head before it), in hex; None for an N-SET
 
 
 class MemoryBody:
@@ -110,14 +108,13 @@ class SpoolBody:
         self.transfer_syntax = transfer_syntax
         self._head = len(head)
         self._limit = limit
-        self._digest: FileDigest | None = None
+        self._hash = hashlib.sha256() if hashed else None
+        self._begun = 0
         self._part: files.PartFile | None = None
         try:
-            self._part = files.PartFile(folder / uuid.uuid4().hex)
+            self._part = files.PartFile(folder / os.urandom(16).hex())
             if head:
                 self._part.write(head)
-            if hashed:
-                self._digest = FileDigest(self._part.part, len(head))
             files.failpoint("receive.begun")
         except OSError as error:
             self._fail(_disk_error(error))
@@ -138,19 +135,25 @@ class SpoolBody:
         try:
             self._part.write(data)
             files.failpoint("receive.data")
+            if self._hash is not None:
+                self._hash.update(data)
+                self._begin_sync(STEP)
         except OSError as error:
             self._fail(_disk_error(error))
-            return
-        if self._digest is not None:
-            self._digest.follow(self._head + self.size)
+
+    def _begin_sync(self, step: int) -> None:
+        """A C-STORE is synced before its answer: the disk may begin."""
+        if self._part is not None and self.size - self._begun >= step:
+            self._begun = self.size
+            self._part.begin_sync()
 
     def finish(self) -> None:
         """All of it has come: the file is whole, though not durable."""
         if self.error is None and self._part is not None:
             try:
+                if self._hash is not None:
+                    self._begin_sync(1)
                 self._part.file.close()
-                if self._digest is not None:
-                    self._digest.follow(self._head + self.size, whole=True)
                 files.failpoint("receive.whole")
             except OSError as error:
                 self._fail(_disk_error(error))
@@ -162,8 +165,6 @@ class SpoolBody:
     def discard(self) -> None:
         """Remove the file if it is still where it was written."""
         part, self._part = self._part, None
-        if self._digest is not None:
-            self._digest.close()
         if part is None:
             return
         with contextlib.suppress(OSError):
@@ -181,7 +182,7 @@ class SpoolBody:
             offset=self._head,
             size=self.size,
             transfer_syntax=self.transfer_syntax,
-            digest=self._digest,
+            sha256=self._hash.hexdigest() if self._hash is not None else None,
         )
 
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pynetdicom import evt
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 
@@ -33,7 +32,6 @@ _KNOWN_PDUS = range(0x01, 0x08)
 _PDU_SLACK = 1024
 """Bytes a P-DATA-TF may be longer than we announced: some peers count its header differently."""
 _LONGEST_WAIT = 60.0
-_TAPS = (evt.EVT_DATA_RECV, evt.EVT_PDU_RECV, evt.EVT_FSM_TRANSITION)
 _ESTABLISHED, _CLOSING = "Sta6", "Sta13"
 
 UNEXPECTED, INVALID_PARAMETER = 2, 6
@@ -308,7 +306,7 @@ class UpperLayer(DULServiceProvider):
         if length > self._longest(kind):
             self.cut("pdu-too-long", f"a PDU of {length} bytes", INVALID_PARAMETER)
             return
-        if kind == P_DATA_TF and self.state_machine.current_state == _ESTABLISHED and not self._tapped():
+        if kind == P_DATA_TF and self.state_machine.current_state == _ESTABLISHED and not self._assoc.is_watched:
             self._read_fragments(length, deadline)
             return
         body = self._next(length, deadline)
@@ -342,10 +340,6 @@ class UpperLayer(DULServiceProvider):
         """Every transfer syntax that one of our contexts knows."""
         contexts = self._assoc.acceptor.supported_contexts
         return {str(syntax).encode("ascii") for context in contexts for syntax in context.transfer_syntax}
-
-    def _tapped(self) -> bool:
-        """Whether someone wants to see each PDU; then they go the long way."""
-        return any(self._assoc.get_handlers(event) for event in _TAPS)
 
     def _read_fragments(self, length: int, deadline: float) -> None:
         view = self._next(length, deadline)

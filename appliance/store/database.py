@@ -35,6 +35,7 @@ class Database:
         self.url = self.engine.url.render_as_string(hide_password=True)
         self._writing = self.engine.execution_options(appliance_write=True)
         self._turn = threading.RLock()
+        self._kept: Connection | None = None  # of the writers of this process, one after the other
 
     @property
     def is_sqlite(self) -> bool:
@@ -62,7 +63,7 @@ class Database:
         """
         ended: str | None = None
         try:
-            with self._in_turn(), self._writing.connect() as connection, connection.begin():
+            with self._writer() as connection, connection.begin():
                 number = server.transaction_of(connection)
                 yield connection
                 for topic in topics:
@@ -77,20 +78,35 @@ class Database:
             raise kind(say("The database can't be written: %(why)s", why=server.words_of(error))) from error
 
     @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        """SQLite lets one writer in and has the others try again by chance: under load some never come in.
+    def _writer(self) -> Iterator[Connection]:
+        """The connection to write by.
 
-        Threads of one process need not gamble. A server has a queue of its own.
+        SQLite lets one writer in and has the others try again by chance: under load some never come in. Threads of one
+        process need not gamble; they take turns at one connection, whose cache of pages is mostly true. A server has a
+        queue of its own.
         """
         if not self.is_sqlite:
-            yield
+            with self._writing.connect() as connection:
+                yield connection
             return
         if not self._turn.acquire(timeout=TURN_SECONDS):
             raise ResourceError(say("The database can't be written: too much is being written."))
         try:
-            yield
+            with self._again() as connection:
+                yield connection
         finally:
             self._turn.release()
+
+    @contextmanager
+    def _again(self) -> Iterator[Connection]:
+        """The kept connection, or a new one; after any failure it goes back where it came from."""
+        connection, self._kept = self._kept or self._writing.connect(), None
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._kept = connection
 
     def changes(self, *topics: str) -> int:
         """A number that rises with every transaction that wrote one of the topics (all when none is named)."""
@@ -107,6 +123,10 @@ class Database:
                 connection.exec_driver_sql("BEGIN")
 
     def close(self) -> None:
+        with self._turn:
+            if self._kept is not None:
+                self._kept.close()
+                self._kept = None
         self.engine.dispose()
 
 

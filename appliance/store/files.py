@@ -112,12 +112,6 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def begin_sync(descriptor: int) -> None:
-    """Start writing the bytes of an open file to its disk without waiting: the sync to come is shorter. No promise."""
-    if _sync_file_range is not None:
-        _sync_file_range(descriptor, 0, 0, _WRITE)
-
-
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)  # Python has no name for it
 _WRITE = 2
 if _sync_file_range is not None:
@@ -185,6 +179,12 @@ class PartFile:
         operation("write", self.part)
         self.size += len(data)
         return self.file.write(data)
+
+    def begin_sync(self) -> None:
+        """Start writing to the disk what has come so far, without waiting: the sync to come is shorter. No promise."""
+        if _sync_file_range is not None:
+            self.file.flush()
+            _sync_file_range(self.file.fileno(), 0, 0, _WRITE)
 
     def commit(self) -> Path:
         """Make it durable under its name."""

@@ -90,14 +90,10 @@ class DataFolder:
             files.make_folder(path)
         return self
 
-    def free_bytes(self) -> int:
-        """Bytes a process without privileges may still write."""
+    def room(self) -> tuple[int, int]:
+        """Bytes a process without privileges may still write, and bytes of the file system in all."""
         room = os.statvfs(self.root)
-        return room.f_bavail * room.f_frsize
-
-    def total_bytes(self) -> int:
-        room = os.statvfs(self.root)
-        return room.f_blocks * room.f_frsize
+        return room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
 
 
 def find_data_folder(given: Path | None = None) -> Path:

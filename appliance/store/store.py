@@ -35,8 +35,8 @@ class Store:
     def has_room(self, wanted: int = 0) -> bool:
         """Whether `wanted` bytes can be taken without touching the reserve."""
         storage = self.settings.storage
-        reserve = max(storage.reserve_mib << 20, int(self.folder.total_bytes() * storage.reserve_percent / 100))
-        return self.folder.free_bytes() - wanted > reserve
+        free, total = self.folder.room()
+        return free - wanted > max(storage.reserve_mib << 20, int(total * storage.reserve_percent / 100))
 
     @property
     def node(self) -> str:

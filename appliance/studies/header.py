@@ -68,6 +68,7 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG_FORM = frozenset(vr.encode() for vr in elements.LONG_VRS)
 _SHORT_FORM = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())  # PS3.5 Table 7.1-2
+_NAMES = {vr: vr.decode("ascii") for vr in _SHORT_FORM | _LONG_FORM}
 _TEXTS = frozenset({"PN", "LO", "SH", "ST", "LT", "UT", "UC"})
 
 
@@ -134,6 +135,16 @@ def refusal(what: str) -> RefusedError:
     return RefusedError(CANNOT_UNDERSTAND, say("the data set %(what)s", what=what))
 
 
+def _too_short(tag: int) -> RefusedError:
+    return refusal(
+        say(
+            "is truncated: (%(tag)s,%(tag_2)s) is longer than what is there",
+            tag=f"{tag >> 16:04X}",
+            tag_2=f"{tag & 0xFFFF:04X}",
+        )
+    )
+
+
 class _BeyondHeadError(Exception):
     """What is wanted does not lie in the head of the file."""
 
@@ -176,44 +187,46 @@ class _Scan:
         return stop - start < 8 * MOST_ITEMS_OF_A_KEY or items_in(self.data[start:stop]) <= MOST_ITEMS_OF_A_KEY
 
     def _raw(self, tag: BaseTag, vr: bytes, start: int, stop: int) -> RawDataElement:
-        name = vr.decode("ascii") if vr else None
-        value = bytes(self.data[start:stop])
+        value = self.data[start:stop]
         if len(value) < stop - start:
             raise IndexError
+        name = _NAMES.get(vr) or (vr.decode("ascii") if vr else None)
         return RawDataElement(tag, name, len(value), value, start, self.implicit, self.little, True)
 
     def _top(self) -> Iterator[tuple[int, bytes, int, int]]:
         """(tag, VR, first byte, byte after the last) of every element of the top level."""
-        position = self.start
-        if position >= self.end:
+        position, end, short = self.start, self.end, self.short
+        if position >= end:
             raise refusal(say("is empty"))
-        while position < self.end:
-            tag, vr, length, start = self._element(position, self.implicit)
+        while position < end:
+            group, number, vr, length = short(self.data, position)
+            tag, start = group << 16 | number, position + 8
+            if self.implicit or vr not in _SHORT_FORM or group == 0xFFFE:
+                tag, vr, length, start = self._element(position, self.implicit)
+            else:
+                self._count()
             if tag >> 16 == 0xFFFE:
                 raise refusal(say("has an item delimiter out of place (byte %(position)s)", position=position))
             if length == _UNDEFINED:
                 stop = self._undefined(tag, vr, start)
                 yield tag, vr, start, stop
                 position = stop + 8
-            else:
-                position = start + length
-                if position > self.end:
-                    if not self.whole:
-                        return
-                    raise refusal(
-                        say(
-                            "is truncated: (%(tag)s,%(tag_2)s) is longer than what is there",
-                            tag=f"{tag >> 16:04X}",
-                            tag_2=f"{tag & 0xFFFF:04X}",
-                        )
-                    )
-                yield tag, vr, start, position
+                continue
+            position = start + length
+            if position > end:
+                if self.whole:
+                    raise _too_short(tag)
+                return
+            yield tag, vr, start, position
 
-    def _element(self, position: int, implicit: bool) -> tuple[int, bytes, int, int]:
-        """(tag, VR, length, first byte of the value) of the element at `position`."""
+    def _count(self) -> None:
         self.left -= 1
         if self.left < 0:
             raise refusal(say("has more than %(most_elements)s elements", most_elements=MOST_ELEMENTS))
+
+    def _element(self, position: int, implicit: bool) -> tuple[int, bytes, int, int]:
+        """(tag, VR, length, first byte of the value) of the element at `position`."""
+        self._count()
         group, number, vr, length = self.short(self.data, position)
         tag = group << 16 | number
         if implicit or group == 0xFFFE:

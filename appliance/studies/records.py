@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pydicom.dataset import Dataset
@@ -109,10 +109,19 @@ def describe(dataset: Dataset, assumed_charset: str = "") -> DirectoryRecords:
 
 
 def describe_below(dataset: Dataset, above: DirectoryRecords, charset: CharacterSet) -> DirectoryRecords:
-    """The records of an instance whose patient, study and series are those of `above`: only its own is made."""
+    """The record of an instance whose patient, study and series are those of `above`; those are left empty here."""
     maker = _Maker(dataset, charset)
     instance = maker.part(INSTANCE_KEYS.get(above.record_type, ()), supply=True)
-    return replace(above, instance=instance, supplied=tuple(maker.supplied), missing=tuple(maker.missing))
+    return DirectoryRecords(
+        record_type=above.record_type,
+        patient=b"",
+        study=b"",
+        series=b"",
+        instance=instance,
+        supplied=tuple(maker.supplied),
+        missing=tuple(maker.missing),
+        related_class=above.related_class,
+    )
 
 
 def instance_charset(dataset: Dataset, assumed_charset: str = "") -> CharacterSet:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ class Arrival:
     path: Path  # in a folder on the data folder's disk; renamed or left for its owner to remove
     offset: int  # of the data set in it, behind a head of our own
     size: int  # of the data set in bytes
-    sha256: str | Callable[[], str]  # of the data set, in hex; asked for last where it is still being worked out
+    sha256: str  # of the data set, in hex
     transfer_syntax: str
     sop_class_uid: str = ""  # as announced by its sender; "": not announced
     sop_instance_uid: str = ""
@@ -75,10 +74,6 @@ class Arrival:
     peer: str = ""  # name of the known peer
     has_rule: bool = False  # that peer's studies become discs by themselves
     assumed_charset: str = ""
-
-    def digest(self) -> bytes:
-        """The SHA-256; waits until it is worked out."""
-        return bytes.fromhex(self.sha256 if isinstance(self.sha256, str) else self.sha256())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,11 +215,11 @@ def new_instance(arrival: Arrival, found: Understood, path: str) -> NewInstance:
         instance={
             "sop_instance_uid": found.sop_instance_uid,
             "attributes": found.own,
-            "record": replace(found.records, patient=b"", study=b"", series=b"").pack(),
+            "record": found.records.pack(),
             "path": path,
             "offset": arrival.offset,
             "size": arrival.size,
-            "sha256": arrival.digest(),
+            "sha256": bytes.fromhex(arrival.sha256),
             "received": moment,
             "source": arrival.source[:64],
         },

@@ -52,7 +52,7 @@ def versions(store: Store) -> list[Finding]:
 
 def disk(store: Store) -> list[Finding]:
     root = store.folder.root
-    free, total = store.folder.free_bytes(), store.folder.total_bytes()
+    free, total = store.folder.room()
     text = say(
         "%(free)s of %(total)s are free where %(root)s lies.",
         free=f"{free / GIB:.1f} GiB",

@@ -65,7 +65,8 @@ class _Collector:
         store, folder = self.store, self.store.folder
         opened = {(): tally.level(store.database, "associations_open")}
         yield _gauge("associations_open", "Associations now", (), opened)
-        room = {("free",): folder.free_bytes(), ("total",): folder.total_bytes()}
+        free, total = folder.room()
+        room = {("free",): free, ("total",): total}
         yield _gauge("disk_bytes", "The disk of the data folder", ("what",), room)
         yield _gauge("room", "1: new work is taken", (), {(): int(store.has_room())})
 

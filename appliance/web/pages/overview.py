@@ -55,11 +55,8 @@ def _advice() -> list[Advice]:
 
 
 def _room(store: Store) -> dict[str, Any]:
-    return {
-        "free": store.folder.free_bytes(),
-        "total": store.folder.total_bytes(),
-        "has_room": store.has_room(),
-    }
+    free, total = store.folder.room()
+    return {"free": free, "total": total, "has_room": store.has_room()}
 
 
 PANELS = (
