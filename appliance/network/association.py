@@ -15,6 +15,7 @@ from appliance.network.incidents import Reporter
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.messages import MessageProvider, Refused
 from appliance.network.upper_layer import UpperLayer
+from appliance.network.waiting import LeanEvent
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -29,9 +30,12 @@ _TAPS = (
 )
 _LONGEST_WAIT = 5.0
 _ABORT_GRACE = 2.0
+_DEFAULT_HANDLERS: dict[Any, Any] = {
+    event: (evt.get_default_handler(event), None) for event in evt._INTERVENTION_EVENTS
+}
 
 
-class _Checkpoint(threading.Event):
+class _Checkpoint(LeanEvent):
     """Set while the reactor may take messages. Clearing it waits until the reactor is not just taking one."""
 
     def __init__(self, turn: Any) -> None:
@@ -71,11 +75,13 @@ class BoundedAssociation(Association):
         self.is_known = False  # whether somebody has entered this peer: said by the front door
         self.connect_error: OSError | None = None  # as requestor: why there is no connection
         super().__init__(ae, mode)
+        del self.dul.state_machine  # pynetdicom's own layer goes now, and does not wait to be collected as a cycle
         self.dul = UpperLayer(self)
         self.dimse = MessageProvider(self)
         self.acse_timeout = limits.request_deadline if mode == "acceptor" else ae.acse_timeout
         self.network_timeout = limits.idle if mode == "acceptor" else ae.network_timeout
         self._turn = threading.RLock()
+        self._dul_ready = LeanEvent()
         self._reactor_checkpoint = _Checkpoint(self._turn)
         self._reactor_checkpoint.set()
 
@@ -92,8 +98,7 @@ class BoundedAssociation(Association):
 
     def _bind_defaults(self) -> None:
         """Bind no log handlers: they cost a quarter of the speed and write patient data."""
-        for event in evt._INTERVENTION_EVENTS:
-            self.bind(event, evt.get_default_handler(event))
+        self._handlers = dict(_DEFAULT_HANDLERS)
 
     # Who it is
 

@@ -17,6 +17,7 @@ from pynetdicom import evt
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from appliance.network.read_ahead import ReadAhead
+from appliance.network.waiting import LeanEvent
 
 if TYPE_CHECKING:
     from appliance.network.association import BoundedAssociation
@@ -63,6 +64,9 @@ class BoundedSocket(AssociationSocket):
         address: AddressInformation | None = None,
     ) -> None:
         super().__init__(assoc, client_socket, address)
+        if client_socket is not None:
+            self._ready = LeanEvent()
+            self._ready.set()
         self._ahead = ReadAhead()
         self._readable = False  # poll() has just said so
         self._polls: dict[tuple[int, int, bool], select.poll] = {}

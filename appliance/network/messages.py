@@ -96,7 +96,7 @@ class MessageProvider(DIMSEServiceProvider):
         self._serving = False
         self._held: list[tuple[Any, int]] = []
         self._in_memory = 0
-        self._events = threading.Semaphore(_EVENT_THREADS)
+        self._events: threading.Semaphore | None = None  # made when the first event comes: most never have one
 
     @property
     def dul(self) -> UpperLayer:
@@ -266,14 +266,17 @@ class MessageProvider(DIMSEServiceProvider):
 
     def _serve_event(self, message: N_EVENT_REPORT, context_id: int) -> None:
         """As SCU: answer an event while our own request waits for its response."""
-        if not self._events.acquire(blocking=False):
+        if self._events is None:
+            self._events = threading.Semaphore(_EVENT_THREADS)
+        room = self._events
+        if not room.acquire(blocking=False):
             return
 
         def serve() -> None:
             try:
                 self._assoc.serve_request(message, context_id)
             finally:
-                self._events.release()
+                room.release()
 
         threading.Thread(target=serve, name="event-report", daemon=True).start()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-_FIRST = 4096
+_FIRST = 1024
 _ROOM = 64 * 1024
 """Bytes beside a long PDU for what follows it."""
 

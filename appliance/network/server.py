@@ -220,13 +220,8 @@ class _Handler(RequestHandler):
         association.name = f"association-{self.client_address[0]}:{self.client_address[1]}"
         association.set_socket(BoundedSocket(association, client_socket=sock))
         self._describe(association)
-        bound: dict[Any, Any] = dict(self.server._handlers)
-        for event, handlers in bound.items():
-            if event.is_intervention:
-                association.bind(event, *handlers)
-            else:
-                for handler, arguments in handlers:
-                    association.bind(event, handler, arguments)
+        bound: dict[Any, Any] = self.server._handlers
+        association._handlers = {event: it if event.is_intervention else list(it) for event, it in bound.items()}
         return association
 
     def _describe(self, association: BoundedAssociation) -> None:

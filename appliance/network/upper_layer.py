@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.dul import DULServiceProvider
@@ -19,7 +20,7 @@ from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 
 from appliance.network.bounded_socket import BoundedSocket, ConnectionEndedError, InterruptedReadError, TooSlowError
 from appliance.network.proposals import LONG, shortened
-from appliance.network.waiting import MonotonicTimer, Wake, WakingQueue
+from appliance.network.waiting import LeanQueue, MonotonicTimer, Wake, WakingQueue
 
 if TYPE_CHECKING:
     from appliance.network.association import BoundedAssociation
@@ -62,6 +63,9 @@ class UpperLayer(DULServiceProvider):
         super().__init__(assoc)
         self._idle_timer = MonotonicTimer(60)
         self.artim_timer = MonotonicTimer(30)
+        self.event_queue = SimpleQueue()  # type: ignore[assignment]
+        self._recv_pdu = SimpleQueue()  # type: ignore[assignment]
+        self.to_provider_queue = LeanQueue()
         self.to_user_queue = WakingQueue(assoc.nudge)
         self.wake = Wake()
         self.abort_wanted = False
