@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -62,10 +63,15 @@ class BoundedAssociation(Association):
         limits: Limits = DEFAULT_LIMITS,
         report: Reporter | None = None,
         spool: Spool | None = None,
+        since: float | None = None,
         admit: Callable[[], bool] = lambda: True,
         ended: Callable[[BoundedAssociation], None] = lambda association: None,
     ) -> None:
-        """`admit` is asked once the A-ASSOCIATE-RQ is here; `ended` is called once, at the very end of the thread."""
+        """`admit` is asked once the A-ASSOCIATE-RQ is here; `ended` is called once, at the very end of the thread.
+
+        `since` is the monotonic moment of the connection: the deadline of the request counts from it.
+        """
+        self._since = time.monotonic() if since is None else since
         self.limits = limits
         self.report = report or Reporter()
         self.spool = spool
@@ -164,7 +170,8 @@ class BoundedAssociation(Association):
             self._clean_up()
 
     def _accept(self) -> None:
-        primitive = self.dul.receive_pdu(wait=True, timeout=self.acse_timeout)
+        left = self._since + self.limits.request_deadline - time.monotonic()
+        primitive = self.dul.receive_pdu(wait=True, timeout=max(0.001, left))
         if primitive is None or not hasattr(primitive, "calling_ae_title"):
             self.kill()
             return

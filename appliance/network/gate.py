@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections import Counter
 
 from appliance.network.incidents import Reporter
@@ -20,6 +21,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket, address: str) -> None:
         self.address = address
+        self.since = time.monotonic()
         self._socket = sock
 
     def drop(self) -> None:

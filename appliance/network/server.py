@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from pynetdicom import AE, evt
 from pynetdicom.transport import AddressInformation, RequestHandler, ThreadedAssociationServer
 
+from appliance.network.anteroom import Anteroom, Waiting
 from appliance.network.association import BoundedAssociation
 from appliance.network.bounded_socket import BoundedSocket, tune
 from appliance.network.gate import Connection, Gate
@@ -57,6 +59,7 @@ class ServerGroup:
         self.report = Reporter(on_incident)
         self.gate = Gate(limits, self.report)
         self.tidier = Tidier()
+        self.anteroom = Anteroom(limits.request_pdu_max)
         self.spool = spool
         self.draining = False
         self._on_end = on_end
@@ -95,6 +98,7 @@ class ServerGroup:
         self._threads.append(thread)
 
     def _start(self) -> None:
+        self.anteroom.start()
         for thread in self._threads:
             thread.start()
 
@@ -129,6 +133,7 @@ class ServerGroup:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(2)
+        self.anteroom.close()
 
     def drain(self, grace: float = 30.0) -> bool:
         """Stop: accept nothing more, let running messages end for at most `grace` seconds, abort the rest.
@@ -213,6 +218,7 @@ class _Handler(RequestHandler):
             limits=group.limits,
             report=group.report,
             spool=group.spool,
+            since=connection.since,
             admit=lambda: not group.draining and group.gate.admit(connection),
             ended=lambda ended: group._ended(ended, connection),
         )
@@ -281,20 +287,37 @@ class _Server(ThreadedAssociationServer):
         return sock, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self.tls is None:
-            self.process_request_thread(request, client_address)
-        else:
+        if self.tls is not None:
             super().process_request(request, client_address)
+            return
+        waiting = Waiting(
+            sock=request,
+            let_in=partial(self.process_request_thread, request, client_address),
+            put_out=partial(self._put_out, request, client_address),
+            deadline=self.connections[request].since + self.group.limits.request_deadline,
+        )
+        self.group.anteroom.enter(waiting)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def _put_out(self, request: socket.socket, client_address: Any, begun: bool) -> None:
+        """It never asked for an association."""
+        if begun:
+            self.group.report("pdu-deadline", client_address[0], "an association request was not complete in time")
+        self._leave(request)
+        self.shutdown_request(request)
+
+    def _leave(self, request: Any) -> None:
         connection = self.connections.pop(request, None)
         if connection is not None:
             self.group.gate.leave(connection)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        self._leave(request)
         log.debug("connection from %s not served", client_address[0], exc_info=True)
 
     def service_actions(self) -> None:
         """Each time it came round."""
         self.looked = time.monotonic()
+        self.group.anteroom.turn()
         self.group.tidier.turn()
         self.group.send_idle_strangers_away()
 
@@ -317,7 +340,8 @@ def start_server(
 
     `ae` has the supported contexts and the AE title; `handlers` are pynetdicom's (event, function[, arguments]).
     `spool` is a folder, or decides for each N-SET and C-STORE where its data set goes; see
-    :func:`appliance.network.spool.spooled_dataset`. `on_end` is called once for every connection, at its end.
+    :func:`appliance.network.spool.spooled_dataset`. `on_end` is called once for every connection
+    that asked for something, at its end.
     Raises OSError when a port is taken.
     """
     ae.maximum_associations = 1_000_000  # ours are counted in the gate

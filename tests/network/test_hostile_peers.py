@@ -164,7 +164,9 @@ def test_a_stalled_peer_keeps_nobody_else_waiting(bench: Bench) -> None:
 
 def test_stopping_ends_with_fifty_stalled_peers_and_gives_everything_back(bench: Bench) -> None:
     threads, files = our_threads(), descriptors()
-    group = bench.serve(limits=dataclasses.replace(QUICK, pdu_deadline=600, associations_per_address=100))
+    group = bench.serve(
+        limits=dataclasses.replace(QUICK, request_deadline=60, pdu_deadline=600, associations_per_address=100)
+    )
     stalled = [RawPeer(group.port) for _ in range(50)]
     for peer in stalled:
         peer.associate()
