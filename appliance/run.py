@@ -62,6 +62,7 @@ Beat = Pulse
 def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = None) -> None:
     """Run one part in this process until SIGTERM or SIGINT."""
     _die_with_parent()
+    _one_arena()
     store = open_store(data, config, part=part)
     start_logging(store.settings.log.level, store.settings.log.format)
     stop = threading.Event()
@@ -99,7 +100,6 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     from appliance.studies.fetching import Retriever
 
     mine = hold_name(store)
-    _few_arenas()
     prepare(store)
     commitment = CommitmentScp(store)
     incidents = IncidentAudit(store)
@@ -166,9 +166,12 @@ def occupied(store: Store) -> contextlib.AbstractContextManager[None]:
     return shared(store.folder.root) if store.database.is_sqlite else contextlib.nullcontext()
 
 
-def _few_arenas() -> None:
-    """Threads come and go with associations: with an arena for each, the C library's free memory scatters and stays."""
-    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+def _one_arena() -> None:
+    """Threads come and go: with an arena for each, the C library's free memory scatters and stays.
+
+    Before the first thread: an arena that is there stays. Python's threads take turns anyway.
+    """
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def limit_memory(wanted: int) -> None:
