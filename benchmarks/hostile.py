@@ -24,6 +24,8 @@ from tests.support.service import free_port, running
 FILM_BOX = "1.2.840.10008.5.1.1.2"
 MAD, MANY, STALLED, JOBS = 200, 200, 50, 100_000
 ROUNDS = 8
+FILMS_BEFORE = 16
+"""As many as the rounds themselves send: what films alone warm up (pages of the database, statements) is not theirs."""
 TIDY = 4.0
 """Seconds after which the service has tidied up behind a crowd (appliance.network.tidying)."""
 ROOMY = {"APPLIANCE_DICOM_ASSOCIATIONS_PER_ADDRESS": "400", "APPLIANCE_DICOM_ASSOCIATIONS": "400"}
@@ -96,7 +98,9 @@ def echo(port: int) -> float:
 
 def among_the_mad(port: int, pid: int) -> list[dict[str, Any]]:
     """A good modality's film and echo, with 200 mad connections open and without, in turn."""
-    film(port)
+    for _ in range(FILMS_BEFORE):
+        film(port)
+    time.sleep(TIDY)
     idle, among, echoes, held = [], [], [], [resident(pid)]
     for _ in range(ROUNDS):
         idle.append(film(port))
@@ -110,6 +114,7 @@ def among_the_mad(port: int, pid: int) -> list[dict[str, Any]]:
     return [
         {"name": "film among 200 mad connections", "ours_s": ours, "bare_s": bare, "ratio": ours / bare, "goal": 2.0},
         {"name": "echo among 200 mad connections", "ours_s": max(echoes), "goal": 0.1},
+        {"name": "memory after the first round of them", "memory_mib": grown[1]},
         {"name": f"memory after {ROUNDS} rounds of them", "memory_mib": grown[-1], "goal": 1.0},
         {"name": "of which in the later half", "memory_mib": grown[-1] - grown[ROUNDS // 2], "goal": 0.5},
     ]

@@ -17,6 +17,10 @@ from tests.faults.plant import Plant, Running, Zygote, make_template, plant
 from tests.fuzz.driver import Health
 
 BATCH = 50
+WARM = 2
+"""Batches after a start until a part is warm: a fork has read next to nothing of its libraries."""
+QUIET_SECONDS = 5.0
+"""After a batch, before memory is read: what is given back is given back in a quiet moment."""
 DEVICES = ("folder", "ipp")
 """Those that can be asked: a kill leaves none of their films for a person to look at."""
 
@@ -27,24 +31,29 @@ def run(works: Plant, films: int, instances: int, kill_every: int) -> bool:
     parts = {name: works.start(name) for name in ("dicom", "films")}
     told: dict[int, str] = {}
     warm: dict[str, Health] = {}
+    age = dict.fromkeys(parts, 0)  # batches since its start
     for number in range(0, films, BATCH):
         answers = {works.send_film(chance.choice(DEVICES)) for _ in range(BATCH)}
         each = instances * BATCH // films
         told |= send_until_kept(works, list(range(number // BATCH * each + 1, (number // BATCH + 1) * each + 1)))
         works.drain(120)
-        if kill_every and number and number % kill_every == 0:
+        time.sleep(QUIET_SECONDS)
+        health = {name: Health.of(part.pid) for name, part in parts.items()}
+        age = {name: batches + 1 for name, batches in age.items()}
+        warm = {name: one for name, one in health.items() if age[name] == WARM} | warm
+        print(time.strftime("%H:%M:%S"), number + BATCH, sorted(answers), _words(health), flush=True)
+        if kill_every and number and number % kill_every == 0 and number + max(films // 4, 4 * BATCH) <= films:
             name = chance.choice(tuple(parts))
             parts[name].stop(signal.SIGKILL)
             parts[name] = works.start(name)
+            age[name] = 0
             warm.pop(name, None)
-        health = {name: Health.of(part.pid) for name, part in parts.items()}
-        warm = health | warm if number >= films // 10 else {}
-        print(time.strftime("%H:%M:%S"), number + BATCH, sorted(answers), _words(health), flush=True)
     return _balance(works, told, parts, warm)
 
 
 def _balance(works: Plant, told: dict[int, str], parts: dict[str, Running], warm: dict[str, Health]) -> bool:
     works.drain(300)
+    time.sleep(QUIET_SECONDS)
     verdict, lost = works.verdict(), missing(works, told)
     grown = {name: Health.of(part.pid).resident / warm[name].resident for name, part in parts.items() if name in warm}
     print(f"films sent {len(works.ledger.answers())}, printed {len(works.printed())}: {verdict}")
