@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance.run import STUCK_SECONDS
+from appliance.run import START_SECONDS, STUCK_SECONDS
 from tests.support.dcmtk_print import secondary_capture
 from tests.support.service import ROOT, command, free_port, wait_for_port
 from tests.trust.collector import eventually
@@ -47,6 +47,7 @@ def test_a_supervisor_has_as_much_patience_as_systemd() -> None:
     for part, seconds in STUCK_SECONDS.items():
         [unit] = UNITS.glob(f"appliance-{part}*.service")
         assert f"WatchdogSec={seconds:.0f}\n" in unit.read_text()
+        assert f"TimeoutStartSec={START_SECONDS:.0f}\n" in unit.read_text()
 
 
 def test_the_units_are_those_the_script_writes(tmp_path: Path) -> None:
