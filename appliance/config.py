@@ -84,6 +84,8 @@ class WebSettings(Section):
     """Host names the page answers to."""
     trusted_proxy: str = ""
     """Address of the proxy whose X-Forwarded headers are believed."""
+    certificate: Path | None = None
+    """The proxy's certificate, in PEM: its end is told in time."""
     threads: Count = 8
     idle_minutes: Count = 30
     session_hours: Count = 12
@@ -273,7 +275,7 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
     if problem["type"] == "extra_forbidden":
         section, *key = [str(part) for part in problem["loc"]]
         known = [f"{section}.{name}" for name in _keys(section)] if key else list(Settings.model_fields)
-        return f"Unknown setting {where}{origin}{_nearest(where, known)}."
+        return f"Unknown setting {where}{origin}{_nearest(where, known)}"
     return f"Setting {where}{origin}: {problem['msg']} (it is {problem['input']!r})."
 
 

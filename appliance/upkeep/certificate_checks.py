@@ -1,7 +1,8 @@
-"""Checks of the certificates of DICOM TLS: ours, those trusted, and who can read the key."""
+"""Checks of certificates: the page's; of DICOM TLS ours, those trusted, and who can read the key."""
 
 from __future__ import annotations
 
+from appliance.errors import SettingError
 from appliance.security import certificates as tls
 from appliance.store.store import Store
 from appliance.upkeep.finding import Finding, error, fine, warning
@@ -12,15 +13,37 @@ ENDING_DAYS = 30
 
 
 def certificates(store: Store) -> list[Finding]:
+    return [*_of_the_page(store), *_of_dicom(store)]
+
+
+def _of_the_page(store: Store) -> list[Finding]:
+    path = store.settings.web.certificate
+    if path is None:
+        return []
+    try:
+        views = tls.read_certificates(path)[:1]
+    except SettingError as problem:
+        advice = say("Put the page's certificate there, or correct web.certificate.")
+        return [warning("certificates", str(problem), advice)]
+    advice = say("Put another into %(path)s, its key beside it, and reload the proxy.", path=path)
+    return [_expiry(say("The page's certificate"), view, advice) for view in views]
+
+
+def _of_dicom(store: Store) -> list[Finding]:
     files = tls.tls_files(store)
     if files is None:
         return [fine("certificates", say("DICOM TLS is off: there is no certificate (appliance tls init makes one)."))]
-    ours = [_expiry(say("Our certificate"), view) for view in tls.read_certificates(files.certificate)[:1]]
+    renew = say("Make or bring another: appliance tls init --replace, then give it to the peers.")
+    ours = [_expiry(say("Our certificate"), view, renew) for view in tls.read_certificates(files.certificate)[:1]]
     if files.authorities is not None:
         trusted = tls.read_certificates(files.authorities)
+        anew = say("Ask the peer's owner for its new one, then appliance tls trust FILE.")
         return [
             *ours,
-            *[_expiry(say("The trusted certificate %(subject)s", subject=view.subject), view) for view in trusted],
+            *[
+                _expiry(say("The trusted certificate %(subject)s", subject=view.subject), view, anew)
+                for view in trusted
+            ],
             *_key(files),
         ]
     if store.settings.tls.mutual:
@@ -30,7 +53,7 @@ def certificates(store: Store) -> list[Finding]:
     return [*ours, *_key(files)]
 
 
-def _expiry(what: str, view: tls.CertificateView) -> Finding:
+def _expiry(what: str, view: tls.CertificateView, advice: str) -> Finding:
     days = view.days_left()
     until = {"what": what, "not_after": f"{view.not_after:%Y-%m-%d}"}
     text = say_many(
@@ -39,7 +62,6 @@ def _expiry(what: str, view: tls.CertificateView) -> Finding:
         days,
         **until,
     )
-    advice = say("Make or bring another: appliance tls init --replace, then give it to the peers.")
     if days < 0:
         return error(
             "certificates",

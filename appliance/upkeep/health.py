@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from appliance.store.store import Store
-from appliance.upkeep import certificate_checks, machine_checks, node_checks, service_checks, wire_checks
+from appliance.upkeep import certificate_checks, machine_checks, node_checks, port_checks, service_checks, wire_checks
 from appliance.upkeep.finding import LEVELS, Finding, error
 from appliance.words import say
 
@@ -18,7 +18,7 @@ Check = Callable[[Store], list[Finding]]
 QUICK: tuple[Check, ...] = (
     machine_checks.versions,
     service_checks.access,
-    service_checks.ports,
+    port_checks.ports,
     service_checks.parts,
     node_checks.machines,
     machine_checks.disk,

@@ -104,7 +104,10 @@ def clock(store: Store) -> list[Finding]:
             moment=f"{moment:%Y-%m-%d %H:%M} UTC",
             last=f"{last:%Y-%m-%d %H:%M} UTC",
         )
-        return [error("clock", text, say("The clock was set back. Set it right: timedatectl set-ntp true."))]
+        advice = say(
+            "The clock is behind now: timedatectl set-ntp true. Or it was ahead then: if it is right now, this passes."
+        )
+        return [error("clock", text, advice)]
     text = say("It is %(moment)s.", moment=f"{moment:%Y-%m-%d %H:%M:%S} UTC")
     synchronised = _is_synchronised()
     if synchronised is False:

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
+from pathlib import Path
 
 from appliance.config import NoticesSettings, SmtpSettings
 from appliance.language import in_language
@@ -99,12 +100,21 @@ def _disk(store: Store) -> Problems:
 
 
 def _certificate(store: Store) -> Problems:
-    files = certificates.tls_files(store)
-    if files is None:
-        return {}
-    ours = certificates.read_certificates(files.certificate)[0]
-    text = say("The DICOM TLS certificate is good until %(not_after)s only.", not_after=f"{ours.not_after:%Y-%m-%d}")
-    return {"certificate": text} if ours.days_left() < ENDING_DAYS else {}
+    found: dict[str, str] = {}
+    files, page = certificates.tls_files(store), store.settings.web.certificate
+    if files is not None and (ending := _ending(files.certificate)):
+        text = say("The DICOM TLS certificate is good until %(not_after)s only.", not_after=ending)
+        found["certificate"] = text
+    if page is not None and page.exists() and (ending := _ending(page)):
+        text = say("The page's certificate is good until %(not_after)s only.", not_after=ending)
+        found["page-certificate"] = text
+    return found
+
+
+def _ending(path: Path) -> str:
+    """The day a certificate ends when that is soon; else nothing."""
+    ours = certificates.read_certificates(path)[0]
+    return f"{ours.not_after:%Y-%m-%d}" if ours.days_left() < ENDING_DAYS else ""
 
 
 def _backup(store: Store) -> Problems:

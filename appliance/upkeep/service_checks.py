@@ -1,16 +1,13 @@
-"""Checks of the service by what is on this machine: ports, parts, database, certificates, queues, audit, backups."""
+"""Checks of the service by what is on this machine: who is let in, parts, database, queues, audit, backups."""
 
 from __future__ import annotations
 
 import datetime as dt
-import errno
-import socket
 from collections.abc import Callable
 
 from appliance.media.burners import all_burners
 from appliance.printing.printer_verbs import all_printers
 from appliance.reasons import in_words
-from appliance.security import certificates as tls
 from appliance.security.audit_verbs import check_chain
 from appliance.security.peer_verbs import all_peers
 from appliance.security.peers import Peer
@@ -22,7 +19,6 @@ from appliance.upkeep import kept, node_checks
 from appliance.upkeep.finding import Finding, error, fine, warning
 from appliance.words import Words, row, say, say_many
 
-CONNECT_SECONDS = 2.0
 BACKUP_DAYS = 2
 PRINTER_IS = {
     "paused": say("Printer %(printer)s is paused"),
@@ -51,48 +47,6 @@ def access(store: Store) -> list[Finding]:
         return [warning("access", text, say('For a network: know the peers, then set dicom.unknown_peers = "refuse".'))]
     text = say("Anyone who reaches %(address)s may print and store: strangers are let in.", address=dicom.address)
     return [error("access", text, say('Add peers (appliance peer add), then set dicom.unknown_peers = "refuse".'))]
-
-
-def ports(store: Store) -> list[Finding]:
-    dicom, web = store.settings.dicom, store.settings.web
-    wanted = [("DICOM", dicom.address, port) for port in dicom.ports]
-    if tls.tls_files(store) is not None:
-        wanted.append(("DICOM TLS", dicom.address, dicom.tls_port))
-    return [_port(*each) for each in (*wanted, (say("page"), web.address, web.port)) if each[2]]
-
-
-def _port(what: str, address: str, port: int) -> Finding:
-    where = say("The %(what)s port %(port)s on %(address)s", what=what, port=port, address=address)
-    reach = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-    try:
-        socket.create_connection((reach, port), CONNECT_SECONDS).close()
-    except OSError:
-        return _why_closed(where, address, port)
-    return fine("ports", say("%(where)s answers.", where=where))
-
-
-def _why_closed(where: str, address: str, port: int) -> Finding:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as problem:
-            advice = {
-                errno.EACCES: say("Ports below 1024 need the capability: start it by systemd, or use 11112."),
-                errno.EADDRINUSE: say("Another program has it: ss -ltnp 'sport = :%(port)s' names it.", port=port),
-                errno.EADDRNOTAVAIL: say("This machine has no such address: correct the address in the settings."),
-            }.get(problem.errno or 0, say("See the log."))
-            return error(
-                "ports",
-                say("%(where)s does not answer and can't be opened: %(why)s.", where=where, why=problem.strerror),
-                advice,
-            )
-    return error(
-        "ports",
-        say("%(where)s is closed.", where=where),
-        say("Start the service: systemctl start appliance.target; see its log."),
-    )
 
 
 def parts(store: Store) -> list[Finding]:

@@ -81,7 +81,11 @@ def _said(topic: str, name: str, ask: Callable[[], Iterable[Answered]]) -> list[
     except ApplianceError as problem:
         return [error(topic, row((name, str(problem)), ": "), say("Correct its address."))]
     good = [fine(topic, say("%(name)s %(what)s.", name=name, what=each.what)) for each in found if each.ok]
-    return good + [error(topic, row((name, each.what), ": "), each.advice) for each in found if not each.ok]
+    bad = [each for each in found if not each.ok]
+    return good + [
+        error(topic, say("%(name)s does not pass this: %(what)s.", name=name, what=each.what), each.advice)
+        for each in bad
+    ]
 
 
 def peers(store: Store) -> list[Finding]:
@@ -102,7 +106,11 @@ def peers(store: Store) -> list[Finding]:
             warning(
                 "peers",
                 say("Peer %(peer)s: %(message)s", peer=peer.name, message=result.message),
-                say("appliance peer echo %(peer)s tries again.", peer=peer.name),
+                say(
+                    "See that it is on and that host, port and AE titles are right on both sides;"
+                    " appliance peer echo %(peer)s tries again.",
+                    peer=peer.name,
+                ),
             )
         ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from appliance.security.peers import Peer
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
 from appliance.store.tables.security import audit
-from appliance.upkeep import health
+from appliance.upkeep import health, notices
 from appliance.upkeep.finding import Finding
 
 
@@ -44,6 +46,44 @@ def test_a_port_somebody_else_has_and_a_closed_one_are_told_apart(tmp_path: Path
         store = open_store(tmp_path, settings=settings)
         assert "Another program has it" in about(health.look(store), "ports", "error")[0].advice
     assert "Start the service" in about(health.look(store), "ports", "error")[0].advice
+    store.close()
+
+
+@pytest.mark.parametrize("port", ["dicom", "web"])
+def test_another_program_that_answers_on_our_port_is_not_taken_for_us(port: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        number = other.getsockname()[1]
+        settings = {"dicom": {"ports": [0]}, "web": {"port": 0}}
+        settings[port] = {"ports": [number]} if port == "dicom" else {"port": number}
+        store = open_store(tmp_path, settings=Settings.model_validate(settings))
+        threading.Thread(target=_say_something_else, args=(other,), daemon=True).start()
+        [found] = about(health.look(store), "ports", "error")
+    assert "it is not the appliance" in found.text
+    assert f":{number}" in found.advice
+    store.close()
+
+
+def _say_something_else(listener: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            connection.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n")
+            connection.close()
+
+
+def test_the_end_of_the_page_s_certificate_is_told(tmp_path: Path, clerk: Actor) -> None:
+    page = tmp_path / "page.pem"
+    settings = Settings.model_validate({"web": {"certificate": page}})
+    store = open_store(tmp_path / "data", settings=settings)
+    certificates.make_certificate(store, clerk, days=10)
+    (store.folder.root / "tls" / "certificate.pem").rename(page)
+    [found] = about(health.look(store), "certificates", "warning")
+    assert "The page's certificate is good until" in found.text
+    assert "reload the proxy" in found.advice
+    assert any("The page's certificate" in text for text in notices.problems(store).values())
+    page.write_text("no certificate")
+    [found] = about(health.look(store), "certificates", "warning")
+    assert "web.certificate" in found.advice
     store.close()
 
 
@@ -82,7 +122,7 @@ def test_a_clock_set_back_is_found(store: Store, clerk: Actor) -> None:
     add_first_printer(store)
     with store.database.write() as connection:
         connection.execute(update(audit).values(at=now() + dt.timedelta(days=2)))
-    assert "set back" in about(health.look(store), "clock", "error")[0].advice
+    assert "clock is behind now" in about(health.look(store), "clock", "error")[0].advice
 
 
 def test_a_short_disk_is_found(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Checks of the ports: whether each is open, and whether it is we who have it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import http.client
+import socket
+
+from appliance.security import certificates as tls
+from appliance.store.store import Store
+from appliance.upkeep.finding import Finding, error, fine
+from appliance.words import say
+
+CONNECT_SECONDS = 2.0
+
+
+def ports(store: Store) -> list[Finding]:
+    dicom, web = store.settings.dicom, store.settings.web
+    wanted = [("DICOM", dicom.address, port) for port in dicom.ports]
+    if tls.tls_files(store) is not None:
+        wanted.append(("DICOM TLS", dicom.address, dicom.tls_port))
+    # the DICOM part holds this machine's name while it works; of other machines on a server's database we can't tell
+    at_work = not store.database.is_sqlite or bool(store.locks.living("node"))
+    found = [_port(*each, ours=at_work) for each in wanted if each[2]]
+    if web.port:
+        found.append(_port(say("page"), web.address, web.port, ours=_is_our_page(store)))
+    return found
+
+
+def _reached_at(address: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+
+
+def _is_our_page(store: Store) -> bool:
+    """Whether what answers on the page's port is the page."""
+    web = store.settings.web
+    with contextlib.closing(http.client.HTTPConnection(_reached_at(web.address), web.port, CONNECT_SECONDS)) as asked:
+        try:
+            asked.request("GET", "/static/favicon.svg", headers={"Host": web.hosts[0]} if web.hosts else {})
+            answer = asked.getresponse()
+        except TimeoutError:
+            return True  # busy, or hanging: the watchdog's matter
+        except (OSError, http.client.HTTPException):
+            return False
+        return answer.status == 200 and answer.getheader("Content-Type", "").startswith("image/svg")
+
+
+def _port(what: str, address: str, port: int, *, ours: bool) -> Finding:
+    where = say("The %(what)s port %(port)s on %(address)s", what=what, port=port, address=address)
+    try:
+        socket.create_connection((_reached_at(address), port), CONNECT_SECONDS).close()
+    except OSError:
+        return _why_closed(where, address, port)
+    if not ours:
+        return error(
+            "ports", say("%(where)s answers, but it is not the appliance that does.", where=where), _named(port)
+        )
+    return fine("ports", say("%(where)s answers.", where=where))
+
+
+def _named(port: int) -> str:
+    return say("Another program has it: ss -ltnp 'sport = :%(port)s' names it.", port=port)
+
+
+def _why_closed(where: str, address: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as problem:
+            advice = {
+                errno.EACCES: say("Ports below 1024 need the capability: start it by systemd, or use 11112."),
+                errno.EADDRINUSE: _named(port),
+                errno.EADDRNOTAVAIL: say("This machine has no such address: correct the address in the settings."),
+            }.get(problem.errno or 0, say("See the log."))
+            return error(
+                "ports",
+                say("%(where)s does not answer and can't be opened: %(why)s.", where=where, why=problem.strerror),
+                advice,
+            )
+    return error(
+        "ports",
+        say("%(where)s is closed.", where=where),
+        say("Start the service: systemctl start appliance.target; see its log."),
+    )
