@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import getpass
 import json
+import os
+import pwd
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +36,7 @@ def with_store(function: Function) -> Function:
         folder = find_data_folder(data)
         if data is None and not folder.is_dir():
             raise NotFoundError(f"There is no data folder {folder}: name one with --data, or start the service first.")
+        become_owner(folder)
         store = open_store(folder, config)
         try:
             prepare_first(store)
@@ -42,6 +45,19 @@ def with_store(function: Function) -> Function:
             store.close()
 
     return command  # type: ignore[return-value]
+
+
+def become_owner(folder: Path) -> None:
+    """Root's command on the service's folder acts as the folder's owner: what it makes must be the service's to use."""
+    owner = folder.stat() if folder.is_dir() else None
+    if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
+        return
+    try:
+        os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
+    except KeyError:  # nobody of that number is known here
+        os.setgroups([])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
 
 
 def prepare_first(store: Store) -> None:
