@@ -1,0 +1,1 @@
+"""The package on a machine that boots: scripts/try-boot."""
