@@ -45,6 +45,11 @@ def placeholder_patient_id(keys: InstanceKeys) -> str:
     return "NOID_" + hashlib.sha256(who.encode()).hexdigest()[:10].upper()
 
 
+def has_id(keys: InstanceKeys) -> bool:
+    """Whether an instance has a Patient ID of its own."""
+    return bool(one_text(keys.PatientID.strip()))
+
+
 def patient_id(keys: InstanceKeys) -> str:
     """The Patient ID an instance is filed under: one value, whatever the instance holds."""
     return one_text(keys.PatientID.strip()) or placeholder_patient_id(keys)

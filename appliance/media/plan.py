@@ -255,12 +255,17 @@ class _Planner:
         )
 
     def _file_studies_once(self) -> None:
-        """Where a person decided that two Patient IDs of one study are one patient, the first one counts."""
-        first: dict[str, str] = {}
-        for uid, placed in self.placed.items():
-            if _in_root(placed.source):
-                continue
-            owner = first.setdefault(placed.source.keys.StudyInstanceUID, placed.patient_id)
+        """Where a person decided that two Patient IDs of one study are one patient, the first one given counts.
+
+        One made up for an instance without counts only where no other has any: its record would bear the other's ID,
+        as the record of the other does.
+        """
+        owners: dict[str, str] = {}
+        filed = {uid: placed for uid, placed in self.placed.items() if not _in_root(placed.source)}
+        for placed in sorted(filed.values(), key=lambda each: not patients.has_id(each.source.keys)):
+            owners.setdefault(placed.source.keys.StudyInstanceUID, placed.patient_id)
+        for uid, placed in filed.items():
+            owner = owners[placed.source.keys.StudyInstanceUID]
             if owner != placed.patient_id:
                 self.placed[uid] = replace(placed, patient_id=owner)
 

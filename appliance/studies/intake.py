@@ -2,8 +2,9 @@
 
 What arrives lies whole in a part file of the spool. It is moved below instances/, synced (file and folder), and put in
 the index; only then may its sender be told. Rows of several senders are committed together. A file without a row was
-never acknowledged: housekeeping removes it. The same bytes again are acknowledged and kept once; other bytes under the
-same UID are kept aside for a person, never in place of what is there.
+never acknowledged: housekeeping removes it. The same again is acknowledged and kept once, were it written anew by whoever
+passed it on (:mod:`same_content`); what says something else under the same UID is kept aside for a person, never in place
+of what is there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from appliance.store import files, instances
 from appliance.store.batch import Batch
 from appliance.store.store import Store
 from appliance.studies import rejection
+from appliance.studies.same_content import say_the_same
 from appliance.studies.understanding import Arrival, Reader, new_instance
 from appliance.words import say
 
@@ -28,6 +30,7 @@ __all__ = ["Arrival", "Intake", "Taken"]
 
 OUT_OF_RESOURCES = 0xA700
 STORED, KNOWN, KEPT_ASIDE = "stored", "known", "kept-aside"
+_OTHER_BYTES = "other-bytes"  # nothing was done yet: its content is to be compared
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,10 @@ class Intake:
             files.failpoint("store.renamed")
             self._sync(target)
             files.failpoint("store.synced")
-            outcome = self._index(new_instance(arrival, understood, place), understood.rejects, actor)
+            new = new_instance(arrival, understood, place)
+            outcome = self._index(new, understood.rejects, actor, None)
+            if outcome == _OTHER_BYTES:
+                outcome = self._index(new, understood.rejects, actor, self._alike(new, target))
         except UncertainError:  # it may have a row: housekeeping removes the file when it has none
             raise
         except BaseException:
@@ -101,12 +107,25 @@ class Intake:
         files.sync_file(target)
         files.sync_folder(target.parent)
 
-    def _index(self, new: instances.NewInstance, named: rejection.Rejected | None, actor: Actor) -> str:
-        """Commit its rows, with those of others that come in the same moment."""
+    def _alike(self, new: instances.NewInstance, path: Path) -> frozenset[bytes]:
+        """SHA-256 of each kept under its UID that says the same in another encoding."""
+        with self.store.database.read() as connection:
+            known = instances.of_uid(connection, new.instance["sop_instance_uid"])
+        folder, offset = self.store.folder.instances, new.instance["offset"]
+        return frozenset(row.sha256 for row in known if say_the_same(folder / row.path, row.offset, path, offset))
+
+    def _index(
+        self,
+        new: instances.NewInstance,
+        named: rejection.Rejected | None,
+        actor: Actor,
+        alike: frozenset[bytes] | None,
+    ) -> str:
+        """Commit its rows, with those of others that come in the same moment. `alike`: None where not compared yet."""
 
         def deed(connection: Connection) -> str:
-            outcome = _insert(self.store, connection, new, actor)
-            if outcome != KNOWN and named is not None:
+            outcome = _insert(self.store, connection, new, actor, alike)
+            if outcome not in (KNOWN, _OTHER_BYTES) and named is not None:
                 instances.add_rejections(connection, new.instance["sop_instance_uid"], named.code, named.instances)
             return outcome
 
@@ -123,7 +142,9 @@ def _sender(arrival: Arrival, actor: Actor) -> str:
 HEALED = "healed"
 
 
-def _insert(store: Store, connection: Connection, new: instances.NewInstance, actor: Actor) -> str:
+def _insert(
+    store: Store, connection: Connection, new: instances.NewInstance, actor: Actor, alike: frozenset[bytes] | None
+) -> str:
     known = instances.of_uid(connection, new.instance["sop_instance_uid"])
     for row in known:
         if row.sha256 == new.instance["sha256"]:
@@ -132,6 +153,10 @@ def _insert(store: Store, connection: Connection, new: instances.NewInstance, ac
             instances.replace_path(connection, row.instance_id, new.instance["path"], new.instance["offset"])
             log.warning("a lost or damaged file has come again", extra={"instance": row.sop_instance_uid})
             return HEALED
+        if alike and row.sha256 in alike and is_whole(store.folder.instances / row.path, row.offset + row.size):
+            return KNOWN
+    if known and alike is None:
+        return _OTHER_BYTES
     instances.insert(connection, new, kept_aside=bool(known))
     if not known:
         return STORED
