@@ -36,6 +36,7 @@ __all__ = ["CHECKSUMS", "UID_LENGTH", "Note", "Plan", "PlanOptions", "Volume", "
 
 UID_LENGTH = 44  # of the File-set UIDs we make: the size of a DICOMDIR depends on it
 
+UNCOMPRESSED = frozenset("1.2.840.10008.1.2" + suffix for suffix in ("", ".1", ".1.99", ".2"))
 _DECODABLE = frozenset(
     "1.2.840.10008.1.2" + suffix
     for suffix in ("", ".1.99", ".2", ".5", *(f".4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)))
@@ -248,6 +249,9 @@ class _Planner:
         self.notes["decompress"] = [note for note in self.notes["decompress"] if note.SOPInstanceUID != uid]
         self.placed[uid] = self._place(kept) or self.placed[uid]
         syntax = kept.keys.TransferSyntaxUID
+        if all(each.keys.TransferSyntaxUID in UNCOMPRESSED for each in sources):
+            self.note("left_out", uid, say("it is there twice, the same in another encoding; one is kept"))
+            return
         self.note(
             "left_out",
             uid,

@@ -14,6 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -184,10 +186,16 @@ class _Transcoder:
         yield bytes(length % 2)
 
     def _decoded(self, tag: int, pixels: RawPixels) -> Iterator[bytes]:
-        frame = pixels.Rows * pixels.Columns * pixels.SamplesPerPixel * pixels.BitsAllocated // 8
-        length = frame * pixels.NumberOfFrames
+        bits = pixels.Rows * pixels.Columns * pixels.SamplesPerPixel * pixels.BitsAllocated
+        frame, length = -(-bits // 8), -(-bits * pixels.NumberOfFrames // 8)
         digest = hashlib.sha256()
         yield _long(tag, _PIXELS[tag] or ("OW" if pixels.BitsAllocated > 8 else "OB"), length + length % 2)
+        yield from _packed(self._checked(pixels, frame, digest), bits)
+        self.pixel_sum = digest.hexdigest()
+        yield bytes(length % 2)
+
+    def _checked(self, pixels: RawPixels, frame: int, digest: Any) -> Iterator[bytes]:
+        """The frames, each of `frame` bytes. Raises DamagedError if one is not."""
         for number, data in enumerate(pixels.frames, 1):
             if len(data) != frame:
                 name = self.source.keys.SOPInstanceUID
@@ -202,8 +210,21 @@ class _Transcoder:
                 )
             digest.update(data)
             yield data
-        self.pixel_sum = digest.hexdigest()
-        yield bytes(length % 2)
+
+
+def _packed(frames: Iterable[bytes], bits: int) -> Iterator[bytes]:
+    """Frames of `bits` each, one behind the other: single bits go on within a byte (PS3.5 8.1.1)."""
+    if bits % 8 == 0:
+        yield from frames
+        return
+    rest: NDArray[np.uint8] = np.zeros(0, np.uint8)
+    for frame in frames:
+        flags = np.unpackbits(np.frombuffer(frame, np.uint8), count=bits, bitorder="little")
+        flags = np.concatenate([rest, flags])
+        whole = len(flags) // 8 * 8
+        rest = flags[whole:]
+        yield np.packbits(flags[:whole], bitorder="little").tobytes()
+    yield np.packbits(rest, bitorder="little").tobytes()
 
 
 def _check_source(source: SourceInstance) -> None:

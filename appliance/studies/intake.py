@@ -2,9 +2,9 @@
 
 What arrives lies whole in a part file of the spool. It is moved below instances/, synced (file and folder), and put in
 the index; only then may its sender be told. Rows of several senders are committed together. A file without a row was
-never acknowledged: housekeeping removes it. The same again is acknowledged and kept once, were it written anew by whoever
-passed it on (:mod:`same_content`); what says something else under the same UID is kept aside for a person, never in place
-of what is there.
+never acknowledged: housekeeping removes it. The same again is acknowledged and kept once, were it written anew by
+whoever passed it on (:mod:`same_content`); what says something else under the same UID is kept aside for a person,
+never in place of what is there.
 """
 
 from __future__ import annotations

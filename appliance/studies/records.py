@@ -10,6 +10,7 @@ referenced UIDs (group 0004) come when a disc is planned.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,6 +42,11 @@ _NESTED_IN = {  # PS3.11 Table H.3-2: keys that may lie in a macro of the Shared
 _REFERENCE = (0x00081150, 0x00081155, 0x00081160)  # what is kept of an item of Referenced Image Sequence
 _OLD_MARKS = {"DA": b".", "TM": b":"}  # as ACR-NEMA wrote dates and times: 1997.04.24, 14:04:38 (PS3.5 6.2)
 _CONCEPT_MOD = b"HAS CONCEPT MOD"
+_LEGAL = {  # PS3.5 6.2; other readers take a whole directory for damaged where one of these can't be read
+    "DA": re.compile(rb"\d{8}"),
+    "TM": re.compile(rb"\d\d(?:[0-5]\d(?:[0-6]\d(?:\.\d{1,6})?)?)?"),
+    "CS": re.compile(rb"[\x20-\x7e]*"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,7 +185,7 @@ class _Maker:
         if not value and key.tag in _NESTED_IN:
             for macro in self._macros(_NESTED_IN[key.tag]):
                 value = value or elements.value_bytes(macro, key.tag, key.vr)
-        return one_value(key.tag, key.vr, value, self.charset)
+        return _readable(key.vr, one_value(key.tag, key.vr, value, self.charset))
 
     def _macros(self, macro: int | None) -> list[Dataset]:
         if self._shared is None:
@@ -218,6 +224,12 @@ class _Maker:
         )
         found = [body for body in bodies if body]
         return elements.sequence(0x00081140, found) if found else b""
+
+
+def _readable(vr: str, value: bytes) -> bytes:
+    """A date, time or code as it is; nothing for what can't be one: 31/12/1999, a letter of another script."""
+    legal = _LEGAL.get(vr)
+    return value if legal is None or legal.fullmatch(value) else b""
 
 
 def placeholder(key: Key) -> bytes:

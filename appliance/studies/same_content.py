@@ -26,7 +26,9 @@ from appliance.words import say
 LARGEST = 512 << 20
 """Files beyond this are not compared: they would have to be held in memory."""
 _NOT_SAID = frozenset({0x00080001, 0xFFFCFFFC})  # Length to End, Data Set Trailing Padding
-_TEXTS = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
+_TEXTS = frozenset(
+    ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
+)
 _ONE_AT_A_TIME = threading.Lock()
 
 

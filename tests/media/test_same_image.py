@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from appliance.media import discs as verbs
 from appliance.media.ordering import DiscOrder
+from appliance.media.same_image import same_images
 from appliance.media.selection import Selection
 from appliance.store.store import Store
 from tests.media import made
@@ -58,3 +59,17 @@ def test_what_differs_otherwise_is_for_a_person(store: Store, values: dict) -> N
     plan, _ = verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,))))
     assert [conflict.kind for conflict in plan.conflicts] == ["instance"]
     assert work_off(store, ordered(store))["reasons"] == ["decision-needed"]
+
+
+@pytest.mark.parametrize("dataset", [made.image(1), made.report(1)], ids=["image", "report"])
+def test_what_was_kept_aside_for_its_encoding_alone_stops_nobody(tmp_path: Path, dataset: Dataset) -> None:
+    """Intake knows them for one now; those it kept aside before are still there."""
+    syntaxes = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+    sources = [made.kept(tmp_path / str(number), dataset, syntax) for number, syntax in enumerate(syntaxes)]
+    plan = made.planned(sources)
+    same = same_images(plan, sources)
+    assert [conflict.kind for conflict in plan.conflicts] == ["instance"]
+    assert same == {dataset.SOPInstanceUID}
+    plan = made.planned(sources, same_image=same)
+    assert plan.ready and plan.decompress == ()
+    assert ["another encoding" in note.reason for note in plan.left_out] == [True]

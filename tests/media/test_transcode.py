@@ -167,3 +167,11 @@ def test_what_cannot_be_decoded_is_refused_by_name(tmp_path: Path, decoder: Deco
     source = made.source(tmp_path / "bad.dcm") if received_so else replace(whole, path=tmp_path / "bad.dcm")
     with pytest.raises(DamagedError, match=whole.keys.SOPInstanceUID if received_so else "bad.dcm"):
         transcoded(source, tmp_path / "work", decoder)
+
+
+@pytest.mark.parametrize("bits", [9, 8, 3, 35 * 51])
+def test_frames_of_single_bits_go_on_within_a_byte(bits: int) -> None:
+    """As the frames of a compressed segmentation whose pixels fill no whole bytes."""
+    frames = np.random.default_rng(bits).integers(0, 2, (5, bits), dtype=np.uint8)
+    packed = b"".join(transcode._packed((np.packbits(each, bitorder="little").tobytes() for each in frames), bits))
+    assert packed == np.packbits(frames, bitorder="little").tobytes()

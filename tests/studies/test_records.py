@@ -117,6 +117,19 @@ def test_dates_and_times_of_old_are_written_as_today() -> None:
     assert (tags[0x00080020], tags[0x00080030]) == (b"19970424", b"140438.5")
 
 
+@pytest.mark.parametrize(
+    ("tag", "wrong"),
+    [(0x00080020, b"31/12/1999"), (0x00080030, b"noon"), (0x00080060, "КТ".encode())],
+    ids=["date", "time", "code"],
+)
+def test_a_date_time_or_code_that_is_none_does_not_get_into_the_directory(tag: int, wrong: bytes) -> None:
+    """Other readers make numbers of dates: one that is none may cost the whole disc."""
+    dataset = made.as_read(made.image())
+    overwrite(dataset, tag, wrong)
+    found = records.describe(dataset)
+    assert wrong not in found.study + found.series
+
+
 def test_related_general_class_is_kept() -> None:
     assert described(made.image(RelatedGeneralSOPClassUID="1.2.3")).related_class == "1.2.3"
 
