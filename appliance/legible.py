@@ -14,10 +14,15 @@ TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\
 """Characters that turn the direction of what follows them: embeddings, overrides, isolates."""
 
 
+TO_GB_2312 = "\x1b$)A"
+"""The escape sequence of ISO 2022 IR 58: pydicom reads the text behind it rightly, and leaves it in the text."""
+
+
 def legible(text: str) -> str:
     """Without control characters (no XML, no terminal likes them) and direction overrides; lines kept."""
     if text.isprintable():
         return text
+    text = text.replace(TO_GB_2312, "")
     return "".join(each for each in text if each in "\n\t" or (each not in TURNS and _is_text(each)))
 
 

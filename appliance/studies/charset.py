@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 
+from appliance.legible import TO_GB_2312
+
 _CONTROL = re.compile("[\x80-\x9f\ufffd]")  # C1 controls and replacement characters: no set for texts has them
 _DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C, 0x5C, 0x5E, 0x3D}
 _NOT_ASCII = re.compile(rb"[\x80-\xff\x1b]")
@@ -34,7 +36,7 @@ class CharacterSet:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                return decode_bytes(value, self.encodings, _DELIMITERS)
+                return decode_bytes(value, self.encodings, _DELIMITERS).replace(TO_GB_2312, "")
             except (ValueError, LookupError):
                 return value.decode("ascii", "replace")
 

@@ -8,6 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from appliance.legible import legible
 from appliance.studies import elements, record_tables, records
 from appliance.studies.charset import character_set
 from appliance.studies.keys import InstanceKeys, instance_keys
@@ -168,6 +169,16 @@ def test_names_of_any_script_keep_their_bytes_and_their_set(charset: str | list[
     if "ISO 2022 IR 13" not in charset:  # there a backslash is a yen sign
         assert 0x00080005 not in values(found.study), "a part of ASCII only needs no character set"
     assert instance_keys(read, SYNTAX).PatientName == name
+
+
+def test_the_escape_before_chinese_does_not_stay_in_the_name() -> None:
+    """ISO 2022 IR 58: each component that has Chinese in it begins with its escape sequence (PS3.5 annex K)."""
+    read = made.as_read(made.image(SpecificCharacterSet=["", "ISO 2022 IR 58"]))
+    name = "张^小东"
+    written = b"^".join(b"\x1b$)A" + part.encode("gb2312") for part in name.split("^"))
+    overwrite(read, 0x00100010, b"Zhang^XiaoDong=" + written)
+    assert instance_keys(read, SYNTAX).PatientName == "Zhang^XiaoDong=" + name
+    assert legible("\x1b$)A小东\x1b$)A王") == "小东王"
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
