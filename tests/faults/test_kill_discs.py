@@ -12,7 +12,7 @@ import pytest
 from tests.faults.discs import order, wait_for_end, wrong
 from tests.faults.plant import Plant, Zygote, plant
 from tests.faults.test_kill import fault_at, in_turn
-from tests.faults.test_operations import ALL, MOST, WHATS
+from tests.faults.test_operations import ALL, MOST, SLICES, WHATS, numbers
 
 PLAN = ("plan.start", "plan.done")
 BUILD = ("build.start", "build.content", "iso.header", "iso.data", "iso.sync", "build.check", "build.done")
@@ -35,13 +35,13 @@ def test_a_disc_killed_anywhere_is_made_once_or_shown_to_a_person(
     assert wrong(works, disc, burner) == [], works.logged()[-5:]
 
 
+@pytest.mark.parametrize("part", range(SLICES))
 @pytest.mark.parametrize("what", WHATS)
 @pytest.mark.parametrize("burner", BURNERS)
 def test_whatever_operation_of_a_disc_fails_it_is_made_once_or_shown_to_a_person(
-    tmp_path: Path, zygote: Zygote, template: Path, burner: str, what: str
+    tmp_path: Path, zygote: Zygote, template: Path, burner: str, what: str, part: int
 ) -> None:
-    numbers = range(1, MOST) if ALL else (FEW[burner][WHATS.index(what)],)
-    for number in numbers:
+    for number in numbers((FEW[burner][WHATS.index(what)],), part):
         with plant(tmp_path / str(number), zygote, template) as works:
             disc = order(works, burner)
             wait_for_end(works, disc, works.start("discs", f"{number}:{what}:0"))

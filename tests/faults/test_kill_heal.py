@@ -9,7 +9,7 @@ import pytest
 from tests.faults.instances import ROOT, missing, send_until_kept, strays
 from tests.faults.plant import Plant, Zygote, plant
 from tests.faults.test_kill import REPEATS, fault_at
-from tests.faults.test_operations import ALL, MOST
+from tests.faults.test_operations import ALL, MOST, SLICES, numbers
 
 POINTS = ("receive.begun", "receive.whole", "store.part", "store.renamed", "store.synced", "store.committed")
 POINTS += ("answer.ready", "answer.given")
@@ -58,12 +58,12 @@ def test_an_instance_killed_while_it_heals_is_healed_or_comes_again(works: Plant
     assert_healed(works)
 
 
+@pytest.mark.parametrize("part", range(SLICES))
 @pytest.mark.parametrize("what", ["ENOSPC", "EIO", "kill"])
 def test_an_instance_whose_healing_fails_is_not_acknowledged_and_comes_again(
-    tmp_path: Path, zygote: Zygote, template: Path, what: str
+    tmp_path: Path, zygote: Zygote, template: Path, what: str, part: int
 ) -> None:
-    numbers = range(1, MOST) if ALL else (FEW[len(what) % 3],)
-    for number in numbers:
+    for number in numbers((FEW[len(what) % 3],), part):
         with plant(tmp_path / str(number), zygote, template) as works:
             broken(works, "cut")
             door = works.start("dicom", f"{number}:{what}:0")

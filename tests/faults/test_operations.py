@@ -8,7 +8,7 @@ lives. A short run takes a handful of n; ``make faults`` takes them all.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,8 @@ WHATS = ("ENOSPC", "EIO", "EROFS", "kill")
 FEW = {"submit": (5, 11, 14, 18, 19, 22), "store": (3, 7, 8, 10)} | dict.fromkeys(DEVICES, (10, 13, 20, 22))
 """Numbers of the short run: they fall on receiving, syncing, renaming and committing."""
 MOST = 400
+SLICES = 8 if ALL else 1
+"""The long run takes the numbers in so many cases, each every eighth: they can be shared out, and gone on with."""
 Case = Callable[[Plant, str], None]
 
 
@@ -72,13 +74,18 @@ def store(works: Plant, fault: str) -> None:
 CASES: dict[str, Case] = {"submit": submit, "store": store} | {device: partial(films, device) for device in DEVICES}
 
 
+def numbers(few: Sequence[int], part: int) -> Sequence[int]:
+    """The operations of one slice, from 1: until one is not reached."""
+    return range(part + 1, MOST, SLICES) if ALL else few
+
+
+@pytest.mark.parametrize("part", range(SLICES))
 @pytest.mark.parametrize("what", WHATS)
 @pytest.mark.parametrize("case", CASES)
 def test_whatever_operation_fails_nothing_is_lost_or_told_wrongly(
-    tmp_path: Path, zygote: Zygote, template: Path, case: str, what: str
+    tmp_path: Path, zygote: Zygote, template: Path, case: str, what: str, part: int
 ) -> None:
-    numbers = range(1, MOST) if ALL else FEW[case][WHATS.index(what) :: 4]
-    for number in numbers:
+    for number in numbers(FEW[case][WHATS.index(what) :: 4], part):
         with plant(tmp_path / str(number), zygote, template) as works:
             CASES[case](works, f"{number}:{what}:0")
             reached = len(works.operations()) >= number

@@ -1,6 +1,6 @@
 """Two machines, one database, one folder: one of them dies or stands still, and no film is lost or comes out twice.
 
-The short run takes some points once; FAULT_REPEATS takes every one for each device so often, with the locks' own spans.
+The short run takes some points once; FAULT_REPEATS takes every one so often, devices in turn, with the locks' own spans.
 How long the other machine takes is printed (-s), not judged: it depends on what else the cores do.
 """
 
@@ -20,13 +20,19 @@ from tests.faults.test_kill import COMPOSING, IN_DICOM, SENDING, SETTLING, fault
 from tests.support import postgres
 
 REPEATS = int(os.environ.get("FAULT_REPEATS", "0"))
+Case = tuple[str, str, int]
 IN_FILMS = COMPOSING + SENDING + SETTLING
 ASKED = ("folder", "ipp")
 """Devices that can be asked what became of a film: nobody need look."""
 
 
-def cases(short: tuple[tuple[str, str], ...], points: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [(point, device) for _ in range(REPEATS) for point in points for device in DEVICES] or list(short)
+def cases(short: tuple[str, str], points: tuple[str, ...], devices: tuple[str, ...] = DEVICES) -> list[Case]:
+    """(point, device, count) of each case: in the short run one, in the long one every point with devices in turn."""
+    return [
+        (point, devices[(number + count) % len(devices)], count)
+        for number, point in enumerate(points)
+        for count in range(REPEATS)
+    ] or [(*short, 0)]
 
 
 @pytest.fixture
@@ -40,9 +46,9 @@ def assert_balanced(pair: Nodes) -> None:
     assert pair.tracebacks() == []
 
 
-@pytest.mark.parametrize(("point", "device"), cases((("device.half", "ipp"),), IN_FILMS))
+@pytest.mark.parametrize(("point", "device", "count"), cases(("device.half", "ipp"), IN_FILMS))
 def test_another_machine_goes_on_where_one_was_killed(
-    tmp_path: Path, zygote: Zygote, server: postgres.Server, migrated: str, point: str, device: str
+    tmp_path: Path, zygote: Zygote, server: postgres.Server, migrated: str, point: str, device: str, count: int
 ) -> None:
     with nodes(tmp_path, zygote, server, migrated, short=False) as pair:
         door = pair.start_on("east", "dicom")
@@ -58,9 +64,9 @@ def test_another_machine_goes_on_where_one_was_killed(
             assert set(pair.jobs().values()) == {"completed"}
 
 
-@pytest.mark.parametrize(("point", "device"), cases((("submit.renamed", "socket"),), IN_DICOM))
+@pytest.mark.parametrize(("point", "device", "count"), cases(("submit.renamed", "socket"), IN_DICOM))
 def test_a_film_killed_on_its_way_in_is_whole_or_nothing_and_the_other_machine_takes_it(
-    pair: Nodes, point: str, device: str
+    pair: Nodes, point: str, device: str, count: int
 ) -> None:
     door = pair.start_on("east", "dicom", fault_at(point))
     pair.start_on("west", "dicom")
@@ -75,9 +81,9 @@ def test_a_film_killed_on_its_way_in_is_whole_or_nothing_and_the_other_machine_t
     assert pair.remains() == [], pair.evidence()
 
 
-@pytest.mark.parametrize(("point", "device"), cases((("send.started", "ipp"),), SENDING))
+@pytest.mark.parametrize(("point", "device", "count"), cases(("send.started", "ipp"), SENDING))
 def test_a_machine_that_stood_still_sends_nothing_once_another_has_gone_on(
-    pair: Nodes, point: str, device: str
+    pair: Nodes, point: str, device: str, count: int
 ) -> None:
     if point == "device.first-byte":
         pytest.skip("between the look at its lock and the byte there is nothing to be done (docs/scaling.md)")
@@ -100,11 +106,12 @@ def test_a_machine_that_stood_still_sends_nothing_once_another_has_gone_on(
     assert not still.ended(), "it goes on with new films"
 
 
-def test_a_database_killed_in_the_middle_costs_no_film(pair: Nodes) -> None:
+@pytest.mark.parametrize("count", range(max(REPEATS, 1)))
+def test_a_database_killed_in_the_middle_costs_no_film(pair: Nodes, count: int) -> None:
     for node in ("east", "west"):
         pair.start_on(node, "dicom")
         pair.start_on(node, "films")
-    for number in range(max(REPEATS, 1) * 4):
+    for number in range(4):
         node, device = ("east", "west")[number % 2], DEVICES[number % len(DEVICES)]
         pair.send_to(node, device)
         if number % 2:
