@@ -16,6 +16,7 @@ from pydicom.uid import UID
 from pynetdicom import DEFAULT_TRANSFER_SYNTAXES, evt
 from pynetdicom.association import Association
 
+from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.requestor import Peer, associated, context
 
 GRAY = "1.2.840.10008.5.1.1.9"
@@ -226,12 +227,13 @@ def print_client(
     classes: Sequence[str] = EVERYTHING,
     syntaxes: Sequence[str] | None = None,
     tls: ssl.SSLContext | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[PrintClient]:
     """An established association. Not pynetdicom's own class: its sending races with its receiving thread."""
     client = PrintClient(association=None)  # type: ignore[arg-type]
     handlers = [(evt.EVT_DIMSE_RECV, client._received), (evt.EVT_N_EVENT_REPORT, client._event_report)]
     contexts = [context(sop_class, *(syntaxes or DEFAULT_TRANSFER_SYNTAXES)) for sop_class in classes]
     peer = Peer(host="127.0.0.1", port=port, called=called, calling=calling, tls=tls)
-    with associated(peer, contexts, handlers=handlers) as association:
+    with associated(peer, contexts, handlers=handlers, limits=limits) as association:
         client.association = association
         yield client

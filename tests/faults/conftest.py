@@ -33,7 +33,8 @@ def pytest_runtest_makereport(
     """Keep what became of each case of a long run."""
     report = yield
     if TALLY and (report.when == "call" or report.failed) and not report.skipped:
-        tally.note(Path(TALLY), item.nodeid, passed=report.passed, seconds=report.duration)
+        more = dict(item.user_properties)
+        tally.note(Path(TALLY), item.nodeid, passed=report.passed, seconds=report.duration, **more)
     return report
 
 

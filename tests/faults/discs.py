@@ -11,12 +11,13 @@ from typing import Any
 import pycdlib
 from pydicom import dcmread
 
-from appliance.media.burners import add_first_burner
+from appliance.events import process_actor
+from appliance.media.burners import BurnerSettings, StoredBurner, add_burner, add_first_burner
 from appliance.media.selection import Selection
 from appliance.store.store import open_store
 from tests.faults.instances import instance
-from tests.faults.plant import SETTINGS, Plant, Running
-from tests.media.disc_helpers import add, keep, ordered
+from tests.faults.plant import Plant, Running, patient
+from tests.media.disc_helpers import keep, ordered
 
 COUNT = 3
 STUDY = str(instance(1).StudyInstanceUID)
@@ -24,13 +25,15 @@ STUDY = str(instance(1).StudyInstanceUID)
 
 def order(works: Plant, burner: str) -> int:
     """A study in the index, a burner, and a disc of it on order. The number of the disc."""
-    store = open_store(works.data, settings=SETTINGS)
+    store = open_store(works.data, settings=works.settings())
     try:
         keep(store, [instance(number) for number in range(1, COUNT + 1)])
         add_first_burner(store)
         if burner == "drive":
             (works.data / "drive.img").write_bytes(b"")
-            add(store, "drive", f"drive:stdio:{works.data / 'drive.img'}")
+            uri = f"drive:stdio:{works.data / 'drive.img'}"
+            drive = StoredBurner(name="drive", burner_uri=uri, settings=BurnerSettings(node=works.drive_node))
+            add_burner(store, drive, process_actor("tests"))
         chosen = Selection(studies=(STUDY,))
         return ordered(store, selection=chosen, burner=burner, choices={"attempts": 1})
     finally:
@@ -39,7 +42,7 @@ def order(works: Plant, burner: str) -> int:
 
 def wait_for_end(works: Plant, disc_id: int, worker: Running, seconds: float = 40) -> None:
     """Until it is done, failed, or waits for a person, or the worker has ended. Back-off is over at once."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while time.monotonic() < end and not worker.ended():
         status, held = row(works, disc_id, "execution_status, held")
         if held or status in ("DONE", "FAILURE"):
@@ -56,6 +59,7 @@ def wrong(works: Plant, disc_id: int, burner: str) -> list[str]:
     """What is wrong with a disc after recovery; nothing: done, verified and whole, or shown to a person as in doubt."""
     status, held, reasons = row(works, disc_id, "execution_status, held, reasons")
     parts = [f"half file {path}" for path in works.data.rglob("*.part")]
+    parts += [f"half image {path}" for path in (works.data / "discs").glob("*/work-*")]
     if held:
         in_doubt = any(word in str(reasons) for word in ("piece-failed", "in-doubt"))
         return parts + ([] if in_doubt and burner == "drive" else [f"held for {reasons}"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import socket
 import time
@@ -13,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
-from tests.faults.plant import Plant
+from tests.faults.plant import Plant, patient
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ROOT = "1.2.826.0.1.3680043.10.999"
@@ -41,8 +40,8 @@ def send_instances(plant: Plant, numbers: list[int]) -> dict[int, str]:
     told = dict.fromkeys(numbers, "nothing")
     ae = AE("FAULTS")
     ae.add_requested_context(CT, ExplicitVRLittleEndian)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 15
-    with contextlib.suppress(Exception):
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = patient(15)
+    try:
         handlers: Any = [(evt.EVT_CONN_OPEN, _quick)]
         association = ae.associate("127.0.0.1", plant.port, ae_title="APPLIANCE", evt_handlers=handlers)
         for number in numbers:
@@ -54,6 +53,8 @@ def send_instances(plant: Plant, numbers: list[int]) -> dict[int, str]:
                 association.abort()
         if association.is_established:
             association.release()
+    except Exception as error:
+        print(f"{time.strftime('%H:%M:%S')} instances {numbers} were told {told}: {error!r}")
     return told
 
 
@@ -102,6 +103,6 @@ def strays(plant: Plant) -> list[str]:
 
 
 def wait_for_sweep(plant: Plant, seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while strays(plant) and time.monotonic() < end:
         time.sleep(0.1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import psycopg
 
 from appliance.config import Settings
 from tests.faults.ledger import Ledger
-from tests.faults.plant import Plant, Running, Zygote
+from tests.faults.plant import Plant, Running, Zygote, wait_until
 from tests.support import postgres
 from tests.support.fault_printers import IppPrinter, LpdPrinter, SocketPrinter
 from tests.support.service import free_port
@@ -24,6 +26,8 @@ SHORT = {"BEAT_SECONDS": 1.0, "LEASE_SECONDS": 4.0, "SILENT_SECONDS": 5, "GRACE_
 
 class Nodes(Plant):
     """Two nodes; films go to either, printers are everybody's."""
+
+    drive_node = NODES[0]
 
     def __init__(self, folder: Path, zygote: Zygote, server: postgres.Server, url: str, *, short: bool = True) -> None:
         self.root = folder
@@ -80,6 +84,20 @@ class Nodes(Plant):
         began = time.monotonic()
         self.drain(seconds)
         return time.monotonic() - began
+
+    @contextlib.contextmanager
+    def stands_still(self, part: Running, point: str) -> Iterator[None]:
+        """A part that was started with a delay at `point` is stopped there, and goes on after the block."""
+        name = point.partition(":")[0]
+        reached = [["failpoint", name, ""], ["failpoint", name]]
+        skipped = int(point.partition(":")[2] or 0)
+        assert wait_until(lambda: sum(step in reached for step in self.trace()) > skipped, 30), f"{point} was not met"
+        os.kill(part.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(part.pid, signal.SIGCONT)
+        time.sleep(2.0)  # what it would do now
 
     def remains(self) -> list[str]:
         """What lies about though nothing refers to it; the machines' own folders of the spool stay."""

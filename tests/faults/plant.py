@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from appliance.config import Settings
 from appliance.events import process_actor
+from appliance.network.limits import DEFAULT_LIMITS
 from appliance.printing.printer_verbs import add_printer
 from appliance.printing.printers import Printer, PrinterSettings
 from appliance.store.store import open_store
@@ -35,6 +36,12 @@ STATES = {"completed": "completed", "pending-held": "held", "canceled": "ended",
 DRAIN_SECONDS = 40.0
 EARLIER = FakeJob(1, "of another program", state=9, reasons=(), created=1)
 """A printer whose list reaches back before our job can be believed when it knows nothing of it."""
+
+
+def patient(seconds: float) -> float:
+    """`seconds` of a free machine: with more to do than it has cores for all takes as much longer. For limits of waits
+    that judge nothing: who passes them hangs."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class Zygote:
@@ -85,8 +92,8 @@ class Running:
         return self.code is not None
 
     def wait(self, seconds: float) -> bool:
-        """Whether it ended within `seconds`."""
-        end = time.monotonic() + seconds
+        """Whether it ended within `seconds`, or more on a busy machine."""
+        end = time.monotonic() + patient(seconds)
         while not self.ended():
             if time.monotonic() > end:
                 return False
@@ -103,6 +110,7 @@ class Plant:
     """A data folder with one printer of each kind of device, and what drives it."""
 
     spans: dict[str, float] = {}  # of the locks of several machines
+    drive_node = ""  # the machine a drive is in
 
     def __init__(
         self, folder: Path, zygote: Zygote, template: Path, outside: Path | None = None, **faults: str
@@ -192,15 +200,18 @@ class Plant:
         number = self.sent * 7919 + os.getpid()
         self.ledger.note(number, "nothing")
         answer = "nothing"
-        with contextlib.suppress(Exception):  # the association may break anywhere: then it was told nothing
+        try:
             answer = self._print(device.upper(), number)
+        except Exception as error:  # the association may break anywhere: then it was told nothing
+            print(f"{time.strftime('%H:%M:%S')} film {number} was told nothing: {error!r}")
         self.ledger.note(number, answer)
         return answer
 
     def _print(self, called: str, number: int) -> str:
         pixels = picture(number)
         item = gray_image(*pixels.shape, bits=8, PixelData=pixels.tobytes())
-        with print_client(self.port, called=called, calling="FAULTS") as client:
+        limits = replace(DEFAULT_LIMITS, connect_timeout=patient(DEFAULT_LIMITS.connect_timeout))
+        with print_client(self.port, called=called, calling="FAULTS", limits=limits) as client:
             session = client.session(FilmSessionLabel=str(number))
             film = client.film(session, FilmSizeID="8INX10IN", FilmOrientation="PORTRAIT")
             if film.status:
@@ -232,14 +243,14 @@ class Plant:
 
     def drain(self, seconds: float = DRAIN_SECONDS, worker: Running | None = None) -> None:
         """Wait until every job is settled, or `worker` has ended. Back-off is over at once."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patient(seconds)
         while "open" in self.jobs().values() and time.monotonic() < end and not (worker and worker.ended()):
             self.query("update print_job set not_before = null where not_before is not null")
             time.sleep(0.1)
 
     def sweep_studies(self) -> int:
         """The housekeeping among studies, which comes in its own time: files without a row it removed."""
-        store = open_store(self.data, settings=SETTINGS)
+        store = open_store(self.data, settings=self.settings())
         try:
             return retention.sweep(store, settled_seconds=0)
         finally:
@@ -257,7 +268,9 @@ class Plant:
 
     def trace(self) -> list[list[str]]:
         """The same with the failpoints passed: [kind, path, second path] each."""
-        return [line.split(" ") for line in self.log.with_suffix(".operations").read_text("utf-8").splitlines()]
+        path = self.log.with_suffix(".operations")
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        return [line.split(" ") for line in lines]
 
     def jobs(self) -> dict[int, str]:
         rows = self.query("select label, job_state, job_state_reasons from print_job")
@@ -313,7 +326,7 @@ def plant(folder: Path, zygote: Zygote, template: Path, outside: Path | None = N
 
 
 def wait_until(condition: Any, seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while not condition():
         if time.monotonic() > end:
             return False

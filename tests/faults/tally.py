@@ -36,6 +36,7 @@ class Line:
     seconds: float
     at: str
     version: str
+    settled: float | None = None  # seconds until another machine had settled all
 
 
 def read(path: Path) -> list[Line]:
@@ -44,13 +45,13 @@ def read(path: Path) -> list[Line]:
     return [Line(**json.loads(line)) for line in lines if line.endswith("}")]
 
 
-def note(path: Path, case: str, *, passed: bool, seconds: float) -> None:
+def note(path: Path, case: str, *, passed: bool, seconds: float, **more: object) -> None:
     """Add a line, whole: several processes write to one file."""
     values = {"case": case, "passed": passed, "seconds": round(seconds, 2), "at": f"{datetime.now(UTC):%Y-%m-%d}"}
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, (json.dumps(values | {"version": version()}) + "\n").encode())
+        os.write(descriptor, (json.dumps(values | {"version": version()} | more) + "\n").encode())
     finally:
         os.close(descriptor)
 
@@ -115,14 +116,17 @@ def table(lines: Iterable[Line]) -> str:
     for line in lines:
         by_point[point_of(line.case)].append(line)
     rows = [
-        "| test | point | passed | failed | seconds each | from | to |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| test | point | passed | failed | seconds each | settled after | from | to |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for (test, point), of_point in sorted(by_point.items()):
         good = sum(line.passed for line in of_point)
         each = sum(line.seconds for line in of_point) / len(of_point)
         days = sorted(line.at for line in of_point)
-        rows.append(f"| {test} | {point} | {good} | {len(of_point) - good} | {each:.1f} | {days[0]} | {days[-1]} |")
+        most = max((line.settled for line in of_point if line.settled is not None), default=None)
+        settled = "" if most is None else f"{most:.0f} s at most"
+        counts = f"{good} | {len(of_point) - good} | {each:.1f} | {settled}"
+        rows.append(f"| {test} | {point} | {counts} | {days[0]} | {days[-1]} |")
     return "\n".join(rows)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.plant import Plant, wait_until
+from tests.faults.plant import Plant, patient, wait_until
 from tests.faults.test_kill import REPEATS, assert_balanced
 from tests.support.service import ROOT, free_port
 
@@ -47,7 +47,7 @@ class Service:
 
     def stop(self) -> None:
         self.process.terminate()
-        assert self.process.wait(60) == 0
+        assert self.process.wait(patient(60)) == 0
 
 
 @pytest.mark.slow

@@ -53,4 +53,4 @@ def test_the_tally_is_kept_line_by_line_and_survives_one_cut_short(tmp_path: Pat
         file.write('{"case": "cut')
     [kept] = read(path)
     assert (kept.case, kept.passed) == (CASES[0], True)
-    assert "| test_a_film | a | 1 | 0 | 3.0 |" in table([kept])
+    assert "| test_a_film | a | 1 | 0 | 3.0 |  |" in table([kept])

@@ -1,6 +1,6 @@
 """Two machines, one database, one folder: one of them dies or stands still, and no film is lost or comes out twice.
 
-The short run takes some points once; FAULT_REPEATS takes every one so often, devices in turn, with the locks' own spans.
+The short run takes some points once; FAULT_REPEATS every one so often, devices in turn, with the locks' own spans.
 How long the other machine takes is printed (-s), not judged: it depends on what else the cores do.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,16 +89,9 @@ def test_a_machine_that_stood_still_sends_nothing_once_another_has_gone_on(
     pair.start_on("east", "dicom")
     still = pair.start_on("east", "films", fault_at(point, "delay"))
     assert pair.send_to("east", device) == "acknowledged"
-    name = point.partition(":")[0]
-    reached = [["failpoint", name, ""], ["failpoint", name]]
-    assert wait_until(lambda: any(step in reached for step in pair.trace())), f"{point} was not met"
-    os.kill(still.pid, signal.SIGSTOP)
-    try:
+    with pair.stands_still(still, point):
         pair.start_on("west", "films")
         pair.settled(40)
-    finally:
-        os.kill(still.pid, signal.SIGCONT)
-    time.sleep(6.0)  # the delay of the fault, and then what it would send
     assert pair.send_to("east", device) == "acknowledged"
     pair.settled(40)
     assert_balanced(pair)

@@ -6,6 +6,7 @@ come as JSON lines on standard input, answers go to standard output.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -31,6 +32,8 @@ IMPORTS = (
 def main() -> None:
     for name in IMPORTS:
         __import__(name)
+    gc.collect()
+    gc.freeze()  # a fork that collects would copy all that was imported
     answer({"ready": True})
     for line in sys.stdin:
         order = json.loads(line)

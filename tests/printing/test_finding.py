@@ -26,9 +26,7 @@ def found(store: Store, text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("few", [0, 2000])  # by walking the list, and by looking a rare word up: the same answers
-def test_a_job_is_found_by_the_beginnings_of_its_words(
-    store: Store, few: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_is_found_by_the_beginnings_of_its_words(store: Store, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(print_job_words, "FEW", few)
     first, second, third = labelled(store, "Müller, Thorax", "ИВАНОВА ОЛЬГА", "王小明 thorax")
     assert found(store, "MULLER tho") == [first]
