@@ -54,8 +54,6 @@ AGAIN_SECONDS = (5, 30, 120, 600, 1800, 3600)
 GIVE_UP = dt.timedelta(hours=24)
 FIRST = dt.timedelta(seconds=10)
 """Of several machines, the one that was asked goes first for so long."""
-ANSWERING = dt.timedelta(minutes=10)
-"""How long one may take to read the instances and to answer."""
 
 log = logging.getLogger(__name__)
 
@@ -132,21 +130,32 @@ class Committer:
                 with self._store.database.read() as connection:
                     rows = commitments.due(connection)
                 for row in rows:
-                    if not stop.is_set() and self._is_ours(row):
-                        self._answer(row)
+                    if not stop.is_set():
+                        self._answer_if_ours(row)
             except Exception as error:
                 log.error("storage commitment failed: %s", type(error).__name__)
                 stop.wait(2.0)
 
-    def _is_ours(self, row: commitments.Commitment) -> bool:
-        """Of several machines one answers: first the one that was asked, which may have the association still."""
+    def _answer_if_ours(self, row: commitments.Commitment) -> None:
+        """Of several machines one answers: first the one that was asked, which may have the association still.
+
+        The right to answer is a lock, which dies with its machine.
+        """
         if not self._store.node:
-            return True
-        moment = now()
-        if row.commitment_id not in self._scp.open and moment - row.created < FIRST:
-            return False
-        with self._store.database.write() as connection:
-            return commitments.claim(connection, row, moment + ANSWERING)
+            self._answer(row)
+            return
+        if row.commitment_id not in self._scp.open and now() - row.created < FIRST:
+            return
+        mine = self._store.locks.only_one(f"commitment-{row.commitment_id}")
+        if not mine.take():
+            return
+        try:
+            with self._store.database.read() as connection:
+                still = commitments.still_due(connection, row)
+            if still is not None:
+                self._answer(still)
+        finally:
+            mine.close()
 
     def _answer(self, row: commitments.Commitment) -> None:
         actor = Actor(name=row.ae_title, kind="peer", address=row.address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection
 from typing import Any
 
@@ -42,17 +41,15 @@ def due(connection: Connection, limit: int = 20) -> list[Commitment]:
 
 
 def change(connection: Connection, commitment_id: int, **values: Any) -> None:
-    connection.execute(update(commitment).where(commitment.c.commitment_id == commitment_id).values(**values))
+    """Set columns of a request that waits; one that was answered meanwhile stays as it is."""
+    waits = commitment.c.commitment_id == commitment_id, commitment.c.state == PENDING
+    connection.execute(update(commitment).where(*waits).values(**values))
 
 
-def claim(connection: Connection, seen: Commitment, until: dt.datetime) -> bool:
-    """Take a request that is due until a moment; False: another machine was first."""
-    query = update(commitment).where(
-        commitment.c.commitment_id == seen.commitment_id,
-        commitment.c.state == PENDING,
-        commitment.c.not_before == seen.not_before,
-    )
-    return connection.execute(query.values(not_before=until)).rowcount == 1
+def still_due(connection: Connection, seen: Commitment) -> Commitment | None:
+    """A request that was due, as it is now; None: another machine has answered it meanwhile, or put it off."""
+    row = get(connection, seen.commitment_id)
+    return row if row is not None and row.state == PENDING and row.not_before <= now() else None
 
 
 def get(connection: Connection, commitment_id: int) -> Commitment | None:
