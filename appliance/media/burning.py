@@ -171,7 +171,7 @@ class _Burn:
         outcome = result.outcome
         if outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
             self._tell(result)
-        elif outcome is BurnOutcome.CANCELED or self.watch.is_canceled():
+        elif outcome is BurnOutcome.CANCELED or self._is_canceled():
             self._cancel(None)
         elif outcome is BurnOutcome.SPOILED:
             self._spoiled(group, result.message, result.reasons)
@@ -231,11 +231,19 @@ class _Burn:
         self._check_canceled(request)
 
     def _check_canceled(self, request: BurnRequest | None) -> None:
-        if self.watch.is_canceled():
+        if self._is_canceled():
             self._cancel(request)
+
+    def _is_canceled(self) -> bool:
+        """Whether a person cancelled it. What another worker has taken over, and may have ended, nobody undoes here."""
+        with self.store.database.read() as connection:
+            ours = self._is_ours(connection)
+        return ours and self.watch.is_canceled()
 
     def _cancel(self, request: BurnRequest | None) -> None:
         """Stop the burner and end the disc; returns only when the burner can't be stopped now."""
+        with self.store.database.read() as connection:
+            self._refuse_lost(connection)
         if request is not None:
             result = self.burner.cancel(request)
             if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
@@ -324,7 +332,7 @@ class _Burn:
             title=title,
             fields=self._fields(volume, serials[0]),
             ticket=self._ticket(volume, serials),
-            is_canceled=self.watch.is_canceled,
+            is_canceled=self._is_canceled,
             begin=lambda: self._begin(group),
             progress=self._step,
         )
@@ -410,9 +418,12 @@ class _Burn:
 
     # --- telling the database ---
 
+    def _is_ours(self, connection: Connection) -> bool:
+        return self.store.locks.holds(self.worker) and discs.has_claim(connection, self.disc.disc_id, self.worker)
+
     def _refuse_lost(self, connection: Connection) -> None:
         """Another worker may go on with the disc by now: then this one stops where it is."""
-        if not self.store.locks.holds(self.worker) or not discs.has_claim(connection, self.disc.disc_id, self.worker):
+        if not self._is_ours(connection):
             log.error("worker %s lost its lock: another one goes on", self.worker, extra={"disc": self.disc.disc_id})
             raise _StopError
 

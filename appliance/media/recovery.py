@@ -12,10 +12,12 @@ from appliance.store.store import Store
 log = logging.getLogger(__name__)
 
 
-def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
+def take_over_claims(store: Store, worker: str, mine: set[int], building: int | None = None) -> list[int]:
     """Free or take over claims whose lock nobody holds; the discs whose burner `worker` must now ask.
 
-    Building starts over: all of it can be done again. Burning goes on where the burner says it is.
+    Building starts over: all of it can be done again. Burning goes on where the burner says it is. `mine` are the
+    discs `worker` burns, `building` the one it builds: its claim on any other one is a thread's that could not begin,
+    or could not write down how it ended.
     """
     with store.database.read() as connection:
         claimed = discs.claimed(connection, store.node)
@@ -23,7 +25,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
     gone = set(store.locks.dead(names))
     to_ask = []
     for disc in claimed:
-        if disc.building_by in gone:
+        if disc.building_by in gone or (disc.building_by == worker and disc.disc_id != building):
             _free_building(store, disc, worker)
         if disc.burning_by in gone and _take_over_burning(store, disc, worker):
             to_ask.append(disc.disc_id)
@@ -43,7 +45,11 @@ def _free_building(store: Store, disc: discs.Disc, worker: str) -> None:
             end_canceled(connection, disc, actor)
         else:
             discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, info="QUEUED", building_by=None)
-    log.warning("worker %s died building; the disc is built anew", disc.building_by, extra={"disc": disc.disc_id})
+    log.warning(
+        "worker %s ended building without a word; the disc is built anew",
+        disc.building_by,
+        extra={"disc": disc.disc_id},
+    )
 
 
 def _take_over_burning(store: Store, disc: discs.Disc, worker: str) -> bool:

@@ -33,6 +33,7 @@ class DiscWorker:
         self.keeper = housekeeping.Keeper(store)
         self._stopping = threading.Event()
         self._build: threading.Thread | None = None
+        self._building: int | None = None  # the disc of that thread, while it lives
         self._burns: dict[int, threading.Thread] = {}
         self._recovered = self._looked = 0.0
         self._seen = -1
@@ -94,6 +95,7 @@ class DiscWorker:
             arguments = (self.store, disc_id, self.lock.name, self._stopped(self.lock.name))
             self._build = threading.Thread(target=build_disc, args=arguments, name=f"build-{disc_id}", daemon=True)
             self._build.start()
+            self._building = disc_id
         return claimed
 
     def _start_burns(self) -> bool:
@@ -138,7 +140,9 @@ class DiscWorker:
         if time.monotonic() - self._recovered < RECOVER_SECONDS and self._recovered:
             return
         self._recovered = time.monotonic()
-        for disc_id in recovery.take_over_claims(self.store, self.lock.name, set(self._burns)):
+        if self._build is None or not self._build.is_alive():
+            self._building = None
+        for disc_id in recovery.take_over_claims(self.store, self.lock.name, set(self._burns), self._building):
             self._burn(disc_id)
 
     def _end(self) -> None:

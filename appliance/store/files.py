@@ -3,8 +3,8 @@
 One place for three things: the order of writes that makes a file durable (part, fsync, rename, fsync of the
 folder), a number for each operation, and named failpoints. The fault harness sets ``APPLIANCE_FAULT`` to
 ``WHERE:WHAT[:SKIP]``: WHERE is an operation number or a failpoint's name, WHAT is one of kill, ENOSPC, EIO, EROFS,
-delay, SKIP is how often to let it pass first. A recorder (:func:`record_with`) sees each operation, so that crash
-states can be enumerated.
+delay (once), SKIP is how often to let it pass first. A recorder (:func:`record_with`) sees each operation, so that
+crash states can be enumerated.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _meet(where: str) -> None:
         return
     with _lock:
         _passed += 1
-        if _passed <= skip:
+        if _passed <= skip or (what == "delay" and _passed > skip + 1):
             return
     if what == "kill":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -64,10 +64,15 @@ def claim(connection: Connection, worker: str, only: int | None = None) -> Retri
     return get(connection, int(found))
 
 
-def change(connection: Connection, retrieval_id: int, *, seen: str | None = None, **values: Any) -> bool:
+def change(
+    connection: Connection, retrieval_id: int, *, seen: str | None = None, claimed_by: str | None = None, **values: Any
+) -> bool:
+    """Set columns, if it is in the state `seen` and claimed by that worker (any where none is named)."""
     query = update(retrieval).where(retrieval.c.retrieval_id == retrieval_id)
     if seen is not None:
         query = query.where(retrieval.c.state == seen)
+    if claimed_by is not None:
+        query = query.where(retrieval.c.working == claimed_by)
     return connection.execute(query.values(**values, updated=now())).rowcount == 1
 
 

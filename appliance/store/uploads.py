@@ -39,11 +39,20 @@ def page(connection: Connection, *, before: int | None = None, limit: int = 50) 
     return list(connection.execute(query.order_by(file_import.c.import_id.desc()).limit(limit)))
 
 
-def change(connection: Connection, import_id: int, *, seen: Collection[str] = (), **values: Any) -> bool:
-    """Set columns, if it is in one of the states `seen` (any when none is named)."""
+def change(
+    connection: Connection,
+    import_id: int,
+    *,
+    seen: Collection[str] = (),
+    claimed_by: str | None = None,
+    **values: Any,
+) -> bool:
+    """Set columns, if it is in one of the states `seen` and claimed by that worker (any where none is named)."""
     query = update(file_import).where(file_import.c.import_id == import_id)
     if seen:
         query = query.where(file_import.c.state.in_(list(seen)))
+    if claimed_by is not None:
+        query = query.where(file_import.c.working == claimed_by)
     return connection.execute(query.values(**values, updated=now())).rowcount == 1
 
 

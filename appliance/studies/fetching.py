@@ -129,7 +129,9 @@ class Retriever:
             log.exception("retrieval %s failed", row.retrieval_id)
             state, message = retrievals.ABORTED, f"it failed ({type(error).__name__}): see the log"
         with self.store.database.write("retrieval", "study") as connection:
-            retrievals.change(connection, row.retrieval_id, state=state, message=message, working=None)
+            end = {"state": state, "message": message, "working": None}
+            if not retrievals.change(connection, row.retrieval_id, claimed_by=row.working, **end):
+                log.error("retrieval %s was taken over meanwhile: another worker tells its end", row.retrieval_id)
 
 
 class _Fetch:
@@ -149,7 +151,7 @@ class _Fetch:
         self._gone = False  # it can't be reached, or won't have us
         self._noted = False
         self._told = 0.0
-        self._cancelled = False
+        self._cancelled = self._lost = False
 
     def run(self) -> tuple[str, str]:
         """Fetch what is not here; the state it ends in, and why."""
@@ -345,15 +347,16 @@ class _Fetch:
             return
         self._told = time.monotonic()
         with self.store.database.write("retrieval-progress") as connection:
-            retrievals.change(connection, self.row.retrieval_id, done=done, total=total)
+            retrievals.change(connection, self.row.retrieval_id, claimed_by=self.row.working, done=done, total=total)
 
     def _is_over(self) -> bool:
-        """Whether a person cancelled it, or this process ends."""
+        """Whether a person cancelled it, this process ends, or another worker goes on with it."""
         if not self._cancelled:
             with self.store.database.read() as connection:
                 row = retrievals.get(connection, self.row.retrieval_id)
+            self._lost = row is not None and row.working != self.row.working
             self._cancelled = row is None or bool(row.cancel)
-        return self._cancelled or self.stop.is_set()
+        return self._cancelled or self._lost or self.stop.is_set()
 
 
 def _failed(count: int) -> str:

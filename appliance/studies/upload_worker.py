@@ -101,8 +101,11 @@ class Importer:
             log.exception("import %s failed", row.import_id)
             state, message = uploads.ABORTED, say("it failed (%(name)s): see the log", name=type(error).__name__)
         with self.store.database.write("import", "study") as connection:
-            uploads.change(connection, row.import_id, state=state, message=message, working=None)
-        if state in uploads.FINAL:
+            end: dict[str, Any] = {"state": state, "message": message, "working": None}
+            ours = uploads.change(connection, row.import_id, claimed_by=row.working, **end)
+        if not ours:
+            log.error("import %s was taken over meanwhile: another worker tells its end", row.import_id)
+        elif state in uploads.FINAL:
             files.remove_tree(self.store.folder.uploads / row.folder)
         return True
 
@@ -118,6 +121,7 @@ class _Work:
         self.actor = Actor(name=row.actor, kind="user", address=row.address)
         self._told = 0.0
         self._cancelled = False
+        self._lost = False  # another worker goes on with it
 
     def run(self) -> tuple[str, str]:
         """Import each file that is still there; the state it ends in, and why."""
@@ -127,10 +131,10 @@ class _Work:
             return uploads.ABORTED, say("The uploaded files are gone: upload them again.")
         for number, (kept, name) in enumerate(waiting):
             self._import(kept, name, len(waiting) - number - 1)
-            if self.stopping():
-                return uploads.PENDING, ""
             if self._is_cancelled():
                 return uploads.CANCELED, "cancelled"
+            if self.stopping() or self._lost:
+                return uploads.PENDING, ""
             files.remove(folder / kept)
         return uploads.COMPLETED, ""
 
@@ -158,16 +162,18 @@ class _Work:
             return
         self._told = time.monotonic()
         with self.store.database.write("import") as connection:
-            uploads.change(connection, self.row.import_id, done=done, total=total, report=self.report)
+            values: dict[str, Any] = {"done": done, "total": total, "report": self.report}
+            self._lost = not uploads.change(connection, self.row.import_id, claimed_by=self.row.working, **values)
 
     def _is_over(self) -> bool:
-        return self.stopping() or self._is_cancelled()
+        return self.stopping() or self._is_cancelled() or self._lost
 
     def _is_cancelled(self) -> bool:
         if not self._cancelled:
             with self.store.database.read() as connection:
                 row = uploads.get(connection, self.row.import_id)
             self._cancelled = row is None or bool(row.cancel)
+            self._lost |= row is not None and row.working != self.row.working
         return self._cancelled
 
 

@@ -33,7 +33,7 @@ def pytest_runtest_makereport(
     """Keep what became of each case of a long run."""
     report = yield
     if TALLY and (report.when == "call" or report.failed) and not report.skipped:
-        more = dict(item.user_properties)
+        more = dict(item.user_properties) | ({"why": report.longreprtext[-3000:]} if report.failed else {})
         tally.note(Path(TALLY), item.nodeid, passed=report.passed, seconds=report.duration, **more)
     return report
 

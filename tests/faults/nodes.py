@@ -14,7 +14,7 @@ import psycopg
 
 from appliance.config import Settings
 from tests.faults.ledger import Ledger
-from tests.faults.plant import Plant, Running, Zygote, wait_until
+from tests.faults.plant import EARLIER, Plant, Running, Zygote, wait_until
 from tests.support import postgres
 from tests.support.fault_printers import IppPrinter, LpdPrinter, SocketPrinter
 from tests.support.service import free_port
@@ -42,7 +42,7 @@ class Nodes(Plant):
         self.environment, self.limits, self.clock, self.parts = {}, {}, [], []
         self.sent = 0
         self.devices = {
-            "ipp": IppPrinter(loaded=[(20320, 25400)]),
+            "ipp": IppPrinter(loaded=[(20320, 25400)], jobs={1: EARLIER}),
             "socket": SocketPrinter(),
             "lpd": LpdPrinter(),
         }

@@ -37,6 +37,7 @@ class Line:
     at: str
     version: str
     settled: float | None = None  # seconds until another machine had settled all
+    why: str = ""  # the end of what pytest says of a failure
 
 
 def read(path: Path) -> list[Line]:
