@@ -228,12 +228,13 @@ def print_client(
     syntaxes: Sequence[str] | None = None,
     tls: ssl.SSLContext | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    host: str = "127.0.0.1",
 ) -> Iterator[PrintClient]:
     """An established association. Not pynetdicom's own class: its sending races with its receiving thread."""
     client = PrintClient(association=None)  # type: ignore[arg-type]
     handlers = [(evt.EVT_DIMSE_RECV, client._received), (evt.EVT_N_EVENT_REPORT, client._event_report)]
     contexts = [context(sop_class, *(syntaxes or DEFAULT_TRANSFER_SYNTAXES)) for sop_class in classes]
-    peer = Peer(host="127.0.0.1", port=port, called=called, calling=calling, tls=tls)
+    peer = Peer(host=host, port=port, called=called, calling=calling, tls=tls)
     with associated(peer, contexts, handlers=handlers, limits=limits) as association:
         client.association = association
         yield client

@@ -43,7 +43,7 @@ def send_instances(plant: Plant, numbers: list[int]) -> dict[int, str]:
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = patient(15)
     try:
         handlers: Any = [(evt.EVT_CONN_OPEN, _quick)]
-        association = ae.associate("127.0.0.1", plant.port, ae_title="APPLIANCE", evt_handlers=handlers)
+        association = ae.associate(plant.host, plant.port, ae_title="APPLIANCE", evt_handlers=handlers)
         for number in numbers:
             if not association.is_established:
                 break

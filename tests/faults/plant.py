@@ -110,6 +110,7 @@ class Plant:
     """A data folder with one printer of each kind of device, and what drives it."""
 
     spans: dict[str, float] = {}  # of the locks of several machines
+    host = "127.0.0.1"  # where its clients call it
     drive_node = ""  # the machine a drive is in
 
     def __init__(
@@ -211,7 +212,7 @@ class Plant:
         pixels = picture(number)
         item = gray_image(*pixels.shape, bits=8, PixelData=pixels.tobytes())
         limits = replace(DEFAULT_LIMITS, connect_timeout=patient(DEFAULT_LIMITS.connect_timeout))
-        with print_client(self.port, called=called, calling="FAULTS", limits=limits) as client:
+        with print_client(self.port, host=self.host, called=called, calling="FAULTS", limits=limits) as client:
             session = client.session(FilmSessionLabel=str(number))
             film = client.film(session, FilmSizeID="8INX10IN", FilmOrientation="PORTRAIT")
             if film.status:

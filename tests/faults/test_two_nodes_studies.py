@@ -16,12 +16,11 @@ from typing import Any
 
 import pytest
 
-from appliance.events import process_actor
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
-from appliance.store.store import Store, open_store
-from appliance.studies import retrieving, uploads
+from appliance.studies import uploads
 from tests.dicom.test_commitment import Scanner
+from tests.faults.archives import MANY, WHO, archive_of_ours, asked, here, opened, retrieved
 from tests.faults.instances import ROOT, instance, missing, send_instances, send_until_kept, strays
 from tests.faults.nodes import Nodes, nodes
 from tests.faults.plant import Running, Zygote, patient, wait_until
@@ -29,14 +28,11 @@ from tests.faults.test_kill import fault_at
 from tests.faults.test_kill_instances import POINTS as IN_STORE
 from tests.faults.test_two_nodes import REPEATS
 from tests.media.made import as_file
-from tests.studies.pacs import archive_process, send
 from tests.support import postgres
 
-WHO = process_actor("tests")
 Record = Callable[[str, object], None]
 IN_COMMITMENT = ("answer.given", "commitment.asked", "commitment.checked", "commitment.told")
 IN_IMPORT = ("store.part:1", "store.renamed:1", "store.synced:1", "store.committed:1")
-MANY = 12
 
 
 def points(short: str, every: tuple[str, ...]) -> list[tuple[str, int]]:
@@ -47,16 +43,6 @@ def points(short: str, every: tuple[str, ...]) -> list[tuple[str, int]]:
 def pair(tmp_path: Path, zygote: Zygote, server: postgres.Server, migrated: str) -> Iterator[Nodes]:
     with nodes(tmp_path, zygote, server, migrated, short=not REPEATS) as made:
         yield made
-
-
-@contextlib.contextmanager
-def opened(pair: Nodes) -> Iterator[Store]:
-    """The appliance as a third machine's command line sees it."""
-    store = open_store(pair.data, settings=pair.settings())
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def assert_kept(pair: Nodes, count: int, *, which: str = "acknowledged") -> None:
@@ -118,7 +104,7 @@ class Sending:
             """Where to."""
 
         there: Any = At()
-        there.port = port
+        there.host, there.port = "127.0.0.1", port
         self._told = send_instances(there, self._numbers)
 
     def told(self) -> dict[int, str]:
@@ -215,30 +201,9 @@ def test_a_machine_that_stood_still_in_an_import_changes_nothing_of_what_another
 
 @pytest.fixture
 def archive(pair: Nodes, tmp_path: Path) -> Iterator[Any]:
-    """dcmqrscp with a study, our peer; it sends what is moved to the machine west."""
-    folder = tmp_path / "sent"
-    folder.mkdir()
-    for number in range(1, MANY + 1):
-        (folder / f"{number}.dcm").write_bytes(as_file(instance(number)))
-    with archive_process(tmp_path / "pacs", pair.ports["west"]) as (port, process):
-        assert send(port, "PACS", folder).returncode == 0
-        with opened(pair) as store:
-            add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port), WHO)
+    """It sends what is moved to the machine west."""
+    with archive_of_ours(pair, tmp_path, pair.ports["west"]) as process:
         yield process
-
-
-def asked(pair: Nodes, method: str) -> int:
-    with opened(pair) as store:
-        return retrieving.request_retrieve(store, "pacs", f"{ROOT}.1", WHO, method=method)
-
-
-def retrieved(pair: Nodes, number: int) -> dict[str, Any]:
-    with opened(pair) as store:
-        return retrieving.get_retrieval(store, number)
-
-
-def here(pair: Nodes) -> int:
-    return int(pair.query("select count(*) from instance")[0][0])
 
 
 @pytest.mark.parametrize(("point", "count"), points("store.part:4", (*IN_IMPORT, "store.part:4", "store.committed:9")))
