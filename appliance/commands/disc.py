@@ -25,6 +25,7 @@ from appliance.media.views import list_discs, show_disc
 from appliance.store import discs
 from appliance.store.store import Store
 
+VIDEO = click.Choice(["refuse", "mp4"])
 COLUMNS = ("disc_id", "execution_status", "phase", "patient_name", "profile", "burner", "message")
 
 
@@ -48,6 +49,7 @@ def command() -> None:
 @click.option("--decision", "decisions", multiple=True, help="Of a conflict, as --plan names it.")
 @click.option("--leave-out", multiple=True, metavar="UID", help="Instance that shall not go on it.")
 @click.option("--leave-out-refused", is_flag=True, help="Leave out what can't go on it; it is told on the disc.")
+@click.option("--video", type=VIDEO, help="What becomes of video the profile does not take.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A choice of the copy type, for once.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be made; make nothing.")
 @wait_option
@@ -74,15 +76,19 @@ def _order(
     assignments: tuple[str, ...],
     leave_out: tuple[str, ...],
     leave_out_refused: bool,
+    video: str | None,
     **values: Any,
 ) -> DiscOrder:
     if profile in all_copy_types(store):
         profile, copy_type = "", copy_type or profile
+    choices: dict[str, Any] = dict(map(_assigned, assignments))
+    choices |= {"leave_out_refused": True} if leave_out_refused else {}
+    choices |= {"video": video} if video else {}
     return DiscOrder(
         selection=Selection(studies=studies, series=series, instances=instances),
         copy_type=copy_type or "patient",
         profile=profile,
-        choices=dict(map(_assigned, assignments)) | ({"leave_out_refused": True} if leave_out_refused else {}),
+        choices=choices,
         leave_out=tuple((uid, "left out by request") for uid in leave_out),
         **values,
     )
@@ -110,6 +116,9 @@ def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
         click.echo(
             f"  volume {volume.number}: {volume.file_set_id}, {len(volume.placed)} instances, {volume.size:,} bytes"
         )
+        for placed in volume.videos:
+            uid = placed.source.keys.SOPInstanceUID
+            click.echo(f"    {'/'.join(placed.file_id)}: {uid}, not in the DICOM directory")
     for line in news:
         click.echo(f"  its archive: {line}")
     for line in gathered.incomplete:
@@ -121,11 +130,14 @@ def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
         click.echo(f"    if that is right: --decision '{conflict.decision}'")
     for name, words in (
         ("refused", "refused"),
+        ("mp4", "video"),
         ("left_out", "left out"),
         ("supplied", "supplied"),
         ("decompress", "decompressed"),
     ):
         _show_notes(words, getattr(plan, name))
+    if any(note.choice == "mp4" for note in plan.refused):
+        click.echo("  To put its video beside the DICOM files as MP4 files: --video mp4")
     if plan.refused and can_be_left_out(plan):
         click.echo("  To make it without what is refused: --leave-out-refused")
     for line in held:
@@ -192,6 +204,7 @@ _verb("spoil", "You looked at the disc in doubt: it is spoilt, another one is ma
 @click.option("--decision", "decisions", multiple=True, help="Of a conflict, as the plan names it; looked:UID.")
 @click.option("--leave-out", multiple=True, metavar="UID", help="Instance that shall not go on it.")
 @click.option("--leave-out-refused", is_flag=True, help="Leave out what can't go on it; it is told on the disc.")
+@click.option("--video", type=VIDEO, help="What becomes of video the profile does not take.")
 @click.option("--incomplete-reason", default="", help="Make it though instances are missing, for this reason.")
 @wait_option
 @json_option
@@ -202,6 +215,7 @@ def decide(
     decisions: tuple[str, ...],
     leave_out: tuple[str, ...],
     leave_out_refused: bool,
+    video: str | None,
     incomplete_reason: str,
     wait: bool,
     as_json: bool,
@@ -209,7 +223,7 @@ def decide(
     """Say what is right about a disc that waits for a person, and let it go on."""
     left_out = [(uid, "left out by request") for uid in leave_out]
     values: dict[str, Any] = {"decisions": decisions, "leave_out": left_out, "incomplete_reason": incomplete_reason}
-    values["leave_out_refused"] = leave_out_refused
+    values |= {"leave_out_refused": leave_out_refused, "video": video or ""}
     verbs.decide(store, disc_id, actor(), **values)
     show_disc_result(store, disc_id, wait=wait, as_json=as_json)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
+from appliance.media import profiles
 from appliance.media.copy_types import CopyType
 from appliance.media.deidentify import CannotDeidentifyError, DeidentifyOptions, deidentify, needs_a_look
 from appliance.media.ordering import LOOKED, unlooked
@@ -37,6 +38,7 @@ def anonymous_sources(
             keep_device=choices.keep_device,
             keep_characteristics=choices.keep_characteristics,
             looked=needs_a_look(source.keys) is not None and f"{LOOKED}{uid}" in decisions,
+            video=becomes_mp4(choices, source.keys.TransferSyntaxUID),
         )
         target = folder / f"{number:07d}.dcm"
         try:
@@ -46,6 +48,11 @@ def anonymous_sources(
         else:
             made.append(source_of(target))
     return tuple(made), tuple(left_out.items())
+
+
+def becomes_mp4(choices: CopyType, TransferSyntaxUID: str) -> bool:
+    """Whether a video leaves its container, and what that says of a patient, behind."""
+    return choices.video == "mp4" and not profiles.profile(choices.application_profile).allows(TransferSyntaxUID)
 
 
 def source_of(path: Path) -> SourceInstance:

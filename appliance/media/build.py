@@ -184,7 +184,8 @@ class Assembly:
             self.files += self._checksums(list(self.files), signer)
         signature = ((SIGNATURE, signer.length),) if signer else ()
         kept = replace(options, content=options.content + signature, content_per_instance=0, content_ratio=0.0)
-        self.size = size_of(volume, plan.profile, plan.medium, kept)
+        # MP4 files are among the content, as large as they became
+        self.size = size_of(replace(volume, videos=()), plan.profile, plan.medium, kept)
         self._check_size()
 
     def _named(self, content: list[tuple[str, bytes | Path]]) -> Content:

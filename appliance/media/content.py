@@ -26,11 +26,13 @@ from appliance.resources import shipped
 from appliance.store import files
 from appliance.words import say
 
-from . import viewer
+from . import video, viewer
 from .description import Item, Series, VolumeDescription, clock, day, line, person
 from .words import words
 
-RESERVED = frozenset({"DICOMDIR", "README.TXT", "INDEX.HTM", "SHA256.TXT", "IHE_PDI", "DICOM", "DOCUMENT", "VIEWER"})
+RESERVED = frozenset(
+    {"DICOMDIR", "README.TXT", "INDEX.HTM", "SHA256.TXT", "IHE_PDI", "DICOM", "DOCUMENT", "VIEWER", video.FOLDER}
+)
 NAME_8_3 = re.compile(r"[A-Z0-9_]{1,8}(\.[A-Z0-9_]{1,3})?")
 PER_FOLDER = 500
 README_WIDTH = 72
@@ -68,6 +70,8 @@ class Shown:
     pictures: tuple[Picture, ...] = ()
     page: str = ""  # name below IHE_PDI/ of its own page (a report)
     document: str = ""  # name on the disc of a PDF
+    video: str = ""  # name on the disc of an MP4 file
+    plays: bool = False  # in browsers
     title: str = ""
     note: str = ""  # why it is not shown
 
@@ -89,7 +93,7 @@ def content_files(
         made += viewer.viewer_files(
             volume, decoder, workdir, language=options.language, share=options.share, overview=options.web_content
         )
-    has = {name.split("/")[0] for name, _ in made}
+    has = {name.split("/")[0] for name, _ in made} | ({video.FOLDER} if volume.videos else set())
     made.append(maker.write("README.TXT", readme(volume, options, has)))
     return made
 
@@ -220,6 +224,9 @@ class _Maker:
 
     def _show(self, series: Series, item: Item, number: int) -> Shown:
         keys = item.keys
+        if item.video:
+            title = f"MP4 {line(keys.InstanceNumber)}"
+            return Shown(item=item, video=item.video.path, plays=item.video.plays, title=title)
         try:
             if keys.Modality in viewer.DOCUMENTS or keys.SOPClassUID.startswith(viewer.ENCAPSULATED):
                 return self._document(series, item, number)

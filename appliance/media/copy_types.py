@@ -44,6 +44,8 @@ class CopyType(BaseModel):
     """An object no directory record exists for (private classes) keeps the disc from being made."""
     leave_out_refused: bool = False
     """What can't go on the disc is left out, and told on it, rather than keep the disc from being made."""
+    video: Literal["refuse", "mp4"] = "refuse"
+    """Video the application profile does not take: it is refused, or lies beside the DICOM files as an MP4 file."""
     label_layout: str = "disc"
     label_names_patient: bool = True
     """Off: the label says nothing of patient and studies, only what was ordered for it."""

@@ -29,7 +29,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from appliance.errors import ApplianceError, DamagedError, UsageError
 from appliance.network.file_head import head_of_file
-from appliance.pixels.errors import NotShownError
+from appliance.pixels.errors import NotShownError, VideoError
 from appliance.pixels.source import Limits, Source
 from appliance.store.files import PartFile
 from appliance.studies.bounds import check_items
@@ -70,6 +70,7 @@ class DeidentifyOptions:
     keep_device: bool = False  # Retain Device Identity Option
     keep_characteristics: bool = False  # Retain Patient Characteristics Option: sex, age, size, weight
     looked: bool = False  # a person has looked at pixels and text of this instance and let it pass
+    video: bool = False  # a video may pass: its stream goes no further as it is, for it may hold names and voices
 
     def __post_init__(self) -> None:
         if len(self.key) < 16:
@@ -122,11 +123,15 @@ def deidentify(source: Path, target: Path, options: DeidentifyOptions) -> str:
     with source.open("rb") as file:
         try:
             check_items(source, 0)
-            opened = Source(file, Limits(inflated_bytes=MOST_INFLATED))
+            opened = Source(file, Limits(inflated_bytes=MOST_INFLATED), video=options.video)
             start, end = _pixel_span(opened)
             dataset = opened.header
             _Deidentifier(dataset, options).run()
             _write(dataset, opened, start, end, target)
+        except VideoError as error:
+            raise CannotDeidentifyError(
+                say("video goes on anonymous discs as MP4 files alone (--video mp4), without its sound")
+            ) from error
         except DamagedError as error:
             raise CannotDeidentifyError(say("An instance can't be made anonymous: %(why)s", why=str(error))) from error
         except ApplianceError:

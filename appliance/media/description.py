@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,6 +14,8 @@ from appliance.legible import legible
 from appliance.studies.keys import InstanceKeys
 
 from .plan import Plan, Volume
+from .source import Placed
+from .video import Mp4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,8 @@ class Item:
 
     keys: InstanceKeys
     path: Path  # where it lies now
-    file_id: tuple[str, ...]  # its place on the disc
+    file_id: tuple[str, ...]  # its place on the disc; () for one that is not in the file-set
+    video: Mp4 | None = None  # beside the file-set, in its place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class VolumeDescription:
     incomplete: str = ""  # why something is missing, as the clerk said; "" when nothing is
     supplied: tuple[str, ...] = ()  # directory keys no image had, one line each
     left_out: tuple[str, ...] = ()  # what is not on the disc and why, one line each
+    videos: tuple[str, ...] = ()  # MP4 files and what they were, one line each
     anonymous: bool = False
     dates: str = "remove"  # what became of dates in anonymous copies: remove, shift, keep
     label_text: str = ""  # a line for the label, by the one who ordered
@@ -132,15 +136,15 @@ def describe(
     incomplete: str = "",
     serial: str = "",
     anonymous: bool = False,
+    videos: Mapping[str, Mp4] | None = None,
 ) -> VolumeDescription:
-    """A planned volume as pages and labels need it."""
+    """A planned volume as pages and labels need it; `videos` are its MP4 files by SOP Instance UID."""
     here = {placed.source.keys.SOPInstanceUID for placed in volume.placed}
     supplied = [f"{note.reason} ({note.SOPInstanceUID})" for note in plan.supplied if note.SOPInstanceUID in here]
+    items = [_item(placed) for placed in volume.placed]
+    beside = [_item(placed, (videos or {}).get(placed.source.keys.SOPInstanceUID)) for placed in volume.videos]
     return VolumeDescription(
-        items=tuple(
-            Item(keys=placed.source.keys, path=Path(placed.source.path), file_id=placed.file_id)
-            for placed in volume.placed
-        ),
+        items=(*items, *beside),
         site=site,
         number=volume.number,
         count=len(plan.volumes),
@@ -151,8 +155,22 @@ def describe(
         incomplete=incomplete,
         supplied=tuple(supplied),
         left_out=tuple(f"{note.SOPInstanceUID}: {note.reason}" for note in plan.left_out),
+        videos=tuple(_told(item) for item in beside),
         anonymous=anonymous,
     )
+
+
+def _item(placed: Placed, video: Mp4 | None = None) -> Item:
+    file_id = () if placed.mp4 else placed.file_id
+    return Item(keys=placed.source.keys, path=Path(placed.source.path), file_id=file_id, video=video)
+
+
+def _told(item: Item) -> str:
+    """One line of an MP4 file."""
+    keys, video = item.keys, item.video
+    assert video is not None
+    name = " ".join(part for part in (keys.Modality, keys.SeriesNumber, keys.SeriesDescription) if part)
+    return f"{video.path}: {line(name)}; {keys.SOPInstanceUID}" + (f" ({video.note})" if video.note else "")
 
 
 def line(text: object) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from appliance.errors import ConflictError, NotFoundError, ResourceError
 from appliance.events import Actor
 from appliance.media.archive import password_sheet
+from appliance.media.copy_types import copy_type
 from appliance.media.ordering import (
     PRIORITIES,
     DiscOrder,
@@ -208,11 +209,13 @@ def decide(
     leave_out: Sequence[tuple[str, str]] = (),
     incomplete_reason: str = "",
     leave_out_refused: bool = False,
+    video: str = "",
 ) -> None:
     """Record what a person decided about a disc that waits for it, and let it go on.
 
     `decisions` are those of media.patients.Conflict (same patient, this content, several patients) or ``looked:UID``;
-    `leave_out_refused`: all that can't go on the disc is left out. Raises NotFoundError, ConflictError.
+    `leave_out_refused`: all that can't go on the disc is left out; `video`: that choice of the copy type, if not empty.
+    Raises NotFoundError, ConflictError.
     """
     with store.database.write("disc") as connection:
         disc = held_disc(connection, disc_id, "decide")
@@ -222,8 +225,9 @@ def decide(
         }
         if incomplete_reason:
             values["incomplete_reason"] = incomplete_reason
-        if leave_out_refused:
-            values["choices"] = disc.choices | {"leave_out_refused": True}
+        chosen = ({"leave_out_refused": True} if leave_out_refused else {}) | ({"video": video} if video else {})
+        if chosen:
+            values["choices"] = copy_type(disc.choices | chosen).model_dump(mode="json")
         for text in decisions:
             _keep_decision(connection, text, disc_id, actor)
         go_on(connection, disc_id, actor, **values)
@@ -232,7 +236,7 @@ def decide(
             "left_out": len(leave_out),
             "incomplete_reason": incomplete_reason,
         }
-        detail["leave_out_refused"] = leave_out_refused
+        detail |= {"leave_out_refused": leave_out_refused, "video": video}
         audited(connection, "disc-decide", disc_id, actor, **detail)
 
 

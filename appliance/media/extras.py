@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -14,6 +14,7 @@ from appliance.media.copy_types import CopyType
 from appliance.media.description import Site, VolumeDescription, describe
 from appliance.media.label import label, layouts
 from appliance.media.plan import Plan, Volume, size_of
+from appliance.media.video import Mp4
 from appliance.store import files
 from appliance.studies.keys import InstanceKeys
 from appliance.words import say
@@ -41,6 +42,7 @@ def description_of(
     incomplete: str,
     label_text: str,
     label_folder: Path | None,
+    videos: Mapping[str, Mp4] | None = None,
 ) -> VolumeDescription:
     """A volume in words; what has no place on its label is told, for README.TXT."""
     found = describe(
@@ -51,6 +53,7 @@ def description_of(
         incomplete=incomplete,
         serial=serial,
         anonymous=choices.anonymous,
+        videos=videos,
     )
     found = replace(found, label_text=label_text, dates=choices.dates)
     layout = layouts(label_folder)[choices.label_layout]
@@ -63,6 +66,7 @@ def content_of(
 ) -> tuple[Content, str]:
     """The other files of a volume, and in words what was left out for want of room; made in `work`."""
     image_bytes = sum(placed.size for placed in volume.placed)
+    beside = [(item.video.path, item.video.file) for item in found.items if item.video]
     share = 1 / 3
     if plan.medium.capacity is not None and image_bytes:
         share = min(share, max(0.0, (plan.medium.capacity - volume.size) * 0.9 / image_bytes))
@@ -79,7 +83,7 @@ def content_of(
             share=share,
         )
         files.remove_tree(work)
-        made = content_files(found, decoder, files.make_folder(work), options)
+        made = content_files(found, decoder, files.make_folder(work), options) + beside
         if fits(plan, volume, made):
             has = {path.split("/")[0] for path, _ in made}
             return made, _left_out(choices, with_web, "VIEWER" in has)
@@ -98,7 +102,7 @@ def fits(plan: Plan, volume: Volume, made: Content) -> bool:
         return True
     sizes = tuple((path, len(what) if isinstance(what, bytes) else what.stat().st_size) for path, what in made)
     options = replace(plan.options, content=sizes + tuple(pair for pair in plan.options.content if "SIG" in pair[0]))
-    return size_of(volume, plan.profile, plan.medium, options) <= plan.medium.capacity
+    return size_of(replace(volume, videos=()), plan.profile, plan.medium, options) <= plan.medium.capacity
 
 
 # facts for labels, kept beside the image ------------------------------------------------------------------------------

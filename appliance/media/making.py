@@ -44,7 +44,8 @@ from appliance.media.settling import (
 )
 from appliance.media.signing import signer_of
 from appliance.media.source import SourceInstance
-from appliance.pixels import Decoder
+from appliance.media.video import Mp4, as_mp4
+from appliance.pixels import Decoder, PixelError
 from appliance.store import discs, files
 from appliance.store.files import failpoint
 from appliance.store.store import Store
@@ -136,7 +137,7 @@ def _build_all(store: Store, disc: discs.Disc, watch: Watch, worker: str, undeco
     made = [_make(store, disc, plan, volume, choices, watch) for volume in plan.volumes]
     failpoint("build.done")
     said += [DATES[choices.dates]] if choices.anonymous else []
-    note = note_of(plan.left_out + hidden, [*said, *(text for _, text in made)])
+    note = note_of(plan.left_out + hidden, plan.mp4, [*said, *(text for _, text in made)])
     settle_built(
         store, disc, worker, {**(summary_of(plan, hidden) or {}), "note": note}, gathered, [built for built, _ in made]
     )
@@ -203,6 +204,24 @@ def work_of(plan: Plan, volume: Volume, choices: CopyType, watch: Watch) -> Work
     )
 
 
+def _videos(volume: Volume, work: Path, choices: CopyType, watch: Watch) -> dict[str, Mp4]:
+    """The MP4 files of a volume by SOP Instance UID. Raises UndecodableError with all that can't be made."""
+    made, spoiled = {}, {}
+    if volume.videos:
+        files.make_folder(work)
+    for placed in volume.videos:
+        uid = placed.source.keys.SOPInstanceUID
+        try:
+            # a voice names people
+            sound = not choices.anonymous
+            made[uid] = as_mp4(placed.source, placed.file_id, work, sound=sound, check=watch.check)
+        except (DamagedError, PixelError) as error:
+            spoiled[uid] = str(error)
+    if spoiled:
+        raise UndecodableError(spoiled)
+    return made
+
+
 def _make(
     store: Store, disc: discs.Disc, plan: Plan, volume: Volume, choices: CopyType, watch: Watch
 ) -> tuple[Built, str]:
@@ -212,6 +231,8 @@ def _make(
     work = work_of(plan, volume, choices, watch)
     watch.phase("build", work.total)
     failpoint("build.start")
+    scratch = folder / f"content-{volume.number}"
+    videos = _videos(volume, folder / f"video-{volume.number}", choices, watch)
     found = extras.description_of(
         plan,
         volume,
@@ -222,8 +243,8 @@ def _make(
         incomplete=disc.incomplete_reason,
         label_text=disc.label_text,
         label_folder=store.folder.layouts,
+        videos=videos,
     )
-    scratch = folder / f"content-{volume.number}"
     with Decoder() as decoder:
         watched = work.watched(decoder)
         content, left_out = extras.content_of(plan, volume, found, choices, watched, scratch, settings.site_files)
@@ -249,6 +270,7 @@ def _make(
         checking=watch.step,
     )
     files.remove_tree(scratch)
+    files.remove_tree(folder / f"video-{volume.number}")
     if choices.encrypted:
         built = encrypt(built, disc.password, watch)
     facts = json.dumps(extras.label_facts(found), ensure_ascii=False).encode()

@@ -15,6 +15,7 @@ REFUSALS = (
     ("splitting is not allowed", "SET_OVERSIZED", 0x0110),
     ("SOP class", "INST_AP_CONFLICT", 0x0202),
     ("can't be decompressed", "INST_AP_CONFLICT", 0x0203),
+    ("MP4 file", "INST_AP_CONFLICT", 0x0203),
     ("the directory needs", "DIR_PROC_ERR", 0x0120),
 )
 
@@ -69,6 +70,7 @@ def refusals_of(plan: Plan) -> str:
     first = plan.refused[0]
     more = f" (and {len(plan.refused) - 1} more)" if len(plan.refused) > 1 else ""
     hint = say("; %(proposal)s would do", proposal=first.proposal) if first.proposal else ""
+    hint += say(", or video as MP4 files (--video mp4)") if first.choice == "mp4" else ""
     which = f"Instance {first.SOPInstanceUID}: " if first.SOPInstanceUID else ""
     what = f"{which}{first.reason}{hint}{more}"
     return f"{what}. {LEAVE_OUT}" if can_be_left_out(plan) else what

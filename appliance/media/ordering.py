@@ -14,6 +14,7 @@ from appliance.media.deidentify import needs_a_look
 from appliance.media.plan import Plan, PlanOptions, plan
 from appliance.media.selection import Gathered, Selection
 from appliance.media.source import SourceInstance
+from appliance.media.video import why_not
 from appliance.store import discs
 from appliance.store.store import Store
 from appliance.words import say
@@ -150,6 +151,8 @@ def plan_of(
         leave_out_refused=choices.leave_out_refused,
         undecodable=tuple((undecodable or {}).items()),
         same_image=same_image,
+        video=choices.video,
+        no_mp4=why_not() if choices.video == "mp4" else "",
         split=choices.split,
         joliet=choices.joliet,
         icons=choices.icons,

@@ -31,12 +31,14 @@ from .profiles import (
 from .sizes import MAXIMUM_FILE
 from .source import Placed, SourceInstance
 from .tree import Supplied, entries_of
+from .video import most_bytes
 
 __all__ = ["CHECKSUMS", "UID_LENGTH", "Note", "Plan", "PlanOptions", "Volume", "plan", "shape_of", "size_of"]
 
 UID_LENGTH = 44  # of the File-set UIDs we make: the size of a DICOMDIR depends on it
 
 UNCOMPRESSED = frozenset("1.2.840.10008.1.2" + suffix for suffix in ("", ".1", ".1.99", ".2"))
+_NOTES = ("decompress", "mp4", "supplied", "left_out", "refused")
 _DECODABLE = frozenset(
     "1.2.840.10008.1.2" + suffix
     for suffix in ("", ".1.99", ".2", ".5", *(f".4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)))
@@ -84,12 +86,12 @@ class _Planner:
         self.undecodable = dict(options.undecodable)
         self.placed: dict[str, Placed] = {}
         self.twice: dict[str, list[SourceInstance]] = {}
-        self.notes: dict[str, list[Note]] = {name: [] for name in ("decompress", "supplied", "left_out", "refused")}
+        self.notes: dict[str, list[Note]] = {name: [] for name in _NOTES}
 
-    def note(self, where: str, uid: str, reason: str, proposal: str = "") -> None:
+    def note(self, where: str, uid: str, reason: str, proposal: str = "", choice: str = "") -> None:
         if where == "refused" and uid and self.options.leave_out_refused:
             where = "left_out"
-        self.notes[where].append(Note(SOPInstanceUID=uid, reason=reason, proposal=proposal))
+        self.notes[where].append(Note(SOPInstanceUID=uid, reason=reason, proposal=proposal, choice=choice))
 
     def take(self, instances: Iterable[SourceInstance]) -> None:
         leave_out = dict(self.options.leave_out)
@@ -145,14 +147,14 @@ class _Planner:
         keys = source.keys
         syntax, uid = keys.TransferSyntaxUID, keys.SOPInstanceUID
         keep = self.profile.allows(syntax)
+        if not keep and syntax in VIDEO_SYNTAXES:
+            return self._beside(source)
         if not keep and not self._may_be_decompressed(source):
             return None
         target = syntax if keep else EXPLICIT_LE
         size = len(head_of_file(keys.SOPClassUID, uid, target)) + _size_of_data_set(source, keep)
         if size > MAXIMUM_FILE:
-            self.note(
-                "refused", uid, say("it has %(size)s bytes; a file on a disc has less than 4 GiB", size=f"{size:,}")
-            )
+            self.note("refused", uid, _too_large(size))
             return None
         if not keep:
             proposal = " or ".join(profiles_that_allow(syntax))
@@ -174,6 +176,28 @@ class _Planner:
             decompress=not keep,
         )
 
+    def _beside(self, source: SourceInstance) -> Placed | None:
+        """A video the profile does not take: as an MP4 file, when that is chosen and can be."""
+        keys, options = source.keys, self.options
+        uid, why = keys.SOPInstanceUID, options.no_mp4 or self.undecodable.get(keys.SOPInstanceUID, "")
+        proposal, size = " or ".join(profiles_that_allow(keys.TransferSyntaxUID)), 0
+        if options.video != "mp4":
+            reason = say("%(profile)s takes no video, which can't be decompressed", profile=self.profile.name)
+            self.note("refused", uid, reason, proposal, choice="mp4")
+        elif why:
+            self.note("refused", uid, say("it can't become an MP4 file: %(why)s", why=why), proposal)
+        elif (size := most_bytes(keys, source.data_set_size)) > MAXIMUM_FILE:
+            self.note("refused", uid, _too_large(size))
+        else:
+            reason = say("it lies beside the DICOM files as an MP4 file, and is not in the DICOM directory")
+            self.note("mp4", uid, reason)
+            whose = patients.patient_id(keys)
+            syntax = keys.TransferSyntaxUID
+            return Placed(
+                source=source, patient_id=whose, TransferSyntaxUID=syntax, size=size, decompress=False, mp4=True
+            )
+        return None
+
     def _may_be_decompressed(self, source: SourceInstance) -> bool:
         syntax, uid = source.keys.TransferSyntaxUID, source.keys.SOPInstanceUID
         proposal = " or ".join(profiles_that_allow(syntax))
@@ -187,7 +211,7 @@ class _Planner:
             return False
         if syntax in _DECODABLE:
             return True
-        what = "video" if syntax in VIDEO_SYNTAXES else say("transfer syntax %(syntax)s", syntax=syntax)
+        what = say("transfer syntax %(syntax)s", syntax=syntax)
         self.note(
             "refused",
             uid,
@@ -210,7 +234,7 @@ class _Planner:
             options=self.options,
             volumes=volumes,
             conflicts=tuple(conflicts),
-            instances=len(self.placed),
+            instances=sum(not placed.mp4 for placed in self.placed.values()),
             **{name: tuple(notes) for name, notes in self.notes.items()},
         )
 
@@ -246,7 +270,8 @@ class _Planner:
         """Of one image in several compressions: one that may stay as it is, else the first."""
         fits = [each for each in sources if self.profile.allows(each.keys.TransferSyntaxUID)]
         kept = (fits or sources)[0]
-        self.notes["decompress"] = [note for note in self.notes["decompress"] if note.SOPInstanceUID != uid]
+        for name in ("decompress", "mp4"):
+            self.notes[name] = [note for note in self.notes[name] if note.SOPInstanceUID != uid]
         self.placed[uid] = self._place(kept) or self.placed[uid]
         syntax = kept.keys.TransferSyntaxUID
         if all(each.keys.TransferSyntaxUID in UNCOMPRESSED for each in sources):
@@ -312,7 +337,8 @@ class _Planner:
         return tuple(self._volume(number, len(parts), part) for number, part in enumerate(parts, 1))
 
     def _volume(self, number: int, count: int, part: split.Part) -> Volume:
-        placed = split.named(part.placed)
+        placed = split.named([each for each in part.placed if not each.mp4])
+        videos = split.videos_named([each for each in part.placed if each.mp4])
         name = self.options.file_set_id
         if count > 1:
             suffix = f"_{number}"
@@ -321,13 +347,15 @@ class _Planner:
         entries = tuple(entries_of(placed, supplied))
         for uid, keywords in supplied:
             self.note("supplied", uid, keywords)
-        volume = Volume(number=number, file_set_id=name, placed=placed, entries=entries, size=0)
+        volume = Volume(number=number, file_set_id=name, placed=placed, entries=entries, size=0, videos=videos)
         return replace(volume, size=size_of(volume, self.profile, self.medium, self.options))
 
 
 def size_of(volume: Volume, profile: ApplicationProfile, medium: Medium, options: PlanOptions) -> int:
     """Bytes of the image, folder or archive: exact for a volume without room kept and nothing to decompress."""
     count = len(volume.placed)
+    videos = tuple(("/".join(placed.file_id), placed.size) for placed in volume.videos)
+    options = replace(options, content=options.content + videos)
     dicomdir = DicomDir(volume.file_set_id, "0" * UID_LENGTH, volume.entries).size
     lengths = [len("/".join(placed.file_id)) for placed in volume.placed]
     lengths += [len(path.encode()) for path, _ in options.content] + [len("DICOMDIR")]
@@ -335,6 +363,10 @@ def size_of(volume: Volume, profile: ApplicationProfile, medium: Medium, options
     instances = sum(placed.size for placed in volume.placed)
     size = shape.size(count, sum(shape.space(placed.size) for placed in volume.placed), dicomdir)
     return size + count * options.content_per_instance + int(instances * options.content_ratio)
+
+
+def _too_large(size: int) -> str:
+    return say("it has %(size)s bytes; a file on a disc has less than 4 GiB", size=f"{size:,}")
 
 
 def _in_root(source: SourceInstance) -> bool:

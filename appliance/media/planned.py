@@ -26,6 +26,8 @@ class PlanOptions:
     leave_out_refused: bool = False  # what can't go on the disc is left out, rather than keep it from being made
     same_image: frozenset[str] = frozenset()  # SOP Instance UIDs whose contents differ in their compression only
     undecodable: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, why it can't be decompressed: found by trying
+    video: str = "refuse"  # what becomes of video the profile does not take: "refuse" or "mp4"
+    no_mp4: str = ""  # why MP4 files can't be made here; "" when they can
     split: bool = True  # several volumes are allowed
     joliet: bool = True  # long names of files that are not DICOM
     icons: bool = False  # a small picture of each image in the directory
@@ -42,6 +44,7 @@ class Note:
     SOPInstanceUID: str
     reason: str
     proposal: str = ""  # what would do instead
+    choice: str = ""  # "mp4": so would the choice of MP4 files for video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,7 @@ class Volume:
     placed: tuple[Placed, ...]
     entries: tuple[Entry, ...]  # of its DICOMDIR
     size: int  # bytes of the image, folder or archive, with room kept for content
+    videos: tuple[Placed, ...] = ()  # MP4 files beside the file-set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ class Plan:
     volumes: tuple[Volume, ...] = ()
     decompress: tuple[Note, ...] = ()
     supplied: tuple[Note, ...] = ()  # Type 1 keys written in the directory that no instance has
+    mp4: tuple[Note, ...] = ()  # videos that lie beside the file-set as MP4 files, and so are not in it
     left_out: tuple[Note, ...] = ()
     refused: tuple[Note, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
@@ -91,7 +96,7 @@ class Plan:
             "conflicts": [_conflict_json(conflict) for conflict in self.conflicts],
             **{
                 name: [_note_json(note) for note in getattr(self, name)]
-                for name in ("decompress", "supplied", "left_out", "refused")
+                for name in ("decompress", "mp4", "supplied", "left_out", "refused")
             },
         }
 
@@ -107,11 +112,17 @@ def _volume_json(volume: Volume) -> dict[str, Any]:
         }
         for placed in volume.placed
     ]
-    return {"volume": volume.number, "file_set_id": volume.file_set_id, "bytes": volume.size, "files": files}
+    videos = [
+        {"path": "/".join(placed.file_id), "sop_instance_uid": placed.source.keys.SOPInstanceUID, "bytes": placed.size}
+        for placed in volume.videos
+    ]
+    about = {"volume": volume.number, "file_set_id": volume.file_set_id, "bytes": volume.size}
+    return about | {"files": files, "videos": videos}
 
 
 def _note_json(note: Note) -> dict[str, str]:
-    return {"sop_instance_uid": note.SOPInstanceUID, "reason": note.reason, "proposal": note.proposal}
+    about = {"sop_instance_uid": note.SOPInstanceUID, "reason": note.reason, "proposal": note.proposal}
+    return about | ({"choice": note.choice} if note.choice else {})
 
 
 def _conflict_json(conflict: Conflict) -> dict[str, Any]:

@@ -61,13 +61,21 @@ def _volume_row(built: Built) -> dict[str, Any]:
     }
 
 
-def note_of(left_out: Sequence[Note], said: Sequence[str]) -> str:
+def note_of(left_out: Sequence[Note], mp4: Sequence[Note], said: Sequence[str]) -> str:
     """What the clerk should know of a disc that is made."""
     count = len(left_out)
     counted = say_many(
         "%(number)s instance is left out: see its plan.", "%(number)s instances are left out: see its plan.", count
     )
     about = [counted] if count else []
+    if number := len(mp4):
+        about.append(
+            say_many(
+                "%(number)s video is not among the DICOM files, but beside them as an MP4 file.",
+                "%(number)s videos are not among the DICOM files, but beside them as MP4 files.",
+                number,
+            )
+        )
     return " ".join(dict.fromkeys([*about, *(text for text in said if text)]))
 
 
@@ -91,7 +99,8 @@ def summary_of(plan: Plan | None, hidden: tuple[Note, ...] = ()) -> dict[str, An
     values = replace(plan, left_out=plan.left_out + hidden).to_json()
     for volume in values["volumes"]:
         volume["instances"] = len(volume.pop("files"))
-    for name in ("decompress", "supplied", "left_out", "refused"):
+        volume["videos"] = volume["videos"][:100]
+    for name in ("decompress", "mp4", "supplied", "left_out", "refused"):
         values[f"{name}_count"] = len(values[name])
         values[name] = values[name][:100]
     return values

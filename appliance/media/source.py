@@ -33,7 +33,8 @@ class Placed:
     TransferSyntaxUID: str  # on the disc
     size: int  # bytes on the disc; an upper bound where `decompress` is set
     decompress: bool  # to Explicit VR Little Endian before it can be written
-    file_id: FileID = ()
+    mp4: bool = False  # a video that lies beside the file-set; `size` is the most its MP4 file may have
+    file_id: FileID = ()  # its File ID; the place of its MP4 file
 
 
 def head(placed: Placed) -> bytes:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from . import video
 from .file_id import file_id
-from .sizes import MAXIMUM_INSTANCES, Shape
+from .sizes import MAXIMUM_INSTANCES, SECTOR, Shape
 from .source import Placed
 
 _PATH = len("DICOM/D0000000/I0000000")
@@ -15,6 +16,7 @@ _RECORD_HEAD = 220  # at most: item, offsets, type, File ID and UIDs of a record
 CHECKSUM_LINE = 64 + 2 + 1  # of a list, besides the path
 _PARENTS = 1200  # at most: PATIENT, STUDY and SERIES records that a new series brings, besides their bodies
 _DICOMDIR_HEAD = 600
+_FOLDER_OF_VIDEOS = 8 * SECTOR  # at most: the folders of MP4 files, in each view
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def _load(group: Sequence[Placed], shape: Shape) -> _Load:
     above = sum(_PARENTS + len(each.patient) + len(each.study) + len(each.series) for each in series.values())
     return _Load(
         count=len(group),
-        space=sum(shape.space(each.size) for each in group),
+        space=sum(shape.space(each.size) + _FOLDER_OF_VIDEOS * each.mp4 for each in group),
         bytes=sum(each.size for each in group),
         dicomdir=above + sum(_RECORD_HEAD + len(each.source.records.instance) + 64 for each in group),
     )
@@ -129,3 +131,8 @@ def _series(placed: Placed) -> str:
 def named(placed: Sequence[Placed]) -> tuple[Placed, ...]:
     """The same instances with their File IDs."""
     return tuple(replace(each, file_id=file_id(index, len(placed))) for index, each in enumerate(placed))
+
+
+def videos_named(placed: Sequence[Placed]) -> tuple[Placed, ...]:
+    """The same videos with the places of their MP4 files."""
+    return tuple(replace(each, file_id=video.place_of(index)) for index, each in enumerate(placed))

@@ -1,4 +1,4 @@
-"""Whether what must be decompressed can be: tried on the first frame while a disc is planned, before it is ordered."""
+"""Whether what must be changed for a disc can be: tried on the first frame or a video's beginning, while planning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pydicom.uid import UID
 
 from appliance.errors import DamagedError
 from appliance.media.plan import Plan
+from appliance.media.profiles import VIDEO_SYNTAXES
 from appliance.media.source import SourceInstance
+from appliance.media.video import probed
 from appliance.pixels import Decoder, PixelError
 
 SECONDS = 4.0
@@ -38,6 +40,7 @@ def _to_decompress(plan: Plan) -> Iterator[SourceInstance]:
         for source in (placed.source for placed in volume.placed if placed.decompress):
             if UID(source.keys.TransferSyntaxUID).is_encapsulated and source.keys.Rows:
                 yield source
+        yield from (placed.source for placed in volume.videos)
 
 
 def _name(source: SourceInstance) -> tuple[str, str]:
@@ -48,8 +51,11 @@ def _try(source: SourceInstance, decoder: Decoder, end: float) -> None:
     if time.monotonic() > end:
         return
     try:
-        next(decoder.raw(Path(source.path)).frames)
         reason = ""
+        if source.keys.TransferSyntaxUID in VIDEO_SYNTAXES:
+            reason = probed(source)
+        else:
+            next(decoder.raw(Path(source.path)).frames)
     except (PixelError, DamagedError) as error:
         reason = str(error)
     _known[_name(source)] = reason

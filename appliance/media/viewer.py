@@ -22,6 +22,7 @@ from appliance.resources import shipped
 from appliance.store import files
 
 from .description import Item, Patient, Study, VolumeDescription, clock, day, line, person
+from .video import Mp4
 from .words import words
 
 DOCUMENTS = frozenset({"SR", "DOC", "KO"})
@@ -125,10 +126,28 @@ def _patient(patient: Patient, share: float, numbers: Iterator[int], writer: _Wr
                 "time": clock(study.keys.StudyTime),
                 "description": line(study.keys.StudyDescription),
                 "accession": line(study.keys.AccessionNumber),
-                "stacks": [writer.write(stack, presented) for stack in _stacks(study, share, numbers)],
+                "stacks": [
+                    *(writer.write(stack, presented) for stack in _stacks(study, share, numbers)),
+                    *(_video(item, item.video) for series in study.series for item in series.items if item.video),
+                ],
             }
             for study in patient.studies
         ],
+    }
+
+
+def _video(item: Item, video: Mp4) -> dict[str, Any]:
+    """What the index says of a video that lies beside the file-set: the browser plays it, or says that it can't."""
+    keys = item.keys
+    return {
+        "video": f"../{video.path}",
+        "count": 1,
+        "of": 1,
+        "modality": line(keys.Modality),
+        "number": line(keys.SeriesNumber),
+        "description": line(keys.SeriesDescription),
+        "clip": f"{line(keys.InstanceNumber)} MP4",
+        "thumbnail": "",
     }
 
 
@@ -138,7 +157,8 @@ def _stacks(study: Study, share: float, numbers: Iterator[int]) -> Iterator[Stac
     for series in study.series:
         if series.keys.Modality in DOCUMENTS or series.keys.SOPClassUID.startswith((ENCAPSULATED, PRESENTATION)):
             continue
-        shown = [item for item in series.items if item.keys.Rows and item.keys.SOPClassUID not in NO_PICTURES]
+        pictures = (item for item in series.items if item.keys.Rows and not item.video)
+        shown = [item for item in pictures if item.keys.SOPClassUID not in NO_PICTURES]
         if singles := [(item, 1) for item in shown if item.keys.NumberOfFrames <= 1]:
             groups.append(singles)
         groups += [

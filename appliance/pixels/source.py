@@ -41,12 +41,15 @@ class Limits:
 
 
 class Source:
-    """One instance: `header` is the data set up to the pixels. What follows is known after :meth:`enter_pixels`."""
+    """One instance: `header` is the data set up to the pixels. What follows is known after :meth:`enter_pixels`.
 
-    def __init__(self, file: BinaryIO, limits: Limits) -> None:
+    A video raises VideoError, unless `video` says that nothing will be decoded.
+    """
+
+    def __init__(self, file: BinaryIO, limits: Limits, *, video: bool = False) -> None:
         self.limits = limits
         self.transfer_syntax = _transfer_syntax(file)
-        if self.transfer_syntax in VIDEO:
+        if self.transfer_syntax in VIDEO and not video:
             raise VideoError(say("This is a video. It is not shown here."))
         self.file = _inflated(file, limits.inflated_bytes) if self.transfer_syntax.is_deflated else file
         self.header: Dataset = read_dataset(

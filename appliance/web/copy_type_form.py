@@ -51,6 +51,10 @@ class CopyTypeForm(Form):
         _("Anonymous: descriptions"),
         choices=lambda: [("remove", gettext("removed")), ("clean", gettext("cleaned"))],
     )
+    video = SelectField(
+        _("Video the application profile does not take"),
+        choices=lambda: [("refuse", gettext("refused")), ("mp4", gettext("as MP4 files beside the DICOM files"))],
+    )
     attempts = IntegerField(_("Blanks tried before a person is asked"), [between(1, 10)])
     viewer = BooleanField(TICKS["viewer"])
     web_content = BooleanField(TICKS["web_content"])

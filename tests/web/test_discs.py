@@ -26,6 +26,7 @@ from appliance.studies import completeness, importing, search
 from appliance.studies.upload_worker import Importer
 from appliance.web.pages import new_disc
 from tests.media.made import as_file, common
+from tests.media.test_mp4 import video
 from tests.web import made
 from tests.web.conftest import TESTER, PageClient
 
@@ -213,6 +214,30 @@ def test_what_cannot_go_on_a_disc_is_left_out_by_a_tick_in_the_plan_or_on_the_he
     clerk.submit("/discs/1/decide", leave_out_refused="y")
     DiscWorker(store).work_off()
     assert views.show_disc(store, 1)["execution_status"] == "DONE"
+
+
+def test_video_goes_beside_the_dicom_files_by_a_tick_before_the_order_and_after(
+    store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path
+) -> None:
+    clerk = visitor_as("clerk")
+    uid = made.study(store, tmp_path)
+    sent = video("h264-mp4", StudyInstanceUID=uid, PatientID="P100", PatientName="")
+    sent.PatientBirthDate, sent.PatientSex = "", ""
+    (tmp_path / "video").mkdir()
+    (tmp_path / "video" / "1.dcm").write_bytes(as_file(sent, sent.file_meta.TransferSyntaxUID))
+    importing.import_path(store, tmp_path / "video", TESTER)
+    query = {"study": uid, "copies": "1", "copy_type": "physician", "burner": "folder", "medium": ""}
+    plan = clerk.get("/discs/new/plan", query_string=query).text
+    assert "Ready to be made" not in plan and "takes no video" in plan and "video_mp4" in plan
+    ticked = clerk.get("/discs/new/plan", query_string=query | {"video_mp4": "y"}).text
+    assert "Ready to be made" in ticked and "1 MP4 file" in ticked and "not in the DICOM directory" in ticked
+    clerk.submit("/discs/new", **query)
+    DiscWorker(store).work_off()
+    assert "video_mp4" in clerk.get("/discs/1").text
+    clerk.submit("/discs/1/decide", video_mp4="y")
+    DiscWorker(store).work_off()
+    assert views.show_disc(store, 1)["execution_status"] == "DONE"
+    assert "VIDEO/V0000000.MP4" in clerk.get("/discs/1").text
 
 
 def test_a_viewer_orders_nothing(store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class Plan(Open):
 
 class Decide(Strict):
     leave_out_refused: bool = False
+    video: Literal["", "refuse", "mp4"] = ""
     decisions: tuple[Text, ...] = ()
     leave_out: tuple[Uid, ...] = ()
     incomplete_reason: Text = ""

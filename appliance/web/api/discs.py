@@ -131,6 +131,7 @@ def decide_disc(disc_id: int, body: models.Decide) -> Any:
         "leave_out": left_out,
         "incomplete_reason": reason,
         "leave_out_refused": body.leave_out_refused,
+        "video": body.video,
     }
     discs.decide(store(), disc_id, actor(), decisions=body.decisions, **values)
     return _disc(disc_id)

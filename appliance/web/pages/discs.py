@@ -131,6 +131,7 @@ def decide(disc_id: int) -> Any:
         leave_out=leave_out,
         incomplete_reason=form.get("incomplete_reason", "").strip()[:200],
         leave_out_refused="leave_out_refused" in form,
+        video="mp4" if "video_mp4" in form else "",
     )
     return redirect(url_for("discs.show", disc_id=disc_id), code=303)
 

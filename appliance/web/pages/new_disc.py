@@ -44,6 +44,7 @@ class OrderForm(Form):
     copies = IntegerField(_("Copies"), [required(), between(1, 99)], default=1)
     label_text = StringField(_("A line for the label"), [at_most(200)], filters=[strip])
     leave_out_refused = BooleanField(_("Leave out what can't go on it: the disc says so"))
+    video_mp4 = BooleanField(_("Video as MP4 files beside the DICOM files: the disc says so"))
     incomplete_reason = StringField(_("Why it is made though images are missing"), [at_most(200)], filters=[strip])
 
 
@@ -120,7 +121,10 @@ def _order(form: OrderForm) -> DiscOrder:
         label_text=form.label_text.data or "",
         incomplete_reason=form.incomplete_reason.data or "",
         decisions=tuple(form.decision.data or ()),
-        choices={"leave_out_refused": True} if form.leave_out_refused.data else {},
+        choices={
+            **({"leave_out_refused": True} if form.leave_out_refused.data else {}),
+            **({"video": "mp4"} if form.video_mp4.data else {}),
+        },
     )
 
 
