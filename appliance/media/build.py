@@ -119,9 +119,10 @@ def build_volume(
     work = folder / f"work-{volume.number}"
     try:
         volume = _decompressed(volume, work, decompressing)
-        if plan.options.icons:
-            volume = replace(volume, entries=with_icons(volume.entries, volume.placed, drawing))
-        assembled = Assembly(plan, volume, content, signer)
+        icons = work / "icons" if plan.options.icons else None
+        if icons is not None:
+            volume = replace(volume, entries=with_icons(volume.entries, volume.placed, icons, drawing))
+        assembled = Assembly(plan, volume, content, signer, icons)
         path = folder / f"volume-{volume.number}{targets.SUFFIX[plan.medium.form]}"
         report = _write(plan, assembled, path, progress, checking)
     finally:
@@ -170,14 +171,16 @@ def _decompressed(volume: Volume, work: Path, decompressing: Callable[[int], Non
 class Assembly:
     """All the files of one volume, in the order they are written."""
 
-    def __init__(self, plan: Plan, volume: Volume, content: Content, signer: Signer | None = None) -> None:
+    def __init__(
+        self, plan: Plan, volume: Volume, content: Content, signer: Signer | None = None, icons: Path | None = None
+    ) -> None:
         self.plan = plan
         self.volume = volume
         self.file_set_uid = new_file_set_uid()
         given = [*content, *([(SIGNER, signer.public())] if signer else [])]
         others = [content_file(path, what) for path, what in self._named(given)]
         options = replace(plan.options, content=tuple((file.path, file.size) for file in others))
-        self.directory = DicomDir(volume.file_set_id, self.file_set_uid, volume.entries)
+        self.directory = DicomDir(volume.file_set_id, self.file_set_uid, volume.entries, icons)
         dicomdir = streamed_file("DICOMDIR", self.directory.size, self.directory.chunks)
         self.files: list[DiscFile] = [dicomdir, *others, *map(instance_file, volume.placed)]
         if plan.options.checksums:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from appliance.network.file_head import head_of_file
 from appliance.studies.elements import element
 from appliance.studies.part10 import EXPLICIT_VR_LITTLE_ENDIAN, MEDIA_STORAGE_DIRECTORY
 
 from .file_id import FileID
+from .icon_element import ICON_BYTES
 
 MAXIMUM_SIZE = 0xFFFFFFFE  # offsets and the sequence's length are of 32 bits
 
@@ -44,12 +47,17 @@ class Entry:
     record_type: str
     body: bytes  # keys from group 0008 on, Explicit VR Little Endian
     reference: Reference | None = None
+    icon: bool = False  # an icon follows the body: the next of the file of icons
 
 
 class DicomDir:
     """A DICOMDIR ready to be streamed: its size is known, its bytes come on demand, as often as asked."""
 
-    def __init__(self, file_set_id: str, file_set_uid: str, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self, file_set_id: str, file_set_uid: str, entries: Sequence[Entry], icons: Path | None = None
+    ) -> None:
+        """`icons` is the file of the entries' icons, in their order; not needed where only the size is wanted."""
+        self._icons = icons
         self._head = head_of_file(MEDIA_STORAGE_DIRECTORY, file_set_uid, EXPLICIT_VR_LITTLE_ENDIAN)
         self._identification = element(0x00041130, "CS", file_set_id.encode("ascii"))
         self._entries = entries
@@ -72,7 +80,7 @@ class DicomDir:
             last_at.append(index)
             if level == 0:
                 self._first_root, self._last_root = self._first_root or offset, offset
-            offset += 8 + _OFFSETS_SIZE + len(_identity(entry)) + len(entry.body)
+            offset += 8 + _OFFSETS_SIZE + len(_identity(entry)) + _body_size(entry)
         self._sequence_length = offset - start
         self.size = offset
 
@@ -82,13 +90,16 @@ class DicomDir:
         yield self._identification + self._root() + _sequence_head(self._sequence_length)
         parts: list[bytes] = []
         held = 0
-        for index, entry in enumerate(self._entries):
-            record = self._record(index, entry)
-            parts.append(record)
-            held += len(record)
-            if held >= _CHUNK:
-                yield b"".join(parts)
-                parts, held = [], 0
+        with self._icons.open("rb") if self._icons else nullcontext() as icons:
+            for index, entry in enumerate(self._entries):
+                parts.append(self._record(index, entry))
+                if entry.icon:
+                    assert icons is not None
+                    parts.append(icons.read(ICON_BYTES))
+                held += len(parts[-1])
+                if held >= _CHUNK:
+                    yield b"".join(parts)
+                    parts, held = [], 0
         yield b"".join(parts)
 
     def _root(self) -> bytes:
@@ -100,7 +111,7 @@ class DicomDir:
 
     def _record(self, index: int, entry: Entry) -> bytes:
         identity = _identity(entry)
-        length = _OFFSETS_SIZE + len(identity) + len(entry.body)
+        length = _OFFSETS_SIZE + len(identity) + _body_size(entry)
         return b"".join((b"\xfe\xff\x00\xe0", _ITEM.pack(length), self._offsets(index), identity, entry.body))
 
     def _offsets(self, index: int) -> bytes:
@@ -112,6 +123,10 @@ class DicomDir:
                 _ITEM.pack(self._child[index]),
             )
         )
+
+
+def _body_size(entry: Entry) -> int:
+    return len(entry.body) + (ICON_BYTES if entry.icon else 0)
 
 
 def _sequence_head(length: int) -> bytes:

@@ -18,7 +18,6 @@ from appliance.words import say
 from . import patients, split
 from .dicomdir import DicomDir
 from .file_id import is_file_set_id
-from .icons import with_room
 from .patients import Conflict, Side
 from .planned import CHECKSUMS, Note, Plan, PlanOptions, Volume, shape_of
 from .profiles import (
@@ -166,8 +165,6 @@ class _Planner:
             )
         if source.records.supplied:
             self.note("supplied", uid, ", ".join(source.records.supplied))
-        if self.options.icons:
-            source = replace(source, records=with_room(source.records))
         return Placed(
             source=source,
             patient_id=patients.patient_id(keys),
@@ -319,6 +316,7 @@ class _Planner:
             per_instance=self.options.content_per_instance,
             ratio=self.options.content_ratio,
             checksums=self.options.checksums,
+            icons=self.options.icons,
         )
         parts, oversized = split.volumes(ordered, room)
         for placed in oversized:
@@ -344,7 +342,7 @@ class _Planner:
             suffix = f"_{number}"
             name = name[: 16 - len(suffix)] + suffix
         supplied: Supplied = []
-        entries = tuple(entries_of(placed, supplied))
+        entries = tuple(entries_of(placed, supplied, icons=self.options.icons))
         for uid, keywords in supplied:
             self.note("supplied", uid, keywords)
         volume = Volume(number=number, file_set_id=name, placed=placed, entries=entries, size=0, videos=videos)

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from . import video
 from .file_id import file_id
+from .icon_element import ICON_BYTES
 from .sizes import MAXIMUM_INSTANCES, SECTOR, Shape
 from .source import Placed
 
@@ -28,6 +29,7 @@ class Room:
     per_instance: int = 0  # bytes to keep free for each instance
     ratio: float = 0.0  # part of the instances' bytes to keep free
     checksums: bool = False
+    icons: bool = False  # each image's record has one
 
 
 @dataclass
@@ -91,7 +93,7 @@ def volumes(ordered: Sequence[Placed], room: Room) -> tuple[list[Part], list[Pla
 
 
 def _put(group: list[Placed], parts: list[Part], room: Room) -> bool:
-    load = _load(group, room.shape)
+    load = _load(group, room)
     for part in parts:
         if part.takes(load):
             part.add(group, load)
@@ -104,14 +106,15 @@ def _put(group: list[Placed], parts: list[Part], room: Room) -> bool:
     return True
 
 
-def _load(group: Sequence[Placed], shape: Shape) -> _Load:
+def _load(group: Sequence[Placed], room: Room) -> _Load:
+    shape, icon = room.shape, ICON_BYTES if room.icons else 0
     series = {each.source.keys.SeriesInstanceUID: each.source.records for each in group}
     above = sum(_PARENTS + len(each.patient) + len(each.study) + len(each.series) for each in series.values())
     return _Load(
         count=len(group),
         space=sum(shape.space(each.size) + _FOLDER_OF_VIDEOS * each.mp4 for each in group),
         bytes=sum(each.size for each in group),
-        dicomdir=above + sum(_RECORD_HEAD + len(each.source.records.instance) + 64 for each in group),
+        dicomdir=above + sum(_RECORD_HEAD + len(each.source.records.instance) + 64 + icon for each in group),
     )
 
 

@@ -25,18 +25,21 @@ _LEVELS = (
 )
 
 
-def entries_of(placed: Sequence[Placed], supplied: Supplied | None = None) -> Iterator[Entry]:
-    """Directory records, parents first; keys supplied for patients, studies and series are told to `supplied`."""
+def entries_of(placed: Sequence[Placed], supplied: Supplied | None = None, *, icons: bool = False) -> Iterator[Entry]:
+    """Directory records, parents first; keys supplied for patients, studies and series are told to `supplied`.
+
+    With `icons` there is room for one in each record of an image: its tag sorts behind all keys of IMAGE.
+    """
     for each in placed:
         if each.source.records.record_type in ROOT_TYPES:
-            yield _instance_entry(each, 0)
+            yield _instance_entry(each, 0, icons)
     filed = [each for each in placed if each.source.records.record_type not in ROOT_TYPES]
-    yield from _below(filed, 0, [] if supplied is None else supplied)
+    yield from _below(filed, 0, [] if supplied is None else supplied, icons)
 
 
-def _below(placed: Sequence[Placed], level: int, supplied: Supplied) -> Iterator[Entry]:
+def _below(placed: Sequence[Placed], level: int, supplied: Supplied, icons: bool) -> Iterator[Entry]:
     if level == len(_LEVELS):
-        yield from (_instance_entry(each, level) for each in placed)
+        yield from (_instance_entry(each, level, icons) for each in placed)
         return
     name, part, keys = _LEVELS[level]
     for members in _grouped(placed, level):
@@ -53,7 +56,7 @@ def _below(placed: Sequence[Placed], level: int, supplied: Supplied) -> Iterator
         if given:
             supplied.append((members[0].source.keys.SOPInstanceUID, f"{name}: {', '.join(given)}"))
         yield Entry(level=level, record_type=name, body=body)
-        yield from _below(members, level + 1, supplied)
+        yield from _below(members, level + 1, supplied, icons)
 
 
 def _grouped(placed: Sequence[Placed], level: int) -> Iterator[list[Placed]]:
@@ -64,12 +67,13 @@ def _grouped(placed: Sequence[Placed], level: int) -> Iterator[list[Placed]]:
     yield from found.values()
 
 
-def _instance_entry(placed: Placed, level: int) -> Entry:
+def _instance_entry(placed: Placed, level: int, icons: bool) -> Entry:
     return Entry(
         level=level,
         record_type=placed.source.records.record_type,
         body=placed.source.records.instance,
         reference=_reference(placed),
+        icon=icons and placed.source.records.record_type == "IMAGE",
     )
 
 

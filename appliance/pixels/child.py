@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from appliance.pixels import picture, report
+from appliance.pixels import encapsulated, picture, report
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError, VideoError
 from appliance.pixels.source import Limits, Source
 from appliance.pixels.stored import frame_values
@@ -226,6 +226,12 @@ def _about(source: Source) -> Answer:
     return about, b""
 
 
+def _glance(source: Source) -> Answer:
+    if source.encapsulated:
+        encapsulated.glance(source.file, source.fragments, str(source.transfer_syntax))
+    return {}, b""
+
+
 def _report(source: Source) -> Answer:
     return report.structured_report(source.header), b""
 
@@ -246,6 +252,7 @@ DEEDS: dict[str, Callable[..., Answer]] = {
     "encoded": _encoded,
     "icon": _icon,
     "raw": _raw,
+    "glance": _glance,
     "preview": _preview,
     "report": _report,
     "document": _document,

@@ -216,7 +216,7 @@ class Decoder:
         def frames() -> Iterator[bytes]:
             yield bytes(data)
             for number in range(2, about["frames"] + 1):
-                yield bytes(self._ask(path, {"do": "raw", "number": number})[1])
+                yield self.raw_frame(path, number)
 
         return RawPixels(
             Rows=about["rows"],
@@ -231,6 +231,19 @@ class Decoder:
             PlanarConfiguration=0,
             frames=frames(),
         )
+
+    def raw_frame(self, path: Path, number: int) -> bytes:
+        """Exact stored values of frame `number` (from 1). Raises PixelError naming the frame."""
+        try:
+            return bytes(self._ask(path, {"do": "raw", "number": number})[1])
+        except PixelError as error:
+            if f"rame {number}" in str(error):
+                raise
+            raise type(error)(say("Frame %(index)s can't be decoded: %(why)s", index=number, why=str(error))) from error
+
+    def glance(self, path: Path) -> None:
+        """Look at where each compressed frame begins, without decoding any. Raises PixelError naming a damaged one."""
+        self._ask(path, {"do": "glance"})
 
     def report(self, path: Path) -> dict[str, Any]:
         """A structured report as a tree of text: see :func:`appliance.pixels.report.structured_report`."""

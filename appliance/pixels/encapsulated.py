@@ -14,6 +14,12 @@ from appliance.words import say
 
 ITEM = b"\xfe\xff\x00\xe0"
 MAX_FRAGMENTS = 1_000_000
+# what a frame begins with (ITU-T T.81, T.87, T.800), by the end of the transfer syntax
+_SYNTAX = "1.2.840.10008.1.2.4."
+_STARTS = (
+    (("50", "51", "57", "70", "80", "81"), b"\xff\xd8"),
+    (("90", "91", "92", "93", "201", "202", "203"), b"\xff\x4f"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +92,21 @@ def read(file: BinaryIO, fragments: Fragments, index: int, frames: int) -> bytes
             raise DamagedPixelsError(say("The file ends within its pixel data."))
         parts.append(part)
     return b"".join(parts)
+
+
+def glance(file: BinaryIO, fragments: Fragments, transfer_syntax: str) -> None:
+    """Raise DamagedPixelsError naming the first frame that does not begin as its transfer syntax wants.
+
+    Nothing is known, so nothing said, where neither offsets nor fragments tell where frames begin.
+    """
+    wanted = next((start for syntaxes, start in _STARTS if transfer_syntax.removeprefix(_SYNTAX) in syntaxes), b"")
+    for number, first in enumerate(fragments.firsts, 1):
+        offset, length = fragments.places[first] if first < len(fragments.places) else (0, 0)
+        file.seek(offset)
+        if length < len(wanted) or file.read(len(wanted)) != wanted:
+            raise DamagedPixelsError(
+                say("Frame %(index)s can't be decoded: %(why)s", index=number, why=say("it does not begin as one"))
+            )
 
 
 def wrap(encoded: bytes) -> bytes:

@@ -14,7 +14,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from appliance.cli import cli
-from appliance.media import build
+from appliance.media import build, trial
 from appliance.media import discs as verbs
 from appliance.media.obstacles import UndecodableError
 from appliance.media.ordering import DiscOrder
@@ -32,8 +32,8 @@ def private(number: int = 90) -> Dataset:
     return made.common(number, PRIVATE, series=9, Modality="OT")
 
 
-def spoiled(number: int = 80, frames: int = 1, bad: int = 1) -> Dataset:
-    """A JPEG 2000 image one frame of which no decoder takes."""
+def spoiled(number: int = 80, frames: int = 1, bad: int = 1, *, nothing: bool = False) -> Dataset:
+    """A JPEG 2000 image one frame of which no decoder takes, or is `nothing` but zeros."""
     dataset = made.image(number, rows=64, columns=64, series=8)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -42,7 +42,7 @@ def spoiled(number: int = 80, frames: int = 1, bad: int = 1) -> Dataset:
     good = dataset.PixelData[start : dataset.PixelData.index(b"\xff\xd9", start) + 2]
     dataset.NumberOfFrames = frames
     parts = [good] * frames
-    parts[bad - 1] = good[:48] + b"\xff\xff" * 20
+    parts[bad - 1] = bytes(88) if nothing else good[:48] + b"\xff\xff" * 20
     dataset.PixelData = encapsulate(parts)
     return dataset
 
@@ -82,7 +82,50 @@ def test_an_image_that_cannot_be_decompressed_is_planned_as_refused_and_may_be_l
     assert view["execution_status"] == "DONE" and view["volumes"][0]["instances"] == 3
 
 
-def test_a_bad_frame_the_plan_did_not_try_stops_the_disc_for_a_person(store: Store) -> None:
+ORDER = DiscOrder(selection=Selection(studies=(STUDY,)))
+
+
+def patiently(monkeypatch: pytest.MonkeyPatch, frame_seconds: float = 300.0) -> None:
+    """Let a plan have all the time it needs on a busy machine."""
+    monkeypatch.setattr(trial, "SECONDS", 300.0)
+    monkeypatch.setattr(trial, "FRAME_SECONDS", frame_seconds)
+
+
+def test_the_plan_finds_a_late_bad_frame_and_names_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    patiently(monkeypatch)
+    keep(store, [spoiled(80, frames=60, bad=40)])
+    (refused,) = verbs.plan_disc(store, ORDER)[0].refused
+    assert refused.SOPInstanceUID.endswith(".8.80") and "Frame 40" in refused.reason
+
+
+def test_a_late_frame_of_nothing_is_seen_without_decoding(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    patiently(monkeypatch, -1.0)
+    keep(store, [spoiled(80, frames=60, bad=40, nothing=True)])
+    (refused,) = verbs.plan_disc(store, ORDER)[0].refused
+    assert "Frame 40" in refused.reason
+
+
+def test_a_late_bad_frame_found_by_the_build_is_named_and_one_command_goes_on_without(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(store, [spoiled(80, frames=60, bad=40)])
+    disc = ordered(store)
+    message = work_off(store, disc)["message"]
+    assert f"Instance {made.ROOT}.1.8.80: its image can't be decompressed: Frame 40" in message
+    assert "--leave-out-refused" in message
+    monkeypatch.setenv("APPLIANCE_DATA", str(store.folder.root))
+    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_MIB", "1")
+    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_PERCENT", "0")
+    command = ["disc", "decide", str(disc), "--leave-out-refused", "--wait", "--json"]
+    view = json.loads(CliRunner().invoke(cli, command, catch_exceptions=False).stdout)
+    assert view["execution_status"] == "DONE" and view["volumes"][0]["instances"] == 3
+    assert "Frame 40" in readme(view["volumes"][0]["image"])
+
+
+def test_a_bad_frame_the_plan_did_not_try_stops_the_disc_for_a_person(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "FRAME_SECONDS", -1.0)
     keep(store, [spoiled(80, frames=3, bad=3)])
     keep(store, [spoiled(81, frames=2, bad=2)])
     assert verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,))))[0].ready
@@ -99,7 +142,10 @@ def test_a_modalitys_request_is_answered_with_failure_not_held(store: Store) -> 
     assert (view["execution_status"], view["execution_status_info"]) == ("FAILURE", "INST_AP_CONFLICT")
 
 
-def test_all_images_of_a_volume_that_cannot_be_decompressed_are_named_at_once(store: Store, tmp_path: Path) -> None:
+def test_all_images_of_a_volume_that_cannot_be_decompressed_are_named_at_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "FRAME_SECONDS", -1.0)
     for number in (80, 81):
         keep(store, [spoiled(number, frames=2, bad=2)])
     plan, _ = verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,))))

@@ -27,6 +27,7 @@ class Record:
     type: str
     keys: dict[int, bytes] = field(default_factory=dict)
     in_use: int = 0xFFFF
+    icon: memoryview = memoryview(b"")  # in place: of many thousands each has four kilobytes
 
     def text(self, tag: int) -> str:
         """A key as text; "" if absent."""
@@ -109,6 +110,8 @@ def _record(data: memoryview, start: int, end: int) -> Record:
             record.child = _number(data, element)
         elif element.tag == 0x00041430:
             record.type = _value(data, element).rstrip(b" \0").decode("latin-1")
+        elif element.tag == icons.TAG:
+            record.icon = data[element.start : element.end]
         else:
             record.keys[element.tag] = _value(data, element)
     return record
@@ -178,7 +181,7 @@ def _check_record(directory: Directory, record: Record, parent: int, findings: F
     _check_values(record, where, findings)
     try:
         _check_document(record, where, findings)
-        icons.check_icon(record.keys.get(icons.TAG, b""), where, findings)
+        icons.check_icon(record.icon, where, findings)
     except (TruncatedError, MalformedError) as error:
         findings.error("dicomdir-damaged", where, _damaged(error))
     _check_charset(record, where, findings)

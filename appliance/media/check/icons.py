@@ -12,11 +12,10 @@ _EXPLICIT = Encoding()
 _KINDS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 
 
-def check_icon(value: bytes, where: str, findings: Findings) -> None:
+def check_icon(data: memoryview, where: str, findings: Findings) -> None:
     """Say what is wrong with a record's icon; nothing where it has none."""
-    if not value:
+    if not data:
         return
-    data = memoryview(value)
     found = list(items(data, Element(TAG, b"SQ", 0, len(data), len(data)), _EXPLICIT))
     if len(found) != 1:
         findings.error("icon", where, f"its icon has {len(found)} items, not one (PS3.3 F.7)")
