@@ -11,6 +11,7 @@ from pydicom.uid import UID
 from appliance.dicom.conformance import table
 from appliance.dicom.media_creation_scp import CREATED, MEDIA_CREATION, MOST_REFERENCES, NON_DICOM, SYNTAXES
 from appliance.media import creation
+from appliance.media.discs import CANCELED
 from appliance.media.label import layouts
 from appliance.media.obstacles import REFUSALS
 from appliance.media.ordering import MAXIMUM_COPIES, PRIORITIES
@@ -45,7 +46,7 @@ INFOS = (
     ("SET_OVERSIZED", "it does not fit on one medium, and splitting is not allowed"),
     ("DIR_PROC_ERR", "what the directory needs is missing"),
     ("PROC_FAILURE", "another failure of ours"),
-    ("UNKNOWN", "cancelled, or failed in another way"),
+    (CANCELED, "cancelled, by the modality or a person here (a term of our own)"),
 )
 FAILURES = {
     creation.NO_SUCH_INSTANCE: "not here",

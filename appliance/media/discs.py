@@ -35,6 +35,8 @@ from appliance.words import say
 
 LASTING = ("patient:", "study:", "instance:")
 """Decisions that hold for every disc; the others are of one order."""
+CANCELED = "CANCELED"
+"""Execution Status Info of what nobody wants any more: PS3.4 Annex S has no term for it, and lets terms be added."""
 
 
 def plan_disc(store: Store, order: DiscOrder) -> tuple[Plan, Gathered]:
@@ -171,7 +173,7 @@ def end_canceled(connection: Connection, disc: discs.Disc, actor: str) -> None:
         "purged": True,
     }
     seen = (disc.execution_status,)
-    ended |= {"info": "UNKNOWN", "reasons": ["canceled"]}
+    ended |= {"info": CANCELED, "reasons": ["canceled"]}
     if not discs.settle(connection, disc.disc_id, seen, discs.FAILURE, actor=actor, **ended):
         raise ConflictError(say("Disc %(disc_id)s changed in this moment: look again.", disc_id=disc.disc_id))
     for piece in discs.pieces(connection, [disc.disc_id]):

@@ -234,7 +234,8 @@ def test_an_order_is_cancelled_before_it_burns_and_not_while(store: Store) -> No
         for uid in (first, second):
             scu.create(uid)
         assert scu.act(first, 2) == SUCCESS
-        assert scu.get(first)[1].ExecutionStatus == "FAILURE"
+        reply = scu.get(first)[1]
+        assert (reply.ExecutionStatus, reply.ExecutionStatusInfo) == ("FAILURE", "CANCELED")
         assert scu.act(second) == SUCCESS
         with store.database.write("disc") as connection:
             row = discs.by_request_uid(connection, second)
