@@ -91,6 +91,11 @@ class BoundedAssociation(Association):
         self._reactor_checkpoint = _Checkpoint(self._turn)
         self._reactor_checkpoint.set()
 
+    def bind_all(self, handlers: dict[Any, Any]) -> None:
+        """Take a server's handlers in place of those it has."""
+        self._handlers = {event: it if event.is_intervention else list(it) for event, it in handlers.items()}
+        self._look_for_taps()
+
     def bind(self, event: Any, handler: Callable[..., Any], args: list[Any] | None = None) -> None:
         super().bind(event, handler, args)
         self._look_for_taps()

@@ -226,8 +226,7 @@ class _Handler(RequestHandler):
         association.name = f"association-{self.client_address[0]}:{self.client_address[1]}"
         association.set_socket(BoundedSocket(association, client_socket=sock))
         self._describe(association)
-        bound: dict[Any, Any] = self.server._handlers
-        association._handlers = {event: it if event.is_intervention else list(it) for event, it in bound.items()}
+        association.bind_all(cast("dict[Any, Any]", self.server._handlers))
         return association
 
     def _describe(self, association: BoundedAssociation) -> None:

@@ -25,6 +25,8 @@ from appliance.words import say
 
 LARGEST = 512 << 20
 """Files beyond this are not compared: they would have to be held in memory."""
+LARGEST_AT_THE_DOOR = 64 << 20
+"""The same, where a sender waits, perhaps a hostile one: what is larger is settled when a disc is planned."""
 _NOT_SAID = frozenset({0x00080001, 0xFFFCFFFC})  # Length to End, Data Set Trailing Padding
 _TEXTS = frozenset(
     ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
@@ -51,8 +53,10 @@ def digest(path: Path, offset: int, frames: int = 0, leave: Container[int] = ())
 
 
 def say_the_same(one: Path, one_offset: int, other: Path, other_offset: int) -> bool:
-    """Whether two files differ in their encoding only; False where that can't be found out."""
+    """Whether two files differ in their encoding only; False where that can't be found out, or not at once."""
     try:
+        if max(one.stat().st_size, other.stat().st_size) > LARGEST_AT_THE_DOOR:
+            return False
         return digest(one, one_offset) == digest(other, other_offset)
     except (DamagedError, OSError):
         return False

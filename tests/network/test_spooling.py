@@ -57,6 +57,18 @@ def test_a_stored_instance_is_a_dicom_file_that_needs_only_a_rename(bench: Bench
     assert eventually(lambda: not bench.leftovers)
 
 
+def test_who_watches_pdus_sees_each_of_them(bench: Bench) -> None:
+    seen: list[str] = []
+    group = bench.serve(
+        (evt.EVT_C_STORE, lambda event: spooled_dataset(event).size and 0),
+        (evt.EVT_PDU_RECV, lambda event: seen.append(type(event.pdu).__name__)),
+    )
+    assert storescu(group.port, CT) == 0
+    assert seen[0] == "A_ASSOCIATE_RQ"
+    assert seen.count("P_DATA_TF") >= 2
+    assert "A_RELEASE_RQ" in seen
+
+
 def test_what_the_handler_leaves_is_removed(bench: Bench) -> None:
     there = []
     group = bench.serve((evt.EVT_C_STORE, lambda event: there.append(spooled_dataset(event).path.exists()) or 0))
