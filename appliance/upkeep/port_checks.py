@@ -20,8 +20,8 @@ def ports(store: Store) -> list[Finding]:
     wanted = [("DICOM", dicom.address, port) for port in dicom.ports]
     if tls.tls_files(store) is not None:
         wanted.append(("DICOM TLS", dicom.address, dicom.tls_port))
-    # the DICOM part holds this machine's name while it works; of other machines on a server's database we can't tell
-    at_work = not store.database.is_sqlite or bool(store.locks.living("node"))
+    # retrievals are the DICOM part's; whose they are among several machines on a server's database we don't ask
+    at_work = not store.database.is_sqlite or bool(store.locks.living("retrieve"))
     found = [_port(*each, ours=at_work) for each in wanted if each[2]]
     if web.port:
         found.append(_port(say("page"), web.address, web.port, ours=_is_our_page(store)))

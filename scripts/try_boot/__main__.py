@@ -1,4 +1,4 @@
-"""Usage: scripts/try-boot DEB [OLDER-DEB]. ONLY=name,name runs a part of it."""
+"""Usage: scripts/try-boot DEB [OLDER-DEB]. ONLY=first or ONLY=upgrade tries a half of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def main() -> None:
     _own_groups()
     folder = Path(tempfile.mkdtemp(prefix="try-boot-", dir=os.environ.get("TMPDIR", "/var/tmp")))
     folder.chmod(0o755)
-    machines = []
+    machines: list[Machine] = []
+    lives = os.environ.get("ONLY", "first upgrade").split()
 
     def machine(name: str) -> Machine:
         made = Machine(name, tree, folder)
@@ -29,10 +30,12 @@ def main() -> None:
         return made
 
     try:
-        one_life(machine, debs[0], folder)
-        if len(debs) > 1:
+        if "first" in lives:
+            one_life(machine, debs[0], folder)
+        if "upgrade" in lives and len(debs) > 1:
             old = machine("old")
             trials.upgrade(old, Modality(folder / "modality-old"), debs[1], debs[0])
+            trials.downgrade(old, debs[0], folder)
             trials.removal(old)
     except BaseException:
         if os.environ.get("KEEP"):

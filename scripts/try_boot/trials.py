@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import time
 import urllib.error
 from collections.abc import Callable
@@ -287,11 +288,26 @@ def upgrade(machine: Machine, modality: Modality, older: Path, deb: Path) -> Non
     until(lambda: jobs(machine) == {"completed": 3}, "the waiting films are printed")
     assert len(json.loads(machine.appliance("study", "list", "--json").stdout)) == 1
     tell("upgraded with 3 films waiting: printed by the new version; settings, studies and a backup are there")
-    refused = machine.install(older, "--allow-downgrades", check=False)
-    words = [line for line in (refused.stdout + refused.stderr).splitlines() if "older" in line.lower()]
+
+
+def downgrade(machine: Machine, deb: Path, folder: Path) -> None:
+    """The same package under a lower version is refused in words, and what ran goes on."""
+    tree, lower = folder / "lower", folder / "lower.deb"
+    subprocess.run(["dpkg-deb", "-R", deb, tree], check=True)
+    version = subprocess.run(
+        ["dpkg-deb", "-f", deb, "Version"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    for each in ("control", "preinst"):
+        file = tree / "DEBIAN" / each
+        file.write_text(file.read_text().replace(version, "0.0.1"))
+    build = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, lower]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    refused = machine.install(lower, "--allow-downgrades", check=False)
+    words = [line for line in (refused.stdout + refused.stderr).splitlines() if "is older than" in line]
     assert refused.returncode and words, refused.stdout + refused.stderr
-    tell(f"back to the older one: refused: {words[0]}")
+    tell(f"a downgrade is refused: {words[0]}")
     units_stand(machine)
+    shutil.copy(deb, machine.root / "root/appliance.deb")
 
 
 def removal(machine: Machine) -> None:
