@@ -45,6 +45,7 @@ REASONS: dict[str, Words] = {
     "submission-interrupted": say("interrupted while it was sent"),
     "burn-failed": say("burning failed"),
     "burn-interrupted": say("burning was interrupted"),
+    "builder-died": say("the worker died while it made the disc"),
     "media-mismatch": say("another kind of disc lies in it"),
     "developer-empty": say("out of developer"),
     "developer-low": say("developer runs low"),

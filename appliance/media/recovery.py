@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
+
+from sqlalchemy import Connection
 
 from appliance.events import process_actor
 from appliance.media.discs import end_canceled
-from appliance.store import discs, files
+from appliance.store import discs, files, job_events
 from appliance.store.store import Store
+from appliance.words import say
+
+DIED = "builder-died"
+MOST_DEATHS = 3
+"""A disc whose worker died so often while it made the images waits for a person: it may be too much for this box."""
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +47,32 @@ def _free_building(store: Store, disc: discs.Disc, worker: str) -> None:
         if not discs.has_claim(connection, disc.disc_id, disc.building_by):
             return  # another one was first, and may be building it
     files.remove_tree(store.folder.disc(disc.disc_id))
-    seen, actor = (discs.CREATING,), str(process_actor(worker))
+    actor = str(process_actor(worker))
     with store.database.write("disc") as connection:
         if disc.cancel:
             end_canceled(connection, disc, actor)
         else:
-            discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, info="QUEUED", building_by=None)
+            _build_again(connection, disc, actor)
     log.warning(
         "worker %s ended building without a word; the disc is built anew",
         disc.building_by,
         extra={"disc": disc.disc_id},
     )
+
+
+def _build_again(connection: Connection, disc: discs.Disc, actor: str) -> None:
+    """It waits to be built anew, or for a person when that has gone wrong too often."""
+    deaths = 1 + sum(DIED in event.reasons for event in job_events.of(connection, "disc", disc.disc_id))
+    values: dict[str, Any] = {"info": "QUEUED"}
+    if deaths % MOST_DEATHS == 0:
+        text = say(
+            "The worker died %(number)s times while it made this disc, perhaps for want of memory. Look at the log, "
+            "then release the disc, or order it as several.",
+            number=deaths,
+        )
+        values = {"info": "CHECK_MCD_OP", "message": text, "held": True}
+    seen, why = (discs.CREATING,), [DIED]
+    discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, reasons=why, building_by=None, **values)
 
 
 def _take_over_burning(store: Store, disc: discs.Disc, worker: str) -> bool:

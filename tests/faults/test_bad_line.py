@@ -62,7 +62,10 @@ def test_a_line_that_goes_dead_costs_no_place_and_nobody_else_waits(far: Plant, 
     far.start("films")
     answers: list[object] = []
     many = list(range(1, 2001))
-    work = (lambda: send_instances(far, many)) if what == "an instance" else (lambda: far.send_film("folder"))
+
+    def work() -> object:
+        return send_instances(far, many, wait_seconds=10) if what == "an instance" else far.send_film("folder")
+
     sending = threading.Thread(target=lambda: answers.append(line.inside(work)))
     sending.start()
     assert wait_until(lambda: far.trace().count(["failpoint", point.partition(":")[0], ""]) > point.count(":") * 3)

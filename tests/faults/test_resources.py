@@ -16,16 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.media.burners import add_first_burner
-from appliance.media.selection import Selection
-from appliance.store.store import open_store
 from tests.dicom.clients import boxes, gray_image, print_client
-from tests.faults import discs
-from tests.faults.instances import ROOT, instance, missing, send_instances
-from tests.faults.plant import SETTINGS, Plant, Zygote, plant
+from tests.faults.instances import missing, send_instances
+from tests.faults.plant import Plant, Zygote, plant
 from tests.faults.test_kill import assert_balanced
 from tests.fuzz.driver import echo
-from tests.media.disc_helpers import keep, ordered
 from tests.network.raw import IMPLICIT, VERIFICATION, RawPeer, associate_rq, presentation_context
 
 
@@ -138,29 +133,6 @@ def test_a_film_too_large_for_the_worker_fails_alone(works: Plant) -> None:
     assert states == {"folder": "completed", "socket": "aborted"}
     assert not worker.ended()
     assert "allocate" in str(works.query("select job_state_message from print_job where printer = 'socket'"))
-
-
-def test_a_disc_too_large_for_the_worker_fails_alone(works: Plant) -> None:
-    """An anonymous copy of one image of 128 MiB, where a worker has 200 MB to spare; the next disc is made."""
-    large = instance(9)
-    large.StudyInstanceUID, large.SeriesInstanceUID = f"{ROOT}.9", f"{ROOT}.10"
-    large.Rows = large.Columns = 8192
-    large.PixelData = bytes(2 * 8192 * 8192)
-    store = open_store(works.data, settings=SETTINGS)
-    keep(store, [large])
-    add_first_burner(store)
-    chosen = Selection(studies=(large.StudyInstanceUID,))
-    anonymous = ordered(store, selection=chosen, choices={"anonymous": True})
-    store.close()
-    plain = discs.order(works, "folder")
-    works.limits = {"RLIMIT_AS": works.zygote.address_space() + (200 << 20)}
-    worker = works.start("discs")
-    for disc in (anonymous, plain):
-        discs.wait_for_end(works, disc, worker)
-    assert not worker.ended()
-    assert discs.row(works, anonymous, "execution_status") == ("FAILURE",)
-    assert "emory" in discs.row(works, anonymous, "message")[0]
-    assert discs.wrong(works, plain, "folder") == [], works.query("select disc_id, message from disc")
 
 
 def test_a_locked_database_gives_no_success_and_work_goes_on_when_it_is_free(works: Plant) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.media import discs, recovery
 from appliance.media.check import examine
 from appliance.media.views import list_discs, show_disc
 from appliance.store.store import Store
-from tests.media.disc_helpers import ROOT, STUDY, add, burned, fresh, killed_at, ordered, work_off
+from tests.media.disc_helpers import CLERK, ROOT, STUDY, add, burned, fresh, killed_at, ordered, work_off
 from tests.support.robots import Robot
 
 PLAN = ["plan.start", "plan.done"]
@@ -42,6 +43,20 @@ def test_a_disc_killed_on_its_way_to_a_folder_is_made_once_and_whole(store: Stor
     assert (examine(image).findings, examine(image).instances) == ([], 3)
     kept = sorted(path.name for path in store.folder.disc(disc_id).iterdir())
     assert kept == ["label-000001-1.pdf", "volume-1.iso", "volume-1.json"]
+
+
+def test_a_disc_that_kills_its_worker_again_and_again_waits_for_a_person_and_holds_up_no_other(store: Store) -> None:
+    """As one that takes more memory than there is: the kernel kills whoever makes it."""
+    disc_id = ordered(store)
+    for _ in range(recovery.MOST_DEATHS):
+        killed_at(store, "iso.data")
+    view = work_off(store, ordered(store))
+    assert view["execution_status"] == "DONE", view["message"]
+    held = show_disc(store, disc_id)
+    assert (held["execution_status"], held["held"], held["reasons"]) == ("PENDING", True, ["builder-died"])
+    assert held["message"].startswith("The worker died 3 times")
+    discs.release(store, disc_id, CLERK)
+    assert work_off(store, disc_id)["execution_status"] == "DONE"
 
 
 @pytest.mark.parametrize("failpoint", BURN)
