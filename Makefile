@@ -9,7 +9,7 @@ help:
 	@echo "make bench   the benchmarks, as ratios"
 	@echo "make check   format, types, layers, known weaknesses of packages"
 	@echo "make deb     a Debian package in dist/"
-	@echo "make faults  kill, starve and cut the power at every step, 25 times: about 10 hours on 2 cores."
+	@echo "make faults  kill, starve and cut the power at every step, 25 times: 10 hours on 2 quiet cores, reckoned."
 	@echo "             It goes on where it was broken off. FAULT_SECONDS=1800: half an hour of it, other cases each"
 	@echo "             time; FAULT_SHARE=1/3: a third, for one of three machines. make faults-tally counts them all"
 	@echo "make fuzz    100,000 spoilt associations"

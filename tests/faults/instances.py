@@ -35,7 +35,7 @@ def instance(number: int) -> Dataset:
     return made
 
 
-def send_instances(plant: Plant, numbers: list[int], wait_seconds: float = 0) -> dict[int, str]:
+def send_instances(plant: Plant, numbers: list[int], wait_seconds: float = 0, port: int = 0) -> dict[int, str]:
     """C-STORE each on one association: acknowledged, refused or nothing, by number."""
     told = dict.fromkeys(numbers, "nothing")
     ae = AE("FAULTS")
@@ -43,7 +43,7 @@ def send_instances(plant: Plant, numbers: list[int], wait_seconds: float = 0) ->
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = wait_seconds or patient(15)
     try:
         handlers: Any = [(evt.EVT_CONN_OPEN, _quick)]
-        association = ae.associate(plant.host, plant.port, ae_title="APPLIANCE", evt_handlers=handlers)
+        association = ae.associate(plant.host, port or plant.port, ae_title="APPLIANCE", evt_handlers=handlers)
         for number in numbers:
             if not association.is_established:
                 break

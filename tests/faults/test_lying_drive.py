@@ -26,7 +26,10 @@ echo "Writing to stdio completed successfully." >&2
 """
 
 
-@pytest.mark.parametrize("written", LIES)
+FEW = ("half", "all but its last byte")
+
+
+@pytest.mark.parametrize("written", LIES if "FAULT_REPEATS" in os.environ else FEW)
 def test_a_disc_a_drive_only_says_it_wrote_is_not_done_and_is_shown_to_a_person(
     works: Plant, tmp_path: Path, written: str
 ) -> None:

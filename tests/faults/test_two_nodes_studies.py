@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ from tests.support import postgres
 Record = Callable[[str, object], None]
 IN_COMMITMENT = ("answer.given", "commitment.asked", "commitment.checked", "commitment.told")
 IN_IMPORT = ("store.part:1", "store.renamed:1", "store.synced:1", "store.committed:1")
+
+
+only_long = pytest.mark.skipif(not REPEATS, reason="only make faults takes the time")
 
 
 def points(short: str, every: tuple[str, ...]) -> list[tuple[str, int]]:
@@ -77,39 +81,18 @@ def test_what_a_killed_door_acknowledged_is_there_from_the_other(pair: Nodes, po
 def test_an_instance_sent_to_both_because_one_stood_still_is_there_once(pair: Nodes, point: str, count: int) -> None:
     door = pair.start_on("east", "dicom", fault_at(point, "delay"))
     pair.start_on("west", "dicom")
-    pair.port = pair.ports["east"]
-    association = Sending(pair, [1, 2, 3])
+    told: dict[int, str] = {}
+    port = pair.ports["east"]
+    sending = threading.Thread(target=lambda: told.update(send_instances(pair, [1, 2, 3], port=port)))
+    sending.start()
     with pair.stands_still(door, point):
         pair.port = pair.ports["west"]
         assert set(send_until_kept(pair, [1, 2, 3]).values()) == {"acknowledged"}
         time.sleep(pair.spans.get("SILENT_SECONDS", 9.0) + 1.0)
-    assert missing(pair, association.told()) == []
+    sending.join()
+    assert missing(pair, told) == []
     assert not door.ended()
     assert_kept(pair, 3)
-
-
-class Sending:
-    """Instances on their way in a process of its own, as another modality's."""
-
-    def __init__(self, pair: Nodes, numbers: list[int]) -> None:
-        import threading
-
-        self._told: dict[int, str] = {}
-        self._numbers = numbers
-        self._thread = threading.Thread(target=self._send, args=(pair.port,))
-        self._thread.start()
-
-    def _send(self, port: int) -> None:
-        class At:
-            """Where to."""
-
-        there: Any = At()
-        there.host, there.port = "127.0.0.1", port
-        self._told = send_instances(there, self._numbers)
-
-    def told(self) -> dict[int, str]:
-        self._thread.join()
-        return self._told
 
 
 # --- storage commitment ---
@@ -162,6 +145,7 @@ def imported(pair: Nodes, number: int) -> dict[str, Any]:
         return uploads.get_import(store, number)
 
 
+@only_long
 @pytest.mark.parametrize(("point", "count"), points("store.synced:1", IN_IMPORT))
 def test_an_import_goes_on_at_another_machine_where_one_was_killed(
     pair: Nodes, record_property: Record, point: str, count: int
@@ -206,6 +190,7 @@ def archive(pair: Nodes, tmp_path: Path) -> Iterator[Any]:
         yield process
 
 
+@only_long
 @pytest.mark.parametrize(("point", "count"), points("store.part:4", (*IN_IMPORT, "store.part:4", "store.committed:9")))
 def test_a_retrieval_goes_on_at_another_machine_where_one_was_killed(
     pair: Nodes, archive: Any, record_property: Record, point: str, count: int
@@ -220,6 +205,7 @@ def test_a_retrieval_goes_on_at_another_machine_where_one_was_killed(
     assert_kept(pair, MANY)
 
 
+@only_long
 @pytest.mark.parametrize("count", range(max(REPEATS, 1)))
 def test_a_retrieval_that_comes_in_elsewhere_goes_on_when_who_asked_is_killed(
     pair: Nodes, archive: Any, count: int
@@ -258,6 +244,7 @@ def test_a_machine_that_stood_still_in_a_retrieval_changes_nothing_of_what_anoth
     assert_kept(pair, MANY)
 
 
+@only_long
 @pytest.mark.parametrize("count", range(max(REPEATS, 1)))
 @pytest.mark.parametrize("method", ["get", "move"])
 def test_an_archive_killed_in_the_middle_is_said_by_whoever_goes_on(
