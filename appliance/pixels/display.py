@@ -69,8 +69,14 @@ def grey_rules(header: Dataset, index: int) -> GreyRules:
         tones=(*_curves(voi, header), *_windows(windowed)),
         inverted=header.get("PhotometricInterpretation") == "MONOCHROME1" or inverse,
         padding=_padding(header),
-        unit=str(scaled.get("RescaleType") or "") if scaled else "",
+        unit=_unit(scaled),
     )
+
+
+def _unit(scaled: Dataset | None) -> str:
+    """Rescale Type where it is a unit: US means unspecified."""
+    unit = str(scaled.get("RescaleType") or "") if scaled else ""
+    return "" if unit == "US" else unit
 
 
 def _first(groups: list[Dataset], keyword: str) -> Dataset | None:
@@ -106,10 +112,19 @@ def _windows(group: Dataset | None) -> tuple[Tone, ...]:
     kind = str(group.get("VOILUTFunction") or "LINEAR")
     kind = kind if kind in ("LINEAR", "LINEAR_EXACT", "SIGMOID") else "LINEAR"
     return tuple(
-        Tone(kind=kind, window=(float(center), float(width)), name=str(names[k]) if k < len(names) else "")
+        Tone(
+            kind=_kind(kind, float(width)),
+            window=(float(center), float(width)),
+            name=str(names[k]) if k < len(names) else "",
+        )
         for k, (center, width) in enumerate(zip(centers, widths, strict=False))
         if float(width) > 0
     )
+
+
+def _kind(kind: str, width: float) -> str:
+    """LINEAR is for widths of 1 and more (PS3.3 C.11.2.1.2.1): with less, as RT images have, all would be white."""
+    return "LINEAR_EXACT" if kind == "LINEAR" and width < 1 else kind
 
 
 def _values(value: Any) -> list[Any]:

@@ -51,6 +51,19 @@ def test_a_linear_exact_window_has_no_half_steps(decoder: Decoder, saved: Save) 
     assert np.array_equal(decoder.frame(path, 1), expected)
 
 
+def test_a_window_narrower_than_one_unit_is_not_all_white(decoder: Decoder, saved: Save) -> None:
+    """RT images count in calibrated units, with slopes of a millionth; LINEAR is for widths from 1 on."""
+    path = saved(grey(RAMP, WindowCenter="0.001", WindowWidth="0.002", RescaleSlope="1e-6", RescaleIntercept="0"))
+    expected = np.floor(np.clip((RAMP * 1e-6 - 0.001) / 0.002 + 0.5, 0, 1) * 255 + 0.5)
+    assert np.abs(decoder.frame(path, 1) - expected).max() <= 1
+
+
+def test_unspecified_is_no_unit(decoder: Decoder, saved: Save) -> None:
+    scaled = {"WindowCenter": 40, "WindowWidth": 400, "RescaleSlope": 1, "RescaleIntercept": 0}
+    about = [decoder.windows(saved(grey(RAMP, **scaled, RescaleType=unit)), 1) for unit in ("US", "HU")]
+    assert [each["unit"] for each in about] == ["", "HU"]
+
+
 def test_a_sigmoid_window_is_a_sigmoid(decoder: Decoder, saved: Save) -> None:
     path = saved(grey(RAMP, WindowCenter=0, WindowWidth=1000, VOILUTFunction="SIGMOID"))
     expected = np.floor(255 / (1 + np.exp(-4.0 * RAMP / 1000)) + 0.5)
