@@ -8,6 +8,7 @@ import json
 import signal
 import ssl
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -21,6 +22,8 @@ from appliance.media.burner.registry import open_burner
 from appliance.store import files
 
 POLL_SECONDS = 2.0
+BEAT_SECONDS = 5.0
+"""Between two signs of life while the drive is at work."""
 TIMEOUT = 60.0
 BLOCK = 1 << 20
 
@@ -99,8 +102,8 @@ class Server:
         connection, _ = self._open("POST", f"/{quote(job_name, safe='')}/report", said)
         connection.close()
 
-    def fetch(self, job_name: str, what: str, target: Path) -> str:
-        """Download an image or label; its SHA-256."""
+    def fetch(self, job_name: str, what: str, target: Path, sha256: str = "") -> None:
+        """Download an image or label; it has its name once it is whole and, if `sha256` is given, is that."""
         digest = hashlib.sha256()
         connection, answer = self._open("GET", f"/{quote(job_name, safe='')}/{what}")
         try:
@@ -108,12 +111,15 @@ class Server:
                 while data := answer.read(BLOCK):
                     digest.update(data)
                     part.write(data)
+                if answer.length:  # a cut connection looks like the end
+                    raise DeviceError(f"The {what} came only half; it is fetched again.")
+                if sha256 and digest.hexdigest() != sha256:
+                    raise DeviceError(f"The {what} came damaged; it is fetched again.")
                 part.commit()
         except (OSError, http.client.HTTPException) as error:
             raise DeviceError(f"The {what} came only half: {error}.") from None
         finally:
             connection.close()
-        return digest.hexdigest()
 
 
 class Agent:
@@ -148,34 +154,51 @@ class Agent:
         if final is not None:  # burned, and perhaps not told because the network was gone
             self._say(name, final)
             return True
-        if not self._image(name).exists() and not job["canceled"]:
-            self._say(name, {"state": "working", "message": "The image is being fetched."})
-            sha256 = self.server.fetch(name, "image", self._image(name))
-            if sha256 != job["sha256"]:
-                files.remove(self._image(name))
-                raise ApplianceError("The image came damaged; it is fetched again.")
-            if job["has_label"]:
-                self.server.fetch(name, "label", self._image(name).with_suffix(".pdf"))
+        if job.get("begun") and not self._begun(name).exists():
+            return self._unknown(name)
+        self._fetch(job)
         return self._burn(job)
+
+    def _fetch(self, job: dict[str, Any]) -> None:
+        """Have image and label here, unless nobody wants them any more."""
+        name, image = job["job_name"], self._image(job["job_name"])
+        label = image.with_suffix(".pdf")
+        if job["canceled"] or (image.exists() and (label.exists() or not job["has_label"])):
+            return
+        if not image.exists():
+            self._say(name, {"state": "working", "message": "The image is being fetched."})
+            self.server.fetch(name, "image", image, job["sha256"])
+        if job["has_label"]:
+            self.server.fetch(name, "label", label)
+
+    def _unknown(self, name: str) -> bool:
+        """A burn was begun for this desk that this folder knows nothing of: it is not begun again."""
+        text = "A burn was begun here by another PC or from another folder: look at the disc in the drive."
+        said = {"state": "uncertain", "message": text, "begun": True}
+        files.write_file(self._final(name), json.dumps(said).encode())
+        self._say(name, said)
+        return True
 
     def _burn(self, job: dict[str, Any]) -> bool:
         name = job["job_name"]
-        request = self._request(job)
-        if job["canceled"]:
-            result = self.burner.cancel(request)
-        elif request.begun:
-            result = self.burner.status(request)
-        else:
-            result = self.burner.submit(request)
+        with Beat(self.server, job) as beat:
+            request = self._request(job, beat)
+            if job["canceled"]:
+                result = self.burner.cancel(request)
+            elif request.begun:
+                result = self.burner.status(request)
+            else:
+                result = self.burner.submit(request)
+            said = self._words(result)
+            if result.outcome is BurnOutcome.DONE:
+                said |= self._verified(request)
         if result.outcome is BurnOutcome.RETRY:
+            self._say(name, {"state": "working", "message": result.message})
             files.remove(self._begun(name))
             return False
-        said = self._words(result)
         if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
-            self._say(name, said)
+            self._say(name, said | {"begun": request.begun})
             return False
-        if result.outcome is BurnOutcome.DONE:
-            said |= self._verified(request)
         files.write_file(self._final(name), json.dumps(said).encode())
         self._say(name, said)
         self.burner.close(request)
@@ -199,7 +222,7 @@ class Agent:
             "sha256": found.sha256,
         }
 
-    def _request(self, job: dict[str, Any]) -> BurnRequest:
+    def _request(self, job: dict[str, Any], beat: Beat) -> BurnRequest:
         name = job["job_name"]
         image = self._image(name)
         label = image.with_suffix(".pdf")
@@ -211,11 +234,15 @@ class Agent:
             serials=tuple(job["serials"]),
             begun=self._begun(name).exists(),
             begin=lambda: self._begin(name),
+            is_canceled=beat.is_canceled,
+            progress=beat.progress,
             **{key: job[key] for key in taken},
         )
 
     def _begin(self, name: str) -> None:
+        """Kept here and there before the first byte leaves: without the appliance's ear nothing is burned."""
         files.write_file(self._begun(name), b"")
+        self._say(name, {"state": "working", "message": "It is being burned.", "begun": True})
 
     def _say(self, name: str, said: dict[str, Any]) -> None:
         """Report what changed."""
@@ -245,6 +272,41 @@ class Agent:
         except FileNotFoundError:
             return None
         return found
+
+
+class Beat:
+    """A sign of life while the drive is at work: how far it is, and whether somebody cancelled the job."""
+
+    def __init__(self, server: Server, job: dict[str, Any]) -> None:
+        self.server = server
+        self.name = job["job_name"]
+        self._canceled, self._ended = threading.Event(), threading.Event()
+        self.is_canceled = self._canceled.is_set
+        self._done = self._said = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def progress(self, done: int, total: int) -> None:
+        """So many bytes are written, or read back."""
+        self._done = done
+
+    def _run(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            with suppress(ApplianceError):  # the network is gone: the disc is burned all the same
+                jobs = self.server.jobs()
+                if any(job["job_name"] == self.name and job["canceled"] for job in jobs):
+                    self._canceled.set()
+                if (done := self._done) != self._said:
+                    said = {"state": "working", "message": "It is being burned.", "begun": True, "done": done}
+                    self.server.report(self.name, said)
+                    self._said = done
+
+    def __enter__(self) -> Beat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
 
 
 OURS = (".iso", ".pdf", ".begun", ".final", ".burn-log", files.PART_SUFFIX)

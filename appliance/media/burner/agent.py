@@ -144,6 +144,10 @@ class AgentBurner:
             self.close(request)
             return BurnResult(outcome=BurnOutcome.CANCELED, message=say("The job was taken back."))
         result = self.status(request)
+        if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING) and not self._is_alive():
+            self.close(request)  # who knows when it is back; it finds its job gone then
+            text = say("Agent %(name)s is not there: look at its desk for a disc that was begun.", name=self.name)
+            return BurnResult(outcome=BurnOutcome.CANCELED, message=text)
         if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
             files.write_file(self._cancel(request), b"")
             return BurnResult(
@@ -216,7 +220,9 @@ def jobs_of(folder: Path) -> list[dict[str, Any]]:
             has_label = bool(facts.pop("label"))
             facts.pop("image")
             canceled = path.with_suffix(".cancel").exists()
-            found.append({**facts, "has_label": has_label, "canceled": canceled})
+            said = read_json(path.with_suffix(".report")) or {}
+            begun = bool(said.get("begun")) or said.get("state") == "uncertain"
+            found.append({**facts, "has_label": has_label, "canceled": canceled, "begun": begun})
     return found
 
 

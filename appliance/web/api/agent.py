@@ -42,6 +42,8 @@ class AgentReport(Strict):
     message: Words = ""
     evidence: Words = ""
     done: Annotated[int, Field(ge=0)] = 0
+    begun: bool = False
+    """Bytes may have left for the disc."""
     verified: bool | None = None
     verified_by: Literal["read-back", "robot", "nobody"] = "nobody"
     verification: Words = ""
