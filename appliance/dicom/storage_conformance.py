@@ -13,8 +13,8 @@ from appliance.studies.storage_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from appliance.studies.understanding import DOES_NOT_MATCH_CLASS, NO_IDENTITY
 
 STATUSES = (
-    (0x0000, "kept: on disk, synced, and in the index; the same instance again too, and one whose bytes differ from "
-             "those kept under its UID: those are kept aside and flagged"),
+    (0x0000, "kept: on disk, synced, and in the index; the same instance again too, in another encoding also, and one "
+             "that says something else than what is kept under its UID: that is kept aside and flagged"),
     (OUT_OF_RESOURCES, "the disk is short or can't be written; nothing is kept"),
     (DOES_NOT_MATCH_CLASS, "SOP Class or Instance UID of the data set is not the one announced"),
     (0xC000, "the data set is truncated or malformed"),
