@@ -12,6 +12,7 @@ from appliance.store.store import Store
 from appliance.words import say
 
 MOST_SHOWN = 5000
+ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,12 @@ def _number(attributes: dict[str, Any]) -> int:
         return int(str(attributes.get("InstanceNumber") or 0))
     except ValueError:
         return 0
+
+
+def is_pdf(store: Store, sop_instance_uid: str) -> bool:
+    """Whether an instance is an Encapsulated PDF, which has no picture."""
+    with store.database.read() as connection:
+        return ENCAPSULATED_PDF in instances.sop_classes(connection, sop_instance_uid)
 
 
 def path_of_instance(store: Store, sop_instance_uid: str) -> tuple[Path, str]:

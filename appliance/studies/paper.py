@@ -22,9 +22,9 @@ from appliance.store.tables.base import now
 from appliance.studies import part10, search, selection
 from appliance.studies.intake import Arrival, Intake, Taken
 from appliance.studies.keys import InstanceKeys
+from appliance.studies.looking import ENCAPSULATED_PDF
 from appliance.words import say
 
-ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 LARGEST = 256 << 20
 MOST_PIXELS = 100_000_000
@@ -102,7 +102,7 @@ def _common(keys: InstanceKeys, title: str) -> Dataset:
             setattr(dataset, name, value)
     dataset.SOPInstanceUID, dataset.SeriesInstanceUID = new_uid(), new_uid()
     dataset.SeriesNumber, dataset.InstanceNumber = SERIES_NUMBER, "1"
-    dataset.SeriesDescription = title[:64]
+    dataset.SeriesDescription = title[:64].replace("\\", "/")  # a backslash would make two values of it
     dataset.InstanceCreationDate = dataset.ContentDate = dataset.SeriesDate = moment.strftime("%Y%m%d")
     dataset.InstanceCreationTime = dataset.ContentTime = dataset.SeriesTime = moment.strftime("%H%M%S")
     dataset.Manufacturer, dataset.ManufacturerModelName = "Appliance", "Print and disc appliance"

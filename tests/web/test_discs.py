@@ -20,6 +20,7 @@ from appliance.security import audit_verbs
 from appliance.security.audit_verbs import Wanted
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
+from appliance.security.tokens import create_token
 from appliance.store import studies
 from appliance.store.store import Store
 from appliance.studies import completeness, importing, search
@@ -27,6 +28,7 @@ from appliance.studies.upload_worker import Importer
 from appliance.web.pages import new_disc
 from tests.media.made import as_file, common
 from tests.media.test_mp4 import video
+from tests.media.test_refused import spoiled
 from tests.web import made
 from tests.web.conftest import TESTER, PageClient
 
@@ -214,6 +216,32 @@ def test_what_cannot_go_on_a_disc_is_left_out_by_a_tick_in_the_plan_or_on_the_he
     clerk.submit("/discs/1/decide", leave_out_refused="y")
     DiscWorker(store).work_off()
     assert views.show_disc(store, 1)["execution_status"] == "DONE"
+
+
+def test_a_late_bad_frame_is_named_on_page_and_api_and_both_go_on_without_it(
+    store: Store, visitor_as: Callable[[str], PageClient], tmp_path: Path
+) -> None:
+    clerk = visitor_as("clerk")
+    uid = made.study(store, tmp_path)
+    bad = spoiled(frames=60, bad=40)
+    bad.StudyInstanceUID, bad.PatientID, bad.PatientName, bad.PatientBirthDate, bad.PatientSex = uid, "P100", "", "", ""
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "1.dcm").write_bytes(as_file(bad, bad.file_meta.TransferSyntaxUID))
+    importing.import_path(store, tmp_path / "bad", TESTER)
+    query = {"study": uid, "copies": "1", "copy_type": "physician", "burner": "folder", "medium": ""}
+    for _ in range(2):
+        clerk.submit("/discs/new", **query)
+    DiscWorker(store).work_off()
+    page = clerk.get("/discs/1").text
+    assert bad.SOPInstanceUID in page and "Frame 40" in page and "leave_out_refused" in page
+    clerk.submit("/discs/1/decide", leave_out_refused="y")
+    bearer = {"Authorization": f"Bearer {create_token(store, 'desk', 'clerk', TESTER)}"}
+    told = clerk.get("/api/v1/discs/2", headers=bearer).json["message"]
+    assert bad.SOPInstanceUID in told and "Frame 40" in told
+    body = {"leave_out_refused": True}
+    assert clerk.post("/api/v1/discs/2/decide", json=body, headers=bearer).status_code == 200
+    DiscWorker(store).work_off()
+    assert [views.show_disc(store, number)["execution_status"] for number in (1, 2)] == ["DONE", "DONE"]
 
 
 def test_video_goes_beside_the_dicom_files_by_a_tick_before_the_order_and_after(

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 from pydicom.data import get_testdata_file
+from reportlab.pdfgen.canvas import Canvas
 
 from appliance.media.views import show_disc
 from appliance.media.worker import DiscWorker
@@ -74,6 +76,42 @@ def test_a_new_admin_adds_a_printer_and_prints_its_test_page(
         expect(page.locator("#status article p .state").first).to_have_text("printed", timeout=SOON)
     expect(page.locator("#status img")).to_be_visible()
     assert list((empty_store.folder.printed / "ward").glob("1-01.pdf"))
+
+
+def test_a_clerk_adds_scanned_papers_to_a_study_and_reads_them_there(
+    store: Store, live_url: str, window: Windows, tmp_path: Path
+) -> None:
+    uid = made.study(store, tmp_path)
+    referral, scan = tmp_path / "Направление на КТ.pdf", tmp_path / "scan.jpg"
+    canvas = Canvas(str(referral))
+    canvas.drawString(72, 700, "Referral")
+    canvas.save()
+    Image.new("RGB", (60, 40), (200, 30, 30)).save(scan)
+    page = window().new_page()
+    log_in(page, live_url, "clerk")
+    page.goto(f"{live_url}/studies/{uid}")
+
+    def add(path: Path, patient: str, title: str = "") -> None:
+        if not page.get_by_label("PDF or JPEG").is_visible():
+            page.get_by_text("Add a scanned paper").click()
+        page.get_by_label("PDF or JPEG").set_input_files(path)
+        page.get_by_label("Title").fill(title)
+        page.get_by_label("Patient ID, typed again").fill(patient)
+        page.get_by_role("button", name="Add", exact=True).click()
+
+    add(scan, "P200", "Consent")
+    expect(page.get_by_role("alert")).to_contain_text("look again")
+    expect(page.get_by_label("Title")).to_have_value("Consent")
+    add(scan, "P100", "Consent")
+    expect(page.locator(".series a.tile", has_text="Consent")).to_be_visible()
+    (tmp_path / "note.txt").write_text("no paper")
+    add(tmp_path / "note.txt", "P100")
+    expect(page.get_by_role("alert")).to_contain_text("neither a PDF nor a JPEG")
+    add(referral, "P100")
+    page.locator(".series a.tile", has_text="Направление на КТ").click()  # named as the file is
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Open the PDF").click()
+    assert waiting.value.path().read_bytes() == referral.read_bytes()
 
 
 def test_a_clerk_makes_a_disc_with_the_keyboard_alone(

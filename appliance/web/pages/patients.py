@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from pathlib import PureWindowsPath
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, url_for
@@ -12,7 +13,8 @@ from flask_babel import lazy_gettext as _
 from markupsafe import escape
 from werkzeug.utils import secure_filename
 
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError, ConflictError, NotFoundError, UsageError
+from appliance.legible import legible
 from appliance.pixels import Decoder, PixelError
 from appliance.store import files
 from appliance.studies import looking, paper, removal, search
@@ -89,7 +91,7 @@ def _found() -> dict[str, Any]:
 def show(uid: str) -> Any:
     study = search.show_study(store(), uid)
     looks.note("study-viewed", "study", uid)
-    return render_template("patients/show.html", study=study)
+    return render_template("patients/show.html", study=study, complaint="", typed={})
 
 
 @blueprint.get("/<uid>/series/<series_uid>")
@@ -113,6 +115,7 @@ def view(uid: str, series_uid: str) -> Any:
         places=places,
         number=number,
         place=place,
+        is_pdf=looking.is_pdf(store(), place.sop_instance_uid),
         window={"center": wanted.center, "width": wanted.width} if wanted else {},
         fields=wanted or usual,
         choices=windows.choices(found, modality),
@@ -153,6 +156,20 @@ def picture(uid: str, frame: int) -> Any:
         return Response(_no_picture(translated(error)), mimetype="image/svg+xml")
     answer = Response(data, mimetype="image/jpeg")
     answer.headers["Cache-Control"] = "private, max-age=600, no-transform"  # scrolling back asks nothing
+    return answer
+
+
+@blueprint.get("/instances/<uid>/document.pdf")
+@needs("patients.see")
+def document(uid: str) -> Any:
+    """An encapsulated PDF, to be opened by the reader's own program: what strangers sent is not run on our page."""
+    path, study = looking.path_of_instance(store(), uid)
+    looks.note("study-viewed", "study", study)
+    about, data = _decoder().document(path)
+    if about["kind"] != "pdf":
+        raise NotFoundError(gettext("This object is no PDF."))
+    answer = Response(data, mimetype="application/pdf")
+    answer.headers["Content-Disposition"] = 'attachment; filename="document.pdf"'
     return answer
 
 
@@ -234,7 +251,11 @@ def decide(uid: str) -> Any:
 @needs("patients.add", upload=True)
 def attach(uid: str) -> Any:
     """Add a scanned paper (PDF, JPEG) to the study of a patient the person confirms."""
-    attach_upload(uid)
+    try:
+        attach_upload(uid)
+    except (UsageError, ConflictError) as error:  # what was typed stays
+        values = {"complaint": translated(error), "typed": request.form}
+        return render_template("patients/show.html", study=search.show_study(store(), uid), **values), error.http_status
     say_done(_("The paper is added to the study."))
     return redirect(url_for("patients.show", uid=uid), code=303)
 
@@ -247,7 +268,8 @@ def attach_upload(uid: str) -> Taken:
     folder = files.make_folder(store().folder.spool / f"{paper.SPOOL_PREFIX}{secrets.token_hex(8)}")
     try:
         path = files.write_scratch(folder / (secure_filename(upload.filename) or "paper"), blocks(upload.stream))
-        confirmed, title = request.form.get("patient_id", ""), request.form.get("title", "").strip()[:64]
+        confirmed = request.form.get("patient_id", "")
+        title = (request.form.get("title", "").strip() or legible(PureWindowsPath(upload.filename).stem).strip())[:64]
         return paper.attach(store(), path, uid, actor(), patient_id=confirmed, title=title)
     finally:
         files.remove_tree(folder)
