@@ -64,8 +64,14 @@ class Keeper:
     def _ask_burners(self) -> None:
         """In a thread: a burner that doesn't answer holds up nothing."""
         if self._asking is None or not self._asking.is_alive():
-            self._asking = threading.Thread(target=ask_burners, args=(self.store,), name="burners", daemon=True)
+            self._asking = threading.Thread(target=self._ask, name="burners", daemon=True)
             self._asking.start()
+
+    def _ask(self) -> None:
+        try:
+            ask_burners(self.store)
+        except Exception as error:  # the database may be away for a moment: they are asked again
+            log.warning("burners can't be asked now: %s", type(error).__name__)
 
     def close(self) -> None:
         self._only.close()
