@@ -10,7 +10,6 @@ import contextlib
 import select
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ _A_ASSOCIATE_RQ = 0x01
 _MOST = 4096
 """Bytes of a long request after which it is let in: the kernel need not hold it all."""
 _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-_WATCHED = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
+_WATCHED = select.EPOLLIN | select.EPOLLRDHUP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,21 +35,17 @@ class Waiting:
 
 
 class Anteroom:
-    """Watches silent connections with one thread."""
+    """The silent connections of one listener, watched together with it. Its thread alone comes here."""
 
-    def __init__(self, longest: int) -> None:
-        """`longest` is the length of a request that is let in at its header, to be refused."""
+    def __init__(self, listener: int, longest: int) -> None:
+        """`listener` is a descriptor; `longest` the length of a request that is let in at its header, to be refused."""
+        self._listener = listener
         self._longest = longest
-        self._lock = threading.Lock()
         self._waiting: dict[int, Waiting] = {}  # by descriptor
         self._wake = Wake()
-        self._closed = False
         self._poll = select.epoll()
         self._poll.register(self._wake.fileno(), select.EPOLLIN)
-        self._thread = threading.Thread(target=self._watch, name="dicom-anteroom", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        self._poll.register(listener, select.EPOLLIN)
 
     def enter(self, waiting: Waiting) -> None:
         """Let it in now if it has spoken already, else once it does; put it out at its end or deadline."""
@@ -59,56 +54,40 @@ class Anteroom:
         if have >= needed:
             waiting.let_in()
             return
-        with self._lock:
-            closed = self._closed
-            if not closed:
-                self._waiting[sock.fileno()] = waiting
-                _wake_at(sock, needed)
-                self._poll.register(sock.fileno(), _WATCHED)
-        if closed:
-            waiting.put_out(False)
+        _wake_at(sock, needed)
+        self._poll.register(sock.fileno(), _WATCHED)
+        self._waiting[sock.fileno()] = waiting
 
-    def turn(self) -> None:
-        """Put out who is past the deadline; called now and then."""
+    def turn(self, seconds: float) -> bool:
+        """Wait so long for something to happen, see to those who wait; whether somebody is at the door."""
+        events = dict(self._poll.poll(seconds))
+        for descriptor, what in events.items():
+            if descriptor in self._waiting:
+                self._look(self._waiting[descriptor], bool(what & _ENDED))
         moment = time.monotonic()
-        with self._lock:
-            late = [waiting for waiting in self._waiting.values() if waiting.deadline <= moment]
-            for waiting in late:
-                self._forget(waiting)
-        for waiting in late:
+        for waiting in [each for each in self._waiting.values() if each.deadline <= moment]:
+            self._forget(waiting)
             waiting.put_out(self._heard(waiting.sock)[0] > 0)
+        return self._listener in events
+
+    def wake(self) -> None:
+        """End a turn that waits; from any thread."""
+        self._wake.set()
 
     def close(self) -> None:
-        """Put out all, and end the thread."""
-        with self._lock:
-            left = list(self._waiting.values())
-            self._closed = True
-            for waiting in left:
-                self._forget(waiting)
-        for waiting in left:
+        """Put out all. After the listener's thread has ended."""
+        for waiting in list(self._waiting.values()):
+            self._forget(waiting)
             waiting.put_out(False)
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(2)
-
-    def _watch(self) -> None:
-        while not self._closed:
-            for descriptor, events in self._poll.poll():
-                self._look(descriptor, bool(events & _ENDED))
         self._poll.close()
         self._wake.close()
 
-    def _look(self, descriptor: int, ended: bool) -> None:
-        with self._lock:
-            waiting = self._waiting.get(descriptor)
-            if waiting is None:  # the wake-up, or put out meanwhile
-                return
-            have, needed = self._heard(waiting.sock)
-            if have < needed and not ended:
-                _wake_at(waiting.sock, needed)
-                self._poll.modify(descriptor, _WATCHED)
-                return
-            self._forget(waiting)
+    def _look(self, waiting: Waiting, ended: bool) -> None:
+        have, needed = self._heard(waiting.sock)
+        if have < needed and not ended:
+            _wake_at(waiting.sock, needed)
+            return
+        self._forget(waiting)
         if have >= needed:
             waiting.let_in()
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-import socketserver
 import ssl
 import threading
 import time
@@ -31,6 +30,7 @@ log = logging.getLogger("appliance.network")
 
 _ABORTED_WITHIN = 1.5
 _OUT_OF_DESCRIPTORS_PAUSE = 0.1
+_STOPPED_WITHIN = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,6 @@ class ServerGroup:
         self.report = Reporter(on_incident)
         self.gate = Gate(limits, self.report)
         self.tidier = Tidier()
-        self.anteroom = Anteroom(limits.request_pdu_max)
         self.spool = spool
         self.draining = False
         self._on_end = on_end
@@ -98,7 +97,6 @@ class ServerGroup:
         self._threads.append(thread)
 
     def _start(self) -> None:
-        self.anteroom.start()
         for thread in self._threads:
             thread.start()
 
@@ -133,7 +131,6 @@ class ServerGroup:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(2)
-        self.anteroom.close()
 
     def drain(self, grace: float = 30.0) -> bool:
         """Stop: accept nothing more, let running messages end for at most `grace` seconds, abort the rest.
@@ -265,6 +262,9 @@ class _Server(ThreadedAssociationServer):
             evt_handlers=list(handlers),
             request_handler=_Handler,
         )
+        self.anteroom = Anteroom(self.fileno(), group.limits.request_pdu_max)
+        self._stopping = False
+        self._stopped = threading.Event()
 
     def _bind_defaults(self) -> None:
         for event in evt._INTERVENTION_EVENTS:
@@ -295,7 +295,7 @@ class _Server(ThreadedAssociationServer):
             put_out=partial(self._put_out, request, client_address),
             deadline=self.connections[request].since + self.group.limits.request_deadline,
         )
-        self.group.anteroom.enter(waiting)
+        self.anteroom.enter(waiting)
 
     def _put_out(self, request: socket.socket, client_address: Any, begun: bool) -> None:
         """It never asked for an association."""
@@ -316,13 +316,25 @@ class _Server(ThreadedAssociationServer):
     def service_actions(self) -> None:
         """Each time it came round."""
         self.looked = time.monotonic()
-        self.group.anteroom.turn()
         self.group.tidier.turn()
         self.group.send_idle_strangers_away()
 
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Until :meth:`shutdown`: take who is at the door, let in who waits and has spoken."""
+        try:
+            while not self._stopping:
+                if self.anteroom.turn(poll_interval) and not self._stopping:
+                    self._handle_request_noblock()  # type: ignore[attr-defined]
+                self.service_actions()
+        finally:
+            self._stopped.set()
+
     def shutdown(self) -> None:
-        socketserver.BaseServer.shutdown(self)
+        self._stopping = True
+        self.anteroom.wake()
+        self._stopped.wait(_STOPPED_WITHIN)
         self.server_close()
+        self.anteroom.close()
 
 
 def start_server(
