@@ -62,13 +62,14 @@ def one_life(machine, deb: Path, folder: Path) -> None:
     trials.studies(first, modality)
     trials.discs(first)
     trials.page(first, modality)
-    trials.upkeep(first, folder)
+    trials.upkeep(first)
     trials.kills(first, modality)
     trials.hang(first)
     trials.stop_and_start(first)
     trials.power(first, modality)
-    first.cut_power()
-    first.boot()
+    other = machine("other")
+    trials.install(other, deb)
+    trials.restore_elsewhere(first, other)
 
 
 def _own_groups() -> None:

@@ -163,7 +163,7 @@ def page(machine: Machine, modality: Modality) -> None:
     tell("HTTPS 443 through nginx, its certificate checked: first admin by the link, log in, pages")
 
 
-def upkeep(machine: Machine, folder: Path) -> None:
+def upkeep(machine: Machine) -> None:
     check = machine.appliance("check", "--json", check=False)
     wrong = [finding for finding in json.loads(check.stdout) if finding["level"] == "error"]
     assert not wrong, wrong
@@ -176,7 +176,6 @@ def upkeep(machine: Machine, folder: Path) -> None:
     assert len(logged) == len(lines), "a line of the DICOM part is no JSON"
     assert not any("BENCH^MARK" in line for line in lines), "a patient's name is in the log"
     tell(f"{len(logged)} lines of the DICOM part in the journal, all JSON, no name in them")
-    (folder / "passphrase").write_text("of the trial\n")
 
 
 # faults --------------------------------------------------------------------------------------------------------------
@@ -250,7 +249,7 @@ def power(machine: Machine, modality: Modality) -> None:
 # a life of years -----------------------------------------------------------------------------------------------------
 
 
-def restore_elsewhere(machine: Machine, folder: Path, other: Machine) -> None:
+def restore_elsewhere(machine: Machine, other: Machine) -> None:
     """A full backup, while it works, to another machine that has the package."""
     before = jobs(machine), len(json.loads(machine.appliance("study", "list", "--json").stdout))
     machine.appliance("backup", "/var/backups/appliance/whole.tar")
