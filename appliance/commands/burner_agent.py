@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import click
 
+from appliance.commands.common import data_not_needed
 from appliance.errors import ApplianceError, DeviceError, NotFoundError, UsageError
 from appliance.media.burner.options import BurnerOptions
 from appliance.media.burner.outcome import Burner, BurnOutcome, BurnRequest, BurnResult
@@ -29,6 +30,7 @@ BLOCK = 1 << 20
 
 
 @click.command("burner-agent")
+@data_not_needed
 @click.option("--server", required=True, metavar="URL", help="The appliance's page: https://appliance.example")
 @click.option("--burner", required=True, help="Name of the burner there (burner add NAME --uri agent:NAME).")
 @click.option("--token-file", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))

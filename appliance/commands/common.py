@@ -47,6 +47,10 @@ def with_store(function: Function) -> Function:
     return command  # type: ignore[return-value]
 
 
+data_not_needed = click.option("--data", expose_value=False, help="Not needed here; every command takes it.")
+"""For commands that open no data folder: a script may give the same options to all."""
+
+
 def become_owner(folder: Path) -> None:
     """Root's command on the service's folder acts as the folder's owner: what it makes must be the service's to use."""
     owner = folder.stat() if folder.is_dir() else None

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, data_not_needed, json_option, show, with_store
 from appliance.commands.waiting import has_workers, wait_option
 from appliance.errors import ApplianceError, UsageError
 from appliance.media import discs as verbs
@@ -281,6 +281,7 @@ def password(store: Store, disc_id: int, pdf: Path | None) -> None:
 
 @command.command("verify")
 @click.argument("path", type=click.Path(path_type=Path, exists=True), metavar="IMAGE|FOLDER|DEVICE")
+@data_not_needed
 @json_option
 def verify(path: Path, as_json: bool) -> None:
     """Check anybody's disc: an image, a folder, a zip archive or a drive. Exit code 1 when something is wrong."""

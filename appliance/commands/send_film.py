@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 import click
 
+from appliance.commands.common import data_not_needed
 from appliance.errors import DeviceError, UsageError
 from appliance.printing.client import FilmOrder, send_films
 
 
 @click.command("send-film")
+@data_not_needed
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--to", required=True, metavar="HOST:PORT", help="The Print SCP.")
 @click.option("--ae", "called", required=True, help="Its AE title.")
