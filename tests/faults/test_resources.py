@@ -120,11 +120,11 @@ def test_out_of_descriptors_associations_are_turned_away_and_taken_again_later(w
 
 
 def test_a_film_too_large_for_the_worker_fails_alone(works: Plant) -> None:
-    """8 × 10 inches at 1200 dpi are 115 million pixels: more than a worker with 150 MB to spare can hold."""
+    """8 × 10 inches at 1200 dpi are 115 million pixels: more than a worker with 100 MB to spare can hold."""
     settings = """json_set(settings, '$.resolution', 1200)"""
     works.query(f"update printer set settings = {settings}, version = version + 1 where name = 'socket'")
     works.start("dicom")
-    works.limits = {"RLIMIT_AS": works.zygote.address_space() + (150 << 20)}
+    works.limits = {"RLIMIT_AS": works.zygote.address_space() + (100 << 20)}
     worker = works.start("films")
     assert works.send_film("socket") == "acknowledged"
     assert works.send_film("folder") == "acknowledged"

@@ -36,10 +36,10 @@ class DirectServer:
     def report(self, job_name: str, said: dict[str, Any]) -> None:
         agent.report(self.folder, job_name, {**agent_defaults(), **said})
 
-    def fetch(self, job_name: str, what: str, target: Path) -> str:
+    def fetch(self, job_name: str, what: str, target: Path, sha256: str = "") -> None:
         data = agent.file_of(self.folder, job_name, what).read_bytes()
+        assert sha256 in ("", hashlib.sha256(data).hexdigest())
         files.write_file(target, data)
-        return hashlib.sha256(data).hexdigest()
 
 
 def agent_defaults() -> dict[str, Any]:
