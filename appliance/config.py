@@ -46,7 +46,7 @@ class DicomSettings(Section):
     """Reject an unknown called AE title instead of giving it the default print profile."""
     associations: Count = 200
     associations_per_address: Count = 50
-    unassociated: Count = 64
+    unassociated: Count = 256
     """Connections that have not asked for an association yet; the oldest is dropped first."""
     request_seconds: Seconds = 10
     pdu_seconds: Seconds = 30

@@ -14,7 +14,7 @@ class Limits:
 
     associations: int = 200  # established at once, in all; past it A-ASSOCIATE-RJ (2,3,2)
     associations_per_address: int = 50  # established at once from one IP address
-    pending: int = 64  # connections without an association; past it the oldest of the greediest address goes
+    pending: int = 256  # connections without an association, a socket each; past it the oldest of the greediest goes
     backlog: int = 256  # connections the kernel keeps for us
 
     tls_deadline: float = 5.0  # TLS handshake

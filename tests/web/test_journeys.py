@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from reportlab.pdfgen.canvas import Canvas
 
@@ -78,9 +80,10 @@ def test_a_new_admin_adds_a_printer_and_prints_its_test_page(
     assert list((empty_store.folder.printed / "ward").glob("1-01.pdf"))
 
 
-def test_a_clerk_adds_scanned_papers_to_a_study_and_reads_them_there(
+def test_a_clerk_adds_scanned_papers_to_a_study_reads_them_there_and_takes_them_along_on_a_disc(
     store: Store, live_url: str, window: Windows, tmp_path: Path
 ) -> None:
+    made.devices(store)
     uid = made.study(store, tmp_path)
     referral, scan = tmp_path / "Направление на КТ.pdf", tmp_path / "scan.jpg"
     canvas = Canvas(str(referral))
@@ -112,6 +115,20 @@ def test_a_clerk_adds_scanned_papers_to_a_study_and_reads_them_there(
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Open the PDF").click()
     assert waiting.value.path().read_bytes() == referral.read_bytes()
+    page.goto(f"{live_url}/studies/{uid}")
+    page.get_by_role("link", name="Make a disc").first.click()
+    expect(page.locator("#plan")).to_contain_text("Ready to be made", timeout=SOON)
+    with working(DiscWorker(store)):
+        page.get_by_role("button", name="Make the disc").click()
+        expect(page.locator("h1")).to_have_text("Disc 1", timeout=SOON)
+        expect(page.locator("#status article .state").first).to_have_text("done", timeout=SOON)
+    (image,) = store.folder.burned.rglob("*.iso")
+    extract = ["-osirrox", "on", "-extract", "/", tmp_path / "disc"]
+    subprocess.run(["xorriso", "-indev", image, *extract], check=True, capture_output=True)
+    directory = dcmread(tmp_path / "disc" / "DICOMDIR").DirectoryRecordSequence
+    assert sorted(record.DirectoryRecordType for record in directory)[:2] == ["ENCAP DOC", "IMAGE"]
+    assert sum(record.DirectoryRecordType == "IMAGE" for record in directory) == 4
+    assert "Consent" in (tmp_path / "disc" / "INDEX.HTM").read_text("utf-8")
 
 
 def test_a_clerk_makes_a_disc_with_the_keyboard_alone(
