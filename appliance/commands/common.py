@@ -18,6 +18,7 @@ from rich.table import Table
 
 from appliance.errors import NotFoundError
 from appliance.events import Actor
+from appliance.store import secrets
 from appliance.store.folder import find_data_folder
 from appliance.store.store import Store, open_store
 
@@ -66,6 +67,9 @@ def become_owner(folder: Path) -> None:
 
 def prepare_first(store: Store) -> None:
     """A fresh data folder has its first printer and burner, whoever opens it first."""
+    with store.database.read() as connection:
+        if all(secrets.get(connection, done) is not None for done in (secrets.FIRST_PRINTER, secrets.FIRST_BURNER)):
+            return
     from appliance.media.burners import add_first_burner
     from appliance.printing.first_run import add_first_printer
 
@@ -92,7 +96,7 @@ def show(values: Any, *, as_json: bool, columns: Sequence[str] = ()) -> None:
 
 
 def _show_one(values: Mapping[str, Any]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, emoji=False, soft_wrap=True)
     width = max((len(key) for key in values), default=0)
     for key, value in values.items():
         console.print(f"[bold]{key:{width}}[/]  {escape(as_text(value))}")
@@ -104,7 +108,7 @@ def _show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*[escape(as_text(row.get(column))) for column in columns])
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:  # a pipe has no width: a UID broken in two can't be copied or searched for
         console.width = _WIDE
     console.print(table)

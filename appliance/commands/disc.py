@@ -1,29 +1,30 @@
-"""``appliance disc``: create, list, show, cancel, release, confirm, spoil, decide, move, again, remake, verify."""
+"""``appliance disc``: create, list, show, cancel, release, confirm, spoil, decide, move, again, remake, verify.
+
+What makes discs is loaded by the commands that make some: a list is there at once.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from appliance.commands.common import actor, data_not_needed, json_option, show, with_store
 from appliance.commands.waiting import has_workers, wait_option
 from appliance.errors import ApplianceError, UsageError
-from appliance.media import discs as verbs
-from appliance.media import doubt
-from appliance.media.again import burn_again
 from appliance.media.check.finding import ERROR
 from appliance.media.copy_types import all_copy_types
-from appliance.media.obstacles import can_be_left_out
-from appliance.media.ordering import PRIORITIES, DiscOrder
-from appliance.media.plan import Note
-from appliance.media.selection import Selection
-from appliance.media.views import list_discs, show_disc
+from appliance.media.views import PRIORITIES, list_discs, show_disc
 from appliance.store import discs
 from appliance.store.store import Store
+
+if TYPE_CHECKING:
+    from appliance.media.ordering import DiscOrder
+    from appliance.media.plan import Note
 
 VIDEO = click.Choice(["refuse", "mp4"])
 COLUMNS = ("disc_id", "execution_status", "phase", "patient_name", "profile", "burner", "message")
@@ -43,7 +44,7 @@ def command() -> None:
 @click.option("--copy-type", "copy_type", default="", help="patient, physician, legal, anonymous, or the site's own.")
 @click.option("--burner", default="folder", show_default=True)
 @click.option("--copies", type=click.IntRange(1, 99), default=1, show_default=True)
-@click.option("--priority", type=click.Choice(list(PRIORITIES)), default="MED", show_default=True)
+@click.option("--priority", type=click.Choice(list(PRIORITIES.values())), default="MED", show_default=True)
 @click.option("--label-text", default="", help="A line for the label, the ticket and the record.")
 @click.option("--incomplete-reason", default="", help="Make it though instances are missing, for this reason.")
 @click.option("--decision", "decisions", multiple=True, help="Of a conflict, as --plan names it.")
@@ -57,11 +58,13 @@ def command() -> None:
 @with_store
 def create(store: Store, as_json: bool, wait: bool, only_plan: bool, **options: Any) -> None:
     """Make discs of studies, series or instances."""
+    from appliance.media.discs import create_disc
+
     order = _order(store, **options)
     if only_plan:
         _show_plan(store, order, as_json=as_json)
         return
-    disc_id = verbs.create_disc(store, order, actor())
+    disc_id = create_disc(store, order, actor())
     show_disc_result(store, disc_id, wait=wait, as_json=as_json)
 
 
@@ -79,6 +82,9 @@ def _order(
     video: str | None,
     **values: Any,
 ) -> DiscOrder:
+    from appliance.media.ordering import DiscOrder
+    from appliance.media.selection import Selection
+
     if profile in all_copy_types(store):
         profile, copy_type = "", copy_type or profile
     choices: dict[str, Any] = dict(map(_assigned, assignments))
@@ -103,9 +109,11 @@ def _assigned(text: str) -> tuple[str, str]:
 
 def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
     from appliance.media.asking import held_for, news_by_study, news_of
+    from appliance.media.discs import plan_disc
+    from appliance.media.obstacles import can_be_left_out
 
     asked = news_by_study(store, order.selection)
-    plan, gathered = verbs.plan_disc(store, order)
+    plan, gathered = plan_disc(store, order)
     news, held = news_of(asked), held_for(order, gathered, asked)
     if as_json:
         said = {"incomplete": list(gathered.incomplete), "news": news, "held": held}
@@ -181,22 +189,25 @@ def show_(store: Store, disc_id: int, as_json: bool) -> None:
     show(show_disc(store, disc_id), as_json=as_json)
 
 
-def _verb(name: str, words: str, deed: Callable[[Store, int, Any], None]) -> None:
+def _verb(name: str, words: str, module: str = "appliance.media.discs") -> None:
+    """A verb on discs, of that name in its module."""
+
     @command.command(name, help=words)
     @click.argument("disc_ids", type=int, nargs=-1, required=True, metavar="DISC_ID…")
     @json_option
     @with_store
     def run(store: Store, disc_ids: tuple[int, ...], as_json: bool) -> None:
+        deed = getattr(import_module(module), name)
         for disc_id in disc_ids:
             deed(store, disc_id, actor())
         if as_json:
             show([show_disc(store, disc_id) for disc_id in disc_ids], as_json=True)
 
 
-_verb("cancel", "Never make discs; one at work is stopped.", verbs.cancel)
-_verb("release", "Let discs go on that wait for a person; what is in doubt is made anew.", verbs.release)
-_verb("confirm", "You looked at the disc in doubt: it came out.", doubt.confirm)
-_verb("spoil", "You looked at the disc in doubt: it is spoilt, another one is made.", doubt.spoil)
+_verb("cancel", "Never make discs; one at work is stopped.")
+_verb("release", "Let discs go on that wait for a person; what is in doubt is made anew.")
+_verb("confirm", "You looked at the disc in doubt: it came out.", "appliance.media.doubt")
+_verb("spoil", "You looked at the disc in doubt: it is spoilt, another one is made.", "appliance.media.doubt")
 
 
 @command.command("decide")
@@ -221,6 +232,8 @@ def decide(
     as_json: bool,
 ) -> None:
     """Say what is right about a disc that waits for a person, and let it go on."""
+    from appliance.media import discs as verbs
+
     left_out = [(uid, "left out by request") for uid in leave_out]
     values: dict[str, Any] = {"decisions": decisions, "leave_out": left_out, "incomplete_reason": incomplete_reason}
     values |= {"leave_out_refused": leave_out_refused, "video": video or ""}
@@ -236,6 +249,8 @@ def decide(
 @with_store
 def move(store: Store, disc_id: int, burner: str, wait: bool, as_json: bool) -> None:
     """Give a disc to another burner."""
+    from appliance.media import discs as verbs
+
     verbs.move(store, disc_id, burner, actor())
     show_disc_result(store, disc_id, wait=wait, as_json=as_json)
 
@@ -249,6 +264,8 @@ def move(store: Store, disc_id: int, burner: str, wait: bool, as_json: bool) -> 
 @with_store
 def again(store: Store, disc_id: int, copies: int, burner: str | None, wait: bool, as_json: bool) -> None:
     """Burn more copies of a disc that is done, from the image that is kept."""
+    from appliance.media.again import burn_again
+
     burn_again(store, disc_id, actor(), copies=copies, burner=burner)
     show_disc_result(store, disc_id, wait=wait, as_json=as_json)
 
@@ -262,6 +279,8 @@ def again(store: Store, disc_id: int, copies: int, burner: str | None, wait: boo
 @with_store
 def remake(store: Store, disc_id: int, burner: str | None, copies: int | None, wait: bool, as_json: bool) -> None:
     """Make an ended disc anew, from what is here now, as a new one."""
+    from appliance.media import discs as verbs
+
     new = verbs.remake(store, disc_id, actor(), burner=burner, copies=copies)
     show_disc_result(store, new, wait=wait, as_json=as_json)
 
@@ -272,7 +291,9 @@ def remake(store: Store, disc_id: int, burner: str | None, copies: int | None, w
 @with_store
 def password(store: Store, disc_id: int, pdf: Path | None) -> None:
     """The password of an encrypted archive. That it was asked for is kept in the audit trail."""
-    secret, sheet = verbs.password_of(store, disc_id, actor())
+    from appliance.media.discs import password_of
+
+    secret, sheet = password_of(store, disc_id, actor())
     if pdf is not None:
         pdf.write_bytes(sheet)
     else:
@@ -354,7 +375,8 @@ class _Follower:
         if time.monotonic() - self._looked < 0.2:
             return self._over
         self._looked = time.monotonic()
-        disc = verbs.get_disc(self.store, self.disc_id)
+        with self.store.database.read() as connection:
+            disc = discs.find(connection, self.disc_id)
         self._over = disc.execution_status in discs.FINAL or bool(disc.held)
         said = (disc.phase, disc.message)
         if said != self._said and not self.quiet and not self._over:

@@ -10,7 +10,6 @@ import click
 from appliance.commands.common import actor, json_option, show, with_store
 from appliance.commands.waiting import show_job_result, wait_option
 from appliance.printing import jobs
-from appliance.printing.printer_verbs import get_printer
 from appliance.printing.views import list_jobs, show_job
 from appliance.store import job_states as states
 from appliance.store.store import Store
@@ -81,6 +80,8 @@ _verb("confirm", "Say that the film of a held job came out.", jobs.confirm)
 @with_store
 def reprint(store: Store, job_id: int, printer_name: str | None, copies: int | None, wait: bool, as_json: bool) -> None:
     """Print an ended job once more, as a new job."""
+    from appliance.printing.printer_verbs import get_printer
+
     printer = get_printer(store, printer_name or jobs.get_job(store, job_id).printer)
     new = jobs.reprint(store, job_id, actor(), printer=printer, copies=copies)
     show_job_result(store, new, wait=wait, as_json=as_json)
@@ -94,5 +95,7 @@ def reprint(store: Store, job_id: int, printer_name: str | None, copies: int | N
 @with_store
 def move(store: Store, job_id: int, printer_name: str, wait: bool, as_json: bool) -> None:
     """Give a waiting job to another printer."""
+    from appliance.printing.printer_verbs import get_printer
+
     jobs.move(store, job_id, get_printer(store, printer_name), actor())
     show_job_result(store, job_id, wait=wait, as_json=as_json)

@@ -15,8 +15,9 @@ from rich.progress import Progress as Bar
 from appliance.commands.common import actor, json_option, show, with_store
 from appliance.commands.waiting import has_workers
 from appliance.errors import ApplianceError, UsageError
+from appliance.store.retrievals import METHODS
 from appliance.store.store import Store
-from appliance.studies import fetching, importing, pacs, paper, removal, retrieving, search
+from appliance.studies import removal, search
 
 COLUMNS = ("patient_name", "patient_id", "study_date", "modalities", "instances", "complete", "study_instance_uid")
 
@@ -75,6 +76,8 @@ def show_(store: Store, study_instance_uid: str, as_json: bool) -> None:
 @with_store
 def import_(store: Store, path: Path, assumed_charset: str, as_json: bool) -> None:
     """Take the instances of a file, a folder, a disc, a zip archive. Exit code 1 when some were refused."""
+    from appliance.studies import importing
+
     with Bar(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task("Import", total=None)
         report = importing.import_path(
@@ -121,6 +124,8 @@ def query(store: Store, peer: str, keys: tuple[str, ...], level: str, limit: int
         if not equals:
             raise UsageError(f"{each} is no KEYWORD=VALUE.")
         wanted[keyword] = value
+    from appliance.studies import pacs
+
     found = pacs.query(store, peer, level, wanted, limit=limit)
     show(found, as_json=as_json, columns=QUERIED[level])
 
@@ -129,7 +134,7 @@ def query(store: Store, peer: str, keys: tuple[str, ...], level: str, limit: int
 @click.argument("peer")
 @click.argument("study_instance_uid", metavar="UID")
 @click.option("--series", multiple=True, metavar="UID", help="Only these series.")
-@click.option("--method", type=click.Choice(retrieving.METHODS), default="auto", show_default=True)
+@click.option("--method", type=click.Choice(METHODS), default="auto", show_default=True)
 @click.option("--wait", is_flag=True, help="Wait until it is here. Exit code 1 when something is missing.")
 @json_option
 @with_store
@@ -137,6 +142,8 @@ def retrieve(
     store: Store, peer: str, study_instance_uid: str, series: tuple[str, ...], method: str, wait: bool, as_json: bool
 ) -> None:
     """Fetch a study from an archive, by C-GET or by C-MOVE to ourselves."""
+    from appliance.studies import retrieving
+
     number = retrieving.request_retrieve(store, peer, study_instance_uid, actor(), series=series, method=method)
     if wait:
         _follow(store, number, as_json)
@@ -150,6 +157,8 @@ def retrieve(
 
 
 def _follow(store: Store, number: int, as_json: bool) -> None:
+    from appliance.studies import fetching, retrieving
+
     if not has_workers(store, "retrieve"):
         with contextlib.suppress(ApplianceError):  # what it is stands in the row
             fetching.retrieve_now(store, number)
@@ -170,6 +179,8 @@ def _follow(store: Store, number: int, as_json: bool) -> None:
 @with_store
 def attach(store: Store, study_instance_uid: str, path: Path, patient_id: str, title: str, as_json: bool) -> None:
     """Add a scanned paper or a report (PDF or JPEG) to a study."""
+    from appliance.studies import paper
+
     taken = paper.attach(store, path, study_instance_uid, actor(), patient_id=patient_id, title=title)
     show({"study_instance_uid": study_instance_uid, "sop_instance_uid": taken.sop_instance_uid}, as_json=as_json)
 

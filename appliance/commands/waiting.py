@@ -8,8 +8,6 @@ import click
 
 from appliance.commands.common import show
 from appliance.errors import ApplianceError
-from appliance.printing.jobs import get_job
-from appliance.printing.views import show_job
 from appliance.store import job_states as states
 from appliance.store.store import Store
 
@@ -18,6 +16,8 @@ wait_option = click.option("--wait", is_flag=True, help="Wait until it is done."
 
 def show_job_result(store: Store, job_id: int, *, wait: bool, as_json: bool) -> None:
     """Print a job, at its end when waited for. Raises ApplianceError when it was waited for and did not print."""
+    from appliance.printing.views import show_job  # not at the top: other commands wait here for no films
+
     if wait:
         follow_job(store, job_id)
     view = show_job(store, job_id)
@@ -35,6 +35,8 @@ def follow_job(store: Store, job_id: int) -> None:
         from appliance.printing.worker import FilmWorker
 
         FilmWorker(store).work_off()
+    from appliance.printing.jobs import get_job
+
     while get_job(store, job_id).job_state not in (*states.FINAL, states.HELD):
         time.sleep(0.2)
 

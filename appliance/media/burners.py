@@ -21,7 +21,6 @@ from appliance.store.store import Store
 from appliance.words import say
 
 DEFAULT_BURNER = "folder"
-FIRST_ADDED = "first-burner"
 
 
 class BurnerSettings(BaseModel):
@@ -176,14 +175,14 @@ def _audit(connection: Any, event: str, name: str, actor: Actor, **detail: Any) 
 def add_first_burner(store: Store) -> None:
     """Add the burner ``folder`` to a data folder that never had a burner, so that a disc can be made at once."""
     with store.database.read() as connection:
-        if secrets.get(connection, FIRST_ADDED) is not None:
+        if secrets.get(connection, secrets.FIRST_BURNER) is not None:
             return
     if not all_burners(store):
         burner = StoredBurner(name=DEFAULT_BURNER, burner_uri=f"folder:{store.folder.burned}")
         with suppress(ConflictError):  # two machines start in one moment
             add_burner(store, burner, process_actor("first run"))
     with store.database.write() as connection:
-        secrets.put(connection, FIRST_ADDED, "added")
+        secrets.put(connection, secrets.FIRST_BURNER, "added")
 
 
 def burner_view(burner: StoredBurner) -> dict[str, Any]:

@@ -6,13 +6,11 @@ done only when every piece of it is.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,14 +18,12 @@ from sqlalchemy import Connection
 from appliance.errors import ApplianceError, NotFoundError
 from appliance.events import process_actor
 from appliance.jobs.retry import wait_after
-from appliance.media import extras, profiles
-from appliance.media.burner.outcome import LABEL_FIELDS, Burner, BurnOutcome, BurnRequest, BurnResult, Verification
+from appliance.media.burn_request import Group, Requests
+from appliance.media.burner.outcome import Burner, BurnOutcome, BurnRequest, BurnResult, Verification
 from appliance.media.burner.paths import sums_of
 from appliance.media.burners import from_row, open_stored
 from appliance.media.copy_types import CopyType
 from appliance.media.discs import end_canceled
-from appliance.media.label import label, layouts
-from appliance.media.label_output import label_file
 from appliance.media.progress import CanceledError, Watch
 from appliance.media.settling import serial_of
 from appliance.security.audit import record
@@ -47,21 +43,8 @@ INFO = {
 }
 """Reason of a burner -> Execution Status Info (PS3.4 S); any other asks for an operator."""
 ENDED = ("verified", "unverified", "in-doubt", "failed", "canceled")
-SUFFIX = {"jpeg": "jpg"}
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    """Pieces made by one request: all copies of a volume where the burner makes them at once, else one."""
-
-    pieces: tuple[Any, ...]
-    volume: Any
-
-    @property
-    def state(self) -> str:
-        return str(self.pieces[0].state)
 
 
 class _StopError(Exception):
@@ -98,12 +81,11 @@ class _Burn:
         self._begun = False
         self.folder = store.folder.disc(disc_id)
         self.choices = CopyType.model_validate(disc.choices)
-        self.medium = profiles.medium(disc.medium)
         try:
             if row is None:
                 raise NotFoundError(say("Burner %(burner)s is gone: move the disc to another one.", burner=disc.burner))
-            self.uri = row.burner_uri
             self.burner: Burner = open_stored(store, from_row(row))
+            self.requests = Requests(store, disc, self.burner, row.burner_uri, len(self.volumes))
         except ApplianceError as error:
             self._end(discs.PENDING, info=ASK_OPERATOR, reasons=["burner-refused"], message=str(error), held=True)
 
@@ -117,13 +99,13 @@ class _Burn:
         finally:
             self.watch.ended()
 
-    def _try(self, group: _Group) -> None:
+    def _try(self, group: Group) -> None:
         try:
             self._piece(group)
         except CanceledError:  # a phase heard it first
             self._pause(self._request(group))
 
-    def _next(self) -> _Group | None:
+    def _next(self) -> Group | None:
         """The first piece that is not ended, with its further copies where they are made at once."""
         with self.store.database.read() as connection:
             waiting = [row for row in discs.pieces(connection, [self.disc.disc_id]) if row.state not in ENDED]
@@ -133,9 +115,9 @@ class _Burn:
         first = (started or waiting)[0]
         same = [row for row in waiting if row.volume == first.volume and row.state == first.state]
         pieces = same if self.burner.copies_at_once else [first]
-        return _Group(pieces=tuple(pieces), volume=self.volumes[first.volume])
+        return Group(pieces=tuple(pieces), volume=self.volumes[first.volume])
 
-    def _piece(self, group: _Group) -> None:
+    def _piece(self, group: Group) -> None:
         request = self._request(group)
         if group.state in ("waiting", "burning"):
             self._check_canceled(request if group.state == "burning" else None)
@@ -148,7 +130,7 @@ class _Burn:
 
     # --- burning ---
 
-    def _burned(self, request: BurnRequest, group: _Group) -> BurnResult:
+    def _burned(self, request: BurnRequest, group: Group) -> BurnResult:
         """Submit, and ask until it is burned. Ends the work on the disc for any other end."""
         asked = self._begun = group.state == "burning"  # an earlier worker died meanwhile
         failpoint("burn.start")
@@ -166,7 +148,7 @@ class _Burn:
     def _status(self, request: BurnRequest) -> BurnResult:
         return self.burner.status(replace(request, begun=self._begun))
 
-    def _decide(self, result: BurnResult, request: BurnRequest, group: _Group) -> None:
+    def _decide(self, result: BurnResult, request: BurnRequest, group: Group) -> None:
         """What is to be done about an answer that is not DONE. Pure but for telling the database."""
         outcome = result.outcome
         if outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
@@ -192,7 +174,7 @@ class _Burn:
                 self._replace(group)
             self._end(discs.PENDING, info=ASK_OPERATOR, reasons=reasons, message=result.message, held=True)
 
-    def _spoiled(self, group: _Group, message: str, reasons: Sequence[str]) -> None:
+    def _spoiled(self, group: Group, message: str, reasons: Sequence[str]) -> None:
         """A piece is waste: another one, or a person when too many were."""
         self._change(group, state="failed", message=message, ended=now())
         self._record(group, "failure", message)
@@ -213,7 +195,7 @@ class _Burn:
             self._end(discs.PENDING, info="MCD_FAILURE", reasons=why, message=text, held=True)
         raise _AnotherError
 
-    def _replace(self, group: _Group) -> None:
+    def _replace(self, group: Group) -> None:
         """A new piece in the place of each that failed."""
         with self.store.database.write("disc") as connection:
             rows = discs.pieces(connection, [self.disc.disc_id])
@@ -260,7 +242,7 @@ class _Burn:
 
     # --- verifying ---
 
-    def _verify(self, request: BurnRequest, group: _Group) -> None:
+    def _verify(self, request: BurnRequest, group: Group) -> None:
         self.watch.phase("verify", request.bytes)
         failpoint("verify.start")
         found = self.burner.verify(request)
@@ -273,7 +255,7 @@ class _Burn:
         self._record(group, "success", _how(found), found)
         self.burner.close(request)
 
-    def _record(self, group: _Group, outcome: str, message: str, found: Verification | None = None) -> None:
+    def _record(self, group: Group, outcome: str, message: str, found: Verification | None = None) -> None:
         """The record of each piece of media, in the audit trail."""
         volume, disc = group.volume, self.disc
         with self.store.database.write() as connection:
@@ -307,44 +289,17 @@ class _Burn:
         total = sum(volume.bytes for volume in self.volumes.values()) * self.disc.copies
         self._end(discs.DONE, reasons=reasons, message=message, done=total, total=total)
 
-    # --- what a request is made of ---
+    # --- what the burner is asked, and calls back ---
 
-    def _request(self, group: _Group) -> BurnRequest:
-        volume, first, disc = group.volume, group.pieces[0], self.disc
-        serials = tuple(piece.serial for piece in group.pieces)
-        count = len(self.volumes)
-        title = say("disc %(volume)s of %(count)s", volume=volume.volume, count=count) + (
-            f", copy {first.copy}" if disc.copies > 1 else ""
-        )
-        return BurnRequest(
-            job_name=self._job_name(volume, first),
-            image=self.folder / volume.image,
-            form=self.medium.form,
-            sha256=volume.sha256,
-            bytes=volume.bytes,
-            medium=self.medium.kind,
-            volume_id=volume.file_set_id,
-            number=volume.volume,
-            count=count,
-            copies=len(group.pieces),
-            serials=serials,
-            label=self._label(volume, serials),
-            title=title,
-            fields=self._fields(volume, serials[0]),
-            ticket=self._ticket(volume, serials),
+    def _request(self, group: Group) -> BurnRequest:
+        return replace(
+            self.requests.of(group),
             is_canceled=self._is_canceled,
             begin=lambda: self._begin(group),
             progress=self._step,
         )
 
-    def _job_name(self, volume: Any, piece: Any) -> str:
-        """The numbers, for files; beside them a piece of the UID where jobs of others may have the same numbers."""
-        if self.uri.startswith("folder:"):
-            later = f"-c{piece.copy}" if piece.copy > 1 else ""  # ordered again: what lies there stays as it is
-            return f"{self.disc.disc_id}-{volume.volume}{later}"
-        return f"{piece.serial}-{volume.file_set_uid[-6:]}"
-
-    def _begin(self, group: _Group) -> None:
+    def _begin(self, group: Group) -> None:
         """From now on a crash may have cost a piece of media: it says so before the first byte leaves."""
         self._begun = True
         self._change(group, state="burning", began=now(), who=self.worker)
@@ -357,48 +312,7 @@ class _Burn:
         except CanceledError:
             return
 
-    def _label(self, volume: Any, serials: tuple[str, ...]) -> Path | None:
-        kind = self.burner.label_kind
-        if not kind:
-            return None
-        facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
-        who = self.choices.label_names_patient
-        found = extras.labelled(facts, self.store.settings.discs, serials[0], names_patient=who)
-        layout = layouts(self.store.folder.layouts)[self.choices.label_layout]
-        drawn = label(found, layout, language=self.choices.language, web=self.choices.web_content)
-        path = self.folder / f"label-{serials[0]}.{SUFFIX.get(kind, kind)}"
-        return files.write_scratch(path, label_file(drawn, kind))
-
-    def _fields(self, volume: Any, serial: str) -> dict[str, str]:
-        """What a robot's own label template may show (outcome.LABEL_FIELDS), as the label would."""
-        facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
-        keys = facts["series"][0] if facts["series"] and self.choices.label_names_patient else {}
-        fields = {name: str(keys.get(name, "") or "") for name in LABEL_FIELDS}
-        fields["PatientName"] = " ".join(fields["PatientName"].replace("^", " ").replace("=", " ").split())
-        disc = f"{volume.volume}/{len(self.volumes)}"
-        return fields | {"LabelText": facts["label_text"], "Disc": disc, "Serial": serial}
-
-    def _ticket(self, volume: Any, serials: tuple[str, ...]) -> dict[str, object]:
-        disc = self.disc
-        return {
-            "disc_id": disc.disc_id,
-            "volume": volume.volume,
-            "volumes": len(self.volumes),
-            "copies": len(serials),
-            "serials": list(serials),
-            "medium": disc.medium,
-            "profile": disc.profile,
-            "patient_name": disc.patient_name,
-            "patient_id": disc.patient_id,
-            "label_text": disc.label_text,
-            "file_set_id": volume.file_set_id,
-            "file_set_uid": volume.file_set_uid,
-            "sha256": volume.sha256,
-            "bytes": volume.bytes,
-            "requested_by": disc.requested_by,
-        }
-
-    def _check_image(self, group: _Group) -> None:
+    def _check_image(self, group: Group) -> None:
         """An image damaged on disk is made again, not burned."""
         path = self.folder / group.volume.image
         try:
@@ -427,7 +341,7 @@ class _Burn:
             log.error("worker %s lost its lock: another one goes on", self.worker, extra={"disc": self.disc.disc_id})
             raise _StopError
 
-    def _change(self, group: _Group, **values: Any) -> None:
+    def _change(self, group: Group, **values: Any) -> None:
         with self.store.database.write("disc") as connection:
             self._refuse_lost(connection)
             for piece in group.pieces:

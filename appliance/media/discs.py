@@ -144,7 +144,7 @@ def new_password() -> str:
 def get_disc(store: Store, disc_id: int) -> discs.Disc:
     """A disc's row. Raises NotFoundError."""
     with store.database.read() as connection:
-        return _find(connection, disc_id)
+        return discs.find(connection, disc_id)
 
 
 def cancel(store: Store, disc_id: int, actor: Actor) -> None:
@@ -330,7 +330,7 @@ def go_on(connection: Connection, disc_id: int, actor: Actor, **values: Any) -> 
 
 
 def may(connection: Connection, disc_id: int, verb: str, statuses: Sequence[str]) -> discs.Disc:
-    disc = _find(connection, disc_id)
+    disc = discs.find(connection, disc_id)
     if disc.execution_status not in statuses:
         wanted = " or ".join(statuses)
         raise ConflictError(
@@ -342,13 +342,6 @@ def may(connection: Connection, disc_id: int, verb: str, statuses: Sequence[str]
                 wanted=wanted,
             )
         )
-    return disc
-
-
-def _find(connection: Connection, disc_id: int) -> discs.Disc:
-    disc = discs.get(connection, disc_id)
-    if disc is None:
-        raise NotFoundError(say("There is no disc %(disc_id)s.", disc_id=disc_id))
     return disc
 
 

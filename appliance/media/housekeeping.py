@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import threading
-import time
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
+from appliance.jobs.keeping import Aside, Chore, Keeper
 from appliance.media import recovery
 from appliance.media.burners import StoredBurner, add_first_burner, all_burners, open_stored
 from appliance.media.ruled import follow_rules
@@ -26,55 +25,21 @@ KEEPER = process_actor("housekeeping")
 log = logging.getLogger(__name__)
 
 
-class Keeper:
-    """Does the housekeeping in whichever process holds the lock."""
+def keeper(store: Store) -> Keeper:
+    """What is done now and then for discs."""
+    failed_rules: dict[str, float] = {}
+    chores = [
+        Chore(seconds=PURGE_SECONDS, do=lambda: purge(store)),
+        Chore(seconds=RULE_SECONDS, do=lambda: follow_rules(store, failed_rules)),
+        Chore(seconds=RULE_SECONDS, do=lambda: flag_late(store)),
+        Chore(seconds=STATUS_SECONDS, do=Aside("burners", lambda: ask_burners(store))),
+    ]
+    return Keeper(store, "disc-keeping", chores, begin=lambda: _begin(store))
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._only = store.locks.only_one("disc-keeping")
-        self._purged = self._asked = self._ruled = 0.0
-        self._asking: threading.Thread | None = None
-        self._failed_rules: dict[str, float] = {}
 
-    def keep(self) -> None:
-        """Do what is due; nothing when another process keeps house."""
-        if not self._is_ours():
-            return
-        moment = time.monotonic()
-        if not self._purged or moment - self._purged > PURGE_SECONDS:
-            self._purged = moment
-            purge(self.store)
-        if moment - self._ruled > RULE_SECONDS:
-            self._ruled = moment
-            follow_rules(self.store, self._failed_rules)
-            flag_late(self.store)
-        if not self._asked or moment - self._asked > STATUS_SECONDS:
-            self._asked = moment
-            self._ask_burners()
-
-    def _is_ours(self) -> bool:
-        new = not self._only.held
-        if not self._only.take():
-            return False
-        if new:
-            add_first_burner(self.store)
-            recovery.sweep(self.store)
-        return True
-
-    def _ask_burners(self) -> None:
-        """In a thread: a burner that doesn't answer holds up nothing."""
-        if self._asking is None or not self._asking.is_alive():
-            self._asking = threading.Thread(target=self._ask, name="burners", daemon=True)
-            self._asking.start()
-
-    def _ask(self) -> None:
-        try:
-            ask_burners(self.store)
-        except Exception as error:  # the database may be away for a moment: they are asked again
-            log.warning("burners can't be asked now: %s", type(error).__name__)
-
-    def close(self) -> None:
-        self._only.close()
+def _begin(store: Store) -> None:
+    add_first_burner(store)
+    recovery.sweep(store)
 
 
 def ask_burners(store: Store) -> None:

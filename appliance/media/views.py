@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from appliance.media.discs import get_disc
 from appliance.store import discs, job_events
 from appliance.store.store import Store
 from appliance.store.tables.base import now
@@ -46,8 +45,8 @@ def queue_ages(store: Store) -> dict[tuple[str], float]:
 
 def show_disc(store: Store, disc_id: int) -> dict[str, Any]:
     """One disc with its plan and history. Raises NotFoundError."""
-    row = get_disc(store, disc_id)
     with store.database.read() as connection:
+        row = discs.find(connection, disc_id)
         volumes, pieces = discs.volumes(connection, [disc_id]), discs.pieces(connection, [disc_id])
         studies = discs.studies(connection, disc_id)
         history = job_events.of(connection, "disc", disc_id)

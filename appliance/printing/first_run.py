@@ -12,13 +12,11 @@ from appliance.printing.printers import Printer, PrinterSettings
 from appliance.store import secrets
 from appliance.store.store import Store
 
-DONE = "first-printer"
-
 
 def add_first_printer(store: Store) -> None:
     """Add the printer ``film`` (a folder) to a data folder that never had a printer."""
     with store.database.read() as connection:
-        if secrets.get(connection, DONE) is not None:
+        if secrets.get(connection, secrets.FIRST_PRINTER) is not None:
             return
     if not all_printers(store):
         printer = Printer(
@@ -30,4 +28,4 @@ def add_first_printer(store: Store) -> None:
         with suppress(ConflictError):  # two machines start in one moment
             add_printer(store, printer, process_actor("first run"))
     with store.database.write() as connection:
-        secrets.put(connection, DONE, "added")
+        secrets.put(connection, secrets.FIRST_PRINTER, "added")

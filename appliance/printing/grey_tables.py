@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from typing import TYPE_CHECKING
 
 from appliance.errors import UsageError
 from appliance.words import say
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 TOP = 65535
 LARGEST_FILE = 4 << 20  # bytes; 65536 numbers as text are under 1 MB
@@ -59,6 +59,9 @@ def _of_text(path: Path) -> tuple[int, ...]:
 
 def _of_dicom(path: Path) -> tuple[int, ...]:
     """The table of a DICOM file; () when it is none."""
+    import pydicom  # here: every command on printers would wait for it
+    from pydicom.errors import InvalidDicomError
+
     try:
         dataset = pydicom.dcmread(path)
     except InvalidDicomError:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import threading
-import time
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
+from appliance.jobs.keeping import Aside, Chore, Keeper
 from appliance.printing import jobs
 from appliance.printing.printer_verbs import all_printers, get_printer
 from appliance.printing.printers import Printer
@@ -25,36 +24,14 @@ KEEPER = process_actor("housekeeping")
 log = logging.getLogger(__name__)
 
 
-class Keeper:
-    """Does the housekeeping in whichever process holds the lock."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._only = store.locks.only_one("housekeeping")
-        self._purged = self._asked = 0.0
-        self._asking: threading.Thread | None = None
-
-    def keep(self) -> None:
-        """Do what is due; nothing when another process keeps house."""
-        if not self._only.take():
-            return
-        moment = time.monotonic()
-        if not self._purged or moment - self._purged > PURGE_SECONDS:
-            self._purged = moment
-            purge(self.store)
-            redirect(self.store)
-        if not self._asked or moment - self._asked > STATUS_SECONDS:
-            self._asked = moment
-            self._ask_printers()
-
-    def _ask_printers(self) -> None:
-        """In a thread: a printer that doesn't answer holds up nothing."""
-        if self._asking is None or not self._asking.is_alive():
-            self._asking = threading.Thread(target=ask_printers, args=(self.store,), name="printers", daemon=True)
-            self._asking.start()
-
-    def close(self) -> None:
-        self._only.close()
+def keeper(store: Store) -> Keeper:
+    """What is done now and then for films."""
+    chores = [
+        Chore(seconds=PURGE_SECONDS, do=lambda: purge(store)),
+        Chore(seconds=PURGE_SECONDS, do=lambda: redirect(store)),
+        Chore(seconds=STATUS_SECONDS, do=Aside("printers", lambda: ask_printers(store))),
+    ]
+    return Keeper(store, "housekeeping", chores)
 
 
 def ask_printers(store: Store) -> None:

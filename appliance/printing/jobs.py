@@ -7,7 +7,6 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
-from pydicom.uid import generate_uid
 from sqlalchemy import Connection
 
 from appliance.errors import ConflictError, NotFoundError
@@ -101,6 +100,8 @@ def reprint(store: Store, job_id: int, actor: Actor, *, printer: Printer, copies
     session = read_session(source)
     if copies is not None:
         session = _with_copies(session, copies)
+    from pydicom.uid import generate_uid  # the one thing that needs it here: lists and counts open without
+
     folder = _linked(source, store.folder.spool / f"reprint-{secrets.token_hex(8)}")
     try:
         submission = Submission(

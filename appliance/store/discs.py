@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 from sqlalchemy import delete as sql_delete
 
+from appliance.errors import NotFoundError
 from appliance.store import job_events
 from appliance.store.tables.base import is_for, now
 from appliance.store.tables.media import burner, decision, disc, disc_study, piece, volume
 from appliance.store.tables.studies import header, instance, series, study
+from appliance.words import say
 
 Disc = Row[Any]
 """A row of disc."""
@@ -38,6 +40,14 @@ def insert(connection: Connection, row: Mapping[str, Any], studies: Iterable[str
 
 def get(connection: Connection, disc_id: int) -> Disc | None:
     return connection.execute(select(disc).where(disc.c.disc_id == disc_id)).first()
+
+
+def find(connection: Connection, disc_id: int) -> Disc:
+    """The same. Raises NotFoundError."""
+    found = get(connection, disc_id)
+    if found is None:
+        raise NotFoundError(say("There is no disc %(disc_id)s.", disc_id=disc_id))
+    return found
 
 
 def by_request_uid(connection: Connection, uid: str) -> Disc | None:

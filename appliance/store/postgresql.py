@@ -10,15 +10,18 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from psycopg import Connection as DriverConnection
-from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from appliance.errors import SettingError
 from appliance.words import say
+
+if TYPE_CHECKING:
+    from psycopg import Connection as DriverConnection
+    from psycopg.types.string import StrDumper
 
 DRIVER = "postgresql+psycopg"
 WRITERS = 0x6170706C
@@ -61,13 +64,6 @@ _FACTS = text(
 _STATUS = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 
 
-class _CleanText(StrDumper):
-    """PostgreSQL takes no NUL in a text: a replacement character stands for it."""
-
-    def dump(self, obj: str) -> Any:
-        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
-
-
 def server_url(url: str) -> URL:
     """A ``postgresql:`` address with the driver we have. Raises SettingError."""
     try:
@@ -99,7 +95,19 @@ def open_engine(url: str, part: str = "") -> Engine:
 
 
 def _prepare(connection: DriverConnection[Any], _: Any) -> None:
-    connection.adapters.register_dumper(str, _CleanText)
+    connection.adapters.register_dumper(str, _clean_text())
+
+
+@cache
+def _clean_text() -> type[StrDumper]:
+    """PostgreSQL takes no NUL in a text: a replacement character stands for it."""
+    from psycopg.types.string import StrDumper  # loaded only where there is a server
+
+    class CleanText(StrDumper):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+
+    return CleanText
 
 
 def _begin(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from appliance.store.tables.base import now
 from appliance.store.tables.studies import retrieval
 
+METHODS = ("auto", "get", "move")
 Retrieval = Row[Any]
 """A row of retrieval."""
 

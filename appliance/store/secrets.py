@@ -7,6 +7,10 @@ from sqlalchemy import Connection, delete, select
 from appliance.store.tables.base import now
 from appliance.store.tables.security import secret
 
+FIRST_PRINTER = "first-printer"
+FIRST_BURNER = "first-burner"
+"""Kept once a fresh data folder has had them: one that is removed does not come back."""
+
 
 def get(connection: Connection, name: str) -> str | None:
     return connection.scalar(select(secret.c.value).where(secret.c.name == name))

@@ -8,17 +8,9 @@ from pydicom.dataset import Dataset
 
 from appliance.studies import elements
 from appliance.studies.header import CONCEPT_NAME, REFERENCED_EVIDENCE
-from appliance.words import say
+from appliance.studies.rejection_reasons import REASONS
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
-
-# PS3.16 CID 7011
-REASONS = {
-    "113001": say("rejected for quality reasons"),
-    "113037": say("rejected for patient safety reasons"),
-    "113038": say("filed under a wrong modality worklist entry"),
-    "113039": say("its retention period has ended"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)

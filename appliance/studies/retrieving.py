@@ -9,12 +9,10 @@ from appliance.events import Actor
 from appliance.security.audit import record
 from appliance.security.peer_verbs import get_peer
 from appliance.store import retrievals
-from appliance.store.retrievals import Retrieval
+from appliance.store.retrievals import METHODS, Retrieval
 from appliance.store.store import Store
 from appliance.studies import pacs
 from appliance.words import say
-
-METHODS = ("auto", "get", "move")
 
 
 def request_retrieve(

@@ -10,7 +10,7 @@ from appliance.errors import NotFoundError, UsageError
 from appliance.store import studies
 from appliance.store.store import Store
 from appliance.studies import normal
-from appliance.studies.rejection import REASONS
+from appliance.studies.rejection_reasons import REASONS
 from appliance.words import say
 
 ANYWHERE = "niad"

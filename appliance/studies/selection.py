@@ -14,7 +14,7 @@ from appliance.store import instances as _instances
 from appliance.store.store import Store
 from appliance.studies.keys import InstanceKeys
 from appliance.studies.records import DirectoryRecords
-from appliance.studies.rejection import REASONS
+from appliance.studies.rejection_reasons import REASONS
 from appliance.words import say
 
 

@@ -7,11 +7,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from appliance.errors import DamagedError
 from appliance.events import Actor
 from appliance.printing import jobs
+from appliance.store import migrate
 from appliance.store.store import Store, open_store
+from appliance.store.upgrade import config_of
 from tests.printing.films import add_folder_printer, submit_films
 from tests.store.upgrades import BREAKS, NEXT, ORPHANS, next_version
 
@@ -76,3 +79,9 @@ def test_an_upgrade_that_works_on_the_copy_alone_is_backed_out(
         open_store(used.parent, settings=store.settings)
     assert (tmp_path / "tried").exists()
     assert content(used) == before
+
+
+def test_the_newest_revision_is_the_one_alembic_walks_to() -> None:
+    scripts = ScriptDirectory.from_config(config_of(migrate.MIGRATIONS))
+    assert scripts.get_heads() == [migrate.head()]
+    assert {script.revision for script in scripts.walk_revisions()} == set(migrate._known())

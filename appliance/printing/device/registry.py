@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.errors import UsageError
-from appliance.printing.device.dicom import DicomDevice
 from appliance.printing.device.folder import FolderDevice
 from appliance.printing.device.ipp import IppDevice
 from appliance.printing.device.lpd import LpdDevice
@@ -15,14 +14,22 @@ from appliance.printing.device.outcome import Device
 from appliance.printing.device.socket import SocketDevice
 from appliance.words import say
 
+
+def _imager(uri: str, options: DeviceOptions) -> Device:
+    """An imager brings the whole DICOM network along: loaded when there is one."""
+    from appliance.printing.device.dicom import DicomDevice
+
+    return DicomDevice(uri, options)
+
+
 SCHEMES: dict[str, tuple[Callable[[str, DeviceOptions], Device], str]] = {
     "folder": (FolderDevice, "folder:/path"),
     "socket": (SocketDevice, "socket://host:9100"),
     "ipp": (IppDevice, "ipp://host:631/ipp/print"),
     "ipps": (IppDevice, "ipps://host:631/ipp/print"),
     "lpd": (LpdDevice, "lpd://host/queue"),
-    "dicom": (DicomDevice, "dicom://AE@host:104"),
-    "dicoms": (DicomDevice, "dicoms://AE@host:2762"),
+    "dicom": (_imager, "dicom://AE@host:104"),
+    "dicoms": (_imager, "dicoms://AE@host:2762"),
 }
 
 

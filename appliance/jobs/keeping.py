@@ -1,0 +1,74 @@
+"""Chores done now and then, in whichever process holds the lock of that name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Chore:
+    """Something due every `seconds`, and at once when it was never done."""
+
+    seconds: float
+    do: Callable[[], object]
+    _done: float = float("-inf")
+
+    def when_due(self) -> None:
+        """Do it, if it is due. What it raises goes through, and it is due again in `seconds`."""
+        moment = time.monotonic()
+        if moment - self._done > self.seconds:
+            self._done = moment
+            self.do()
+
+
+class Aside:
+    """Something that may take long, in a thread of its own and never twice at once: it holds up nothing."""
+
+    def __init__(self, name: str, do: Callable[[], object]) -> None:
+        self.name = name
+        self.do = do
+        self._thread: threading.Thread | None = None
+
+    def __call__(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._do, name=self.name, daemon=True)
+            self._thread.start()
+
+    def _do(self) -> None:
+        try:
+            self.do()
+        except Exception as error:  # the database may be away for a moment: its time comes again
+            log.warning("%s can't be asked now: %s", self.name, type(error).__name__)
+
+
+class Keeper:
+    """Does chores in the one process that holds lock `lock`; `begin` when it has just got it."""
+
+    def __init__(
+        self, store: Store, lock: str, chores: list[Chore], begin: Callable[[], object] = lambda: None
+    ) -> None:
+        self.chores = chores
+        self.begin = begin
+        self._only = store.locks.only_one(lock)
+
+    def keep(self) -> None:
+        """Do what is due; nothing when another process keeps house."""
+        new = not self._only.held
+        if not self._only.take():
+            return
+        if new:
+            self.begin()
+        for chore in self.chores:
+            chore.when_due()
+
+    def close(self) -> None:
+        """Leave it to another process."""
+        self._only.close()

@@ -1,0 +1,118 @@
+"""What a burner is asked for one piece of media: image, label, ticket, and the fields a robot's own label may show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.media import extras, profiles
+from appliance.media.burner.outcome import LABEL_FIELDS, Burner, BurnRequest
+from appliance.media.copy_types import CopyType
+from appliance.media.label import label, layouts
+from appliance.media.label_output import label_file
+from appliance.store import discs, files
+from appliance.store.store import Store
+from appliance.words import say
+
+SUFFIX = {"jpeg": "jpg"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Pieces made by one request: all copies of a volume where the burner makes them at once, else one."""
+
+    pieces: tuple[Any, ...]
+    volume: Any
+
+    @property
+    def state(self) -> str:
+        return str(self.pieces[0].state)
+
+
+class Requests:
+    """Makes the requests of one disc of `volumes` volumes, for its burner at `uri`."""
+
+    def __init__(self, store: Store, disc: discs.Disc, burner: Burner, uri: str, volumes: int) -> None:
+        self.store = store
+        self.disc = disc
+        self.burner = burner
+        self.uri = uri
+        self.volumes = volumes
+        self.folder = store.folder.disc(disc.disc_id)
+        self.choices = CopyType.model_validate(disc.choices)
+        self.medium = profiles.medium(disc.medium)
+
+    def of(self, group: Group) -> BurnRequest:
+        """The request for a group. Writes the label beside the image."""
+        volume, first, disc = group.volume, group.pieces[0], self.disc
+        serials = tuple(piece.serial for piece in group.pieces)
+        title = say("disc %(volume)s of %(count)s", volume=volume.volume, count=self.volumes) + (
+            f", copy {first.copy}" if disc.copies > 1 else ""
+        )
+        return BurnRequest(
+            job_name=self._job_name(volume, first),
+            image=self.folder / volume.image,
+            form=self.medium.form,
+            sha256=volume.sha256,
+            bytes=volume.bytes,
+            medium=self.medium.kind,
+            volume_id=volume.file_set_id,
+            number=volume.volume,
+            count=self.volumes,
+            copies=len(group.pieces),
+            serials=serials,
+            label=self._label(volume, serials),
+            title=title,
+            fields=self._fields(volume, serials[0]),
+            ticket=self._ticket(volume, serials),
+        )
+
+    def _job_name(self, volume: Any, piece: Any) -> str:
+        """The numbers, for files; beside them a piece of the UID where jobs of others may have the same numbers."""
+        if self.uri.startswith("folder:"):
+            later = f"-c{piece.copy}" if piece.copy > 1 else ""  # ordered again: what lies there stays as it is
+            return f"{self.disc.disc_id}-{volume.volume}{later}"
+        return f"{piece.serial}-{volume.file_set_uid[-6:]}"
+
+    def _label(self, volume: Any, serials: tuple[str, ...]) -> Path | None:
+        kind = self.burner.label_kind
+        if not kind:
+            return None
+        facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
+        who = self.choices.label_names_patient
+        found = extras.labelled(facts, self.store.settings.discs, serials[0], names_patient=who)
+        layout = layouts(self.store.folder.layouts)[self.choices.label_layout]
+        drawn = label(found, layout, language=self.choices.language, web=self.choices.web_content)
+        path = self.folder / f"label-{serials[0]}.{SUFFIX.get(kind, kind)}"
+        return files.write_scratch(path, label_file(drawn, kind))
+
+    def _fields(self, volume: Any, serial: str) -> dict[str, str]:
+        """What a robot's own label template may show (outcome.LABEL_FIELDS), as the label would."""
+        facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
+        keys = facts["series"][0] if facts["series"] and self.choices.label_names_patient else {}
+        fields = {name: str(keys.get(name, "") or "") for name in LABEL_FIELDS}
+        fields["PatientName"] = " ".join(fields["PatientName"].replace("^", " ").replace("=", " ").split())
+        disc = f"{volume.volume}/{self.volumes}"
+        return fields | {"LabelText": facts["label_text"], "Disc": disc, "Serial": serial}
+
+    def _ticket(self, volume: Any, serials: tuple[str, ...]) -> dict[str, object]:
+        disc = self.disc
+        return {
+            "disc_id": disc.disc_id,
+            "volume": volume.volume,
+            "volumes": self.volumes,
+            "copies": len(serials),
+            "serials": list(serials),
+            "medium": disc.medium,
+            "profile": disc.profile,
+            "patient_name": disc.patient_name,
+            "patient_id": disc.patient_id,
+            "label_text": disc.label_text,
+            "file_set_id": volume.file_set_id,
+            "file_set_uid": volume.file_set_uid,
+            "sha256": volume.sha256,
+            "bytes": volume.bytes,
+            "requested_by": disc.requested_by,
+        }
