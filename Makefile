@@ -36,7 +36,7 @@ demo: install
 	@$(PYTHON) scripts/demo.py
 
 test: install .venv/test-packages
-	@$(PYTHON) -m pytest -n 2 --dist loadfile
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: install .venv/test-packages
 	@$(PYTHON) -m benchmarks

@@ -10,7 +10,8 @@ from typing import Any
 from appliance.media import extras, profiles
 from appliance.media.burner.outcome import LABEL_FIELDS, Burner, BurnRequest
 from appliance.media.copy_types import CopyType
-from appliance.media.label import label, layouts
+from appliance.media.label import label
+from appliance.media.label_layout import layouts
 from appliance.media.label_output import label_file
 from appliance.store import discs, files
 from appliance.store.store import Store

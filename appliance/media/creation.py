@@ -16,7 +16,7 @@ from appliance.media import discs as verbs
 from appliance.media.burners import DEFAULT_BURNER, all_burners
 from appliance.media.copy_types import DEFAULT
 from appliance.media.file_id import is_file_set_id
-from appliance.media.label import layouts
+from appliance.media.label_layout import layouts
 from appliance.media.ordering import MAXIMUM_COPIES, PRIORITIES, DiscOrder
 from appliance.media.profiles import PROFILES, usual_medium
 from appliance.media.selection import Selection, gather

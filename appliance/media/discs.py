@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from appliance.errors import ConflictError, NotFoundError, ResourceError
 from appliance.events import Actor
-from appliance.media.archive import password_sheet
 from appliance.media.copy_types import copy_type
 from appliance.media.ordering import (
     PRIORITIES,
@@ -280,6 +279,8 @@ def remake(store: Store, disc_id: int, actor: Actor, *, burner: str | None = Non
 
 def password_of(store: Store, disc_id: int, actor: Actor) -> tuple[str, bytes]:
     """The password of an encrypted archive, and the sheet it is printed on (PDF). Raises NotFoundError."""
+    from appliance.media.archive import password_sheet  # what draws PDF is loaded only here: associations need none
+
     disc = get_disc(store, disc_id)
     if not disc.password:
         raise NotFoundError(

@@ -12,7 +12,8 @@ from appliance.config import DiscsSettings
 from appliance.media.content import ContentOptions, content_files
 from appliance.media.copy_types import CopyType
 from appliance.media.description import Site, VolumeDescription, describe
-from appliance.media.label import label, layouts
+from appliance.media.label import label
+from appliance.media.label_layout import layouts
 from appliance.media.plan import Plan, Volume, size_of
 from appliance.media.video import Mp4
 from appliance.store import files

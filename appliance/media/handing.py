@@ -9,7 +9,8 @@ from appliance.errors import NotFoundError
 from appliance.media import extras
 from appliance.media.copy_types import copy_type
 from appliance.media.discs import get_disc
-from appliance.media.label import label, layouts
+from appliance.media.label import label
+from appliance.media.label_layout import layouts
 from appliance.media.label_output import label_file
 from appliance.store import discs
 from appliance.store.store import Store

@@ -13,7 +13,7 @@ import pytest
 from appliance.errors import UsageError
 from appliance.events import process_actor
 from appliance.media.check import examine
-from appliance.media.label import layouts
+from appliance.media.label_layout import layouts
 from appliance.network.commands import decode_command
 from appliance.store.store import Store
 from appliance.studies.importing import import_path

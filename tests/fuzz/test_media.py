@@ -18,7 +18,7 @@ import pytest
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
 from appliance.film import annotation_format, catalog
-from appliance.media import label
+from appliance.media import label_layout
 from appliance.media.check import examine
 from appliance.resources import shipped
 from appliance.store.store import open_store
@@ -187,7 +187,7 @@ def test_spoilt_layouts_are_read_or_refused_in_words(tmp_path: Path, name: str) 
     read = 0
     for number in cases(120, 0.02):
         path.write_bytes(spoilt := spoilt_toml(chance_of(number, name), text))
-        loaders = (label.layouts,) if name == "labels.toml" else (catalog.load, annotation_format.load_formats)
+        loaders = (label_layout.layouts,) if name == "labels.toml" else (catalog.load, annotation_format.load_formats)
         read += sum(survive(number, partial(load, tmp_path), spoilt) for load in loaders) == len(loaders)
     assert read < len(cases(120, 0.02)), "hardly a case hurts"
 

@@ -17,7 +17,8 @@ from appliance.config import DiscsSettings
 from appliance.errors import UsageError
 from appliance.media.description import Item, Site, VolumeDescription
 from appliance.media.extras import label_facts, labelled
-from appliance.media.label import Layout, label, layouts
+from appliance.media.label import label
+from appliance.media.label_layout import Layout, layouts
 from appliance.media.label_output import label_file, label_image, label_pdf
 from appliance.media.words import words
 from appliance.studies.keys import InstanceKeys
