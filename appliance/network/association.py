@@ -30,6 +30,7 @@ _TAPS = (
     evt.EVT_FSM_TRANSITION,
 )
 _LONGEST_WAIT = 5.0
+NO_THREAD = "the system gives no thread for it: fewer associations at once, or a higher limit of tasks (TasksMax=)"
 _ABORT_GRACE = 2.0
 _DEFAULT_HANDLERS: dict[Any, Any] = {
     event: (evt.get_default_handler(event), None) for event in evt._INTERVENTION_EVENTS
@@ -171,8 +172,18 @@ class BoundedAssociation(Association):
                 self.acse.negotiate_association()
             if self.is_established:
                 self._run_reactor()
+        except RuntimeError:
+            if self.dul.ident is not None:
+                raise
+            self._kill = True
+            self.incident("no-thread", NO_THREAD)
         finally:
             self._clean_up()
+
+    def never_begins(self) -> None:
+        """There was no thread to run it: it ends here, with all it holds."""
+        self.incident("no-thread", NO_THREAD)
+        self._clean_up()
 
     def _accept(self) -> None:
         left = self._since + self.limits.request_deadline - time.monotonic()
@@ -200,8 +211,10 @@ class BoundedAssociation(Association):
     def _clean_up(self) -> None:
         if self.is_acceptor or self._kill:
             self.dul.end(_ABORT_GRACE)
-        if self.dul.socket is not None and not self.dul.is_alive():
-            self.dul.socket._shutdown_socket()
+        if not self.dul.is_alive():
+            self.dul.wake.close()
+            if self.dul.socket is not None:
+                self.dul.socket._shutdown_socket()
         self.dimse.discard()
         self.dimse.discard_queued()
         self.ended(self)

@@ -188,7 +188,10 @@ class _Handler(RequestHandler):
             raise
         group._began(association)
         evt.trigger(association, evt.EVT_CONN_OPEN, {"address": self.client_address})
-        association.start()
+        try:
+            association.start()
+        except RuntimeError:  # no thread left
+            association.never_begins()
 
     def _associate(self) -> BoundedAssociation:
         sock: Any = self.request
