@@ -10,18 +10,19 @@ from typing import Any
 
 import waitress.server
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 
 from appliance.security import first_admin
 from appliance.store.store import Store
 from appliance.web.app import create_app
+from appliance.web.slow import PatientChannel, put_out_the_slow
 from appliance.web.visitor import FORM_BYTES, may_send_much, upload_paths
 
 logger = logging.getLogger(__name__)
 
 CONNECTIONS = 500
-IDLE_SECONDS = 20
+NEVER = 10 * 366 * 24 * 3600
+"""Seconds: waitress goes by a clock that can be set, and takes a drip for life. See appliance.web.slow."""
 HEADER_BYTES = 32 << 10
 
 
@@ -34,7 +35,7 @@ class _Parser(HTTPRequestParser):
             self.adj: Any = self.adj.for_forms
 
 
-class _Channel(HTTPChannel):
+class _Channel(PatientChannel):
     parser_class = _Parser
 
 
@@ -51,8 +52,7 @@ def adjustments(store: Store) -> dict[str, Any]:
         "port": web.port,
         "threads": web.threads,
         "connection_limit": CONNECTIONS,
-        "channel_timeout": IDLE_SECONDS,
-        "cleanup_interval": 5,
+        "channel_timeout": NEVER,
         "max_request_header_size": HEADER_BYTES,
         "max_request_body_size": web.upload_mib << 20,
         "clear_untrusted_proxy_headers": True,
@@ -91,6 +91,7 @@ def serve(
     opened(server.effective_host, int(server.effective_port))
     logger.info("The page is at http://%s:%s/", server.effective_host, server.effective_port)
     while not stop.wait(1.0) and thread.is_alive():
+        put_out_the_slow(server)
         beat()
     server.close()
     server.task_dispatcher.shutdown()

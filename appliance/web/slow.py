@@ -1,0 +1,69 @@
+"""Connections to the page that are idle, drip or don't read are put out in bounded time, by a clock nobody sets.
+
+waitress counts any byte as life: a request that comes a byte at a time would keep its place for ever, and after five
+hundred of them nobody else gets in. So would an answer that nobody reads, and its thread: there are eight.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import Any
+
+from waitress.channel import HTTPChannel
+
+IDLE_SECONDS = 20.0
+"""Between requests, and for a request besides what its size allows it."""
+SLOWEST = 1000
+"""Bytes a second that a request must bring."""
+UNREAD_SECONDS = 60.0
+"""An answer of which the peer takes nothing for so long is given up."""
+
+
+class PatientChannel(HTTPChannel):
+    """A connection that knows for how long it has been waited for."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._since = time.monotonic()  # a request began or ended, or the peer last took something of an answer
+        self._unsent = 0
+
+    def received(self, data: bytes) -> bool:
+        """As waitress'; more of the same request is no new beginning."""
+        before = self.request
+        taken = bool(super().received(data))
+        if self.request is None or self.request is not before:
+            self._since = time.monotonic()
+        return taken
+
+    def is_too_slow(self, moment: float) -> bool:
+        """Whether to put it out at `moment` (monotonic). To be asked every second or so: it looks for progress."""
+        if self.requests or self.total_outbufs_len:
+            return self._does_not_read(moment)
+        request = self.request
+        came = 0 if request is None else request.header_bytes_received + request.body_bytes_received
+        return moment - self._since > IDLE_SECONDS + came / SLOWEST
+
+    def _does_not_read(self, moment: float) -> bool:
+        unsent = self.total_outbufs_len
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent, self._since = unsent, moment
+        return moment - self._since > UNREAD_SECONDS
+
+    def put_out(self) -> None:
+        """Close it, from any thread: its own finds the connection ended."""
+        self.will_close = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+
+def put_out_the_slow(server: Any, moment: float | None = None) -> int:
+    """Close the connections of a waitress server that are too slow at `moment` (monotonic; now); how many."""
+    at = time.monotonic() if moment is None else moment
+    slow = [channel for channel in list(server.active_channels.values()) if channel.is_too_slow(at)]
+    for channel in slow:
+        channel.put_out()
+    if slow:
+        server.pull_trigger()
+    return len(slow)
