@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from appliance.errors import DamagedError, UsageError
-from appliance.store import discs, job_states, print_jobs
+from appliance.store import discs, job_states, print_jobs, uploads
 from appliance.store.database import Database
 from appliance.store.tables import metadata
 from appliance.store.tables.ground import number
@@ -69,7 +69,10 @@ def check(path: Path) -> None:
 
 
 def hold_restored(connection: Connection, made: dt.datetime, actor: str) -> tuple[int, int]:
-    """Hold what waited when the backup was made: it may have been done since. How many print jobs and discs."""
+    """Hold what waited when the backup was made: it may have been done since. How many print jobs and discs.
+
+    Imports under way end: uploaded files are in no backup, and one that is gone passes for one that was imported.
+    """
     said = say(
         "Restored from the backup of %(made)s UTC: it may have been done since. Release or cancel it.",
         made=f"{made:%Y-%m-%d %H:%M}",
@@ -87,6 +90,7 @@ def hold_restored(connection: Connection, made: dt.datetime, actor: str) -> tupl
         print_jobs.settle(
             connection, job_id, waiting, job_states.HELD, actor=actor, reasons=["restored"], message=said, **fresh
         )
+    uploads.abort_all(connection, say("The uploaded files are gone: upload them again."))
     query = update(disc).where(disc.c.execution_status.not_in(discs.FINAL))
     values = {"held": True, "reasons": ["restored"], "message": said, "building_by": None, "burning_by": None}
     return len(jobs), connection.execute(query.values(**values)).rowcount

@@ -56,6 +56,12 @@ def change(
     return connection.execute(query.values(**values, updated=now())).rowcount == 1
 
 
+def abort_all(connection: Connection, message: str) -> None:
+    """End all that have not ended."""
+    query = update(file_import).where(file_import.c.state.not_in(FINAL))
+    connection.execute(query.values(state=ABORTED, message=message, working=None, updated=now()))
+
+
 def claim(connection: Connection, worker: str) -> Upload | None:
     """The oldest that waits, now this worker's."""
     query = select(file_import.c.import_id).where(file_import.c.state == PENDING)

@@ -22,6 +22,9 @@ from appliance.store import files, print_jobs
 from appliance.store.occupancy import alone, mark_broken_off, shared
 from appliance.store.store import Store, open_store
 from appliance.store.tables.ground import number
+from appliance.store.uploads import change, claim
+from appliance.studies import uploads
+from appliance.studies.upload_worker import Importer
 from appliance.upkeep import kept
 from appliance.upkeep.backup import make_backup
 from appliance.upkeep.restore import restore
@@ -73,6 +76,25 @@ def test_jobs_in_flight_come_back_held_and_then_print(
     assert printed(at_work) == ["1-01.pdf", "2-01.pdf", "2-02.pdf", "4-01.pdf"]
     with there.database.read() as connection:
         assert first_broken(connection) is None
+    there.close()
+
+
+def test_an_import_half_done_says_elsewhere_that_its_files_are_gone(
+    at_work: Store, tmp_path: Path, clerk: Actor
+) -> None:
+    import_id = uploads.begin(at_work, clerk)
+    uploads.add(at_work, import_id, [("a.dcm", [b"x"]), ("b.dcm", [b"y"])], clerk)
+    uploads.end(at_work, import_id, clerk)
+    with at_work.database.write("import") as connection:  # its worker is at the second file
+        row = claim(connection, "import-of-another-machine")
+        assert row is not None
+        change(connection, import_id, report={"files": 1, "studies": [], "refused": [], "missing": []})
+    make_backup(at_work, tmp_path / "b.tar", clerk)
+    restore(tmp_path / "b.tar", tmp_path / "there", clerk)
+    there = open_store(tmp_path / "there", settings=at_work.settings)
+    Importer(there).work_off()
+    found = uploads.get_import(there, import_id)
+    assert found["state"] == "aborted" and "upload them again" in found["message"]
     there.close()
 
 
