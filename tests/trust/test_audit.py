@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from appliance.config import Settings
-from appliance.dicom.incident_audit import IncidentAudit
+from appliance.dicom.incident_audit import Damper, IncidentAudit
 from appliance.dicom.server import DicomServer
 from appliance.events import Actor
+from appliance.network.incidents import Incident
 from appliance.security.audit import FIRST, entry_hash, first_broken, record
 from appliance.store import audit as rows
 from appliance.store.store import Store, open_store
@@ -305,6 +306,17 @@ def test_a_refused_association_is_in_the_trail(tmp_path: Path) -> None:
     refused = [row for row in entries(store) if row.event == "association-refused"]  # type: ignore[attr-defined]
     assert [(row.actor, row.address) for row in refused] == [("MALLORY", "127.0.0.1")]  # type: ignore[attr-defined]
     store.close()
+
+
+def test_a_device_refused_for_a_year_does_not_fill_the_trail(tmp_path: Path) -> None:
+    damper = Damper()
+    knock = Incident(kind="rejected", address="192.0.2.9", ae_title="FORGOTTEN", message="not recognised")
+    week = range(0, 7 * 86400, 10)  # seconds; it tries again every ten
+    written = [entry for at in week if (entry := damper.passes(knock, float(at)))]
+    assert len(written) < 20 + 7 * 145
+    assert sum(1 + entry.unreported for entry in written) > len(week) - 61, "each is counted in an entry"
+    assert damper.passes(replace(knock, address="192.0.2.10"), 7 * 86400.0) is not None
+    assert damper.passes(replace(knock, kind="pdu-too-long"), 7 * 86400.0) is not None
 
 
 @pytest.mark.slow
