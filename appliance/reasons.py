@@ -10,6 +10,7 @@ REASONS: dict[str, Words] = {
     # of jobs (RFC 8011 job-state-reasons)
     "job-hold-until-specified": say("held by a person"),
     "in-doubt": say("nobody knows whether it came out"),
+    "restored": say("restored from a backup"),
     "reprinted-after-doubt": say("printed again after doubt"),
     "job-canceled-by-user": say("cancelled by a person"),
     "processing-to-stop-point": say("being stopped"),

@@ -77,6 +77,13 @@ def hold_restored(connection: Connection, made: dt.datetime, actor: str) -> tupl
         "Restored from the backup of %(made)s UTC: it may have been done since. Release or cancel it.",
         made=f"{made:%Y-%m-%d %H:%M}",
     )
+    jobs = _hold_jobs(connection, actor, said)
+    uploads.abort_all(connection, say("The uploaded files are gone: upload them again."))
+    return jobs, _hold_discs(connection, said)
+
+
+def _hold_jobs(connection: Connection, actor: str, said: str) -> int:
+    """All of them are in doubt: what is released prints with a mark, for it may be a second time."""
     waiting = [state for state in job_states.JOB_STATES if state not in job_states.FINAL]
     jobs = list(connection.scalars(select(print_job.c.job_id).where(print_job.c.job_state.in_(waiting))))
     fresh = {
@@ -86,14 +93,23 @@ def hold_restored(connection: Connection, made: dt.datetime, actor: str) -> tupl
         "composed": False,
         "not_before": None,
     }
+    reasons = ["in-doubt", "restored"]
     for job_id in jobs:
         print_jobs.settle(
-            connection, job_id, waiting, job_states.HELD, actor=actor, reasons=["restored"], message=said, **fresh
+            connection, job_id, waiting, job_states.HELD, actor=actor, reasons=reasons, message=said, **fresh
         )
-    uploads.abort_all(connection, say("The uploaded files are gone: upload them again."))
-    query = update(disc).where(disc.c.execution_status.not_in(discs.FINAL))
-    values = {"held": True, "reasons": ["restored"], "message": said, "building_by": None, "burning_by": None}
-    return len(jobs), connection.execute(query.values(**values)).rowcount
+    return len(jobs)
+
+
+def _hold_discs(connection: Connection, said: str) -> int:
+    """What a person has to decide or to look at stays said beside it."""
+    waiting = list(connection.execute(select(disc).where(disc.c.execution_status.not_in(discs.FINAL))))
+    for each in waiting:
+        values = {"held": True, "building_by": None, "burning_by": None}
+        asked = each.held and each.message
+        values |= {"reasons": [*each.reasons, "restored"], "message": f"{each.message} {said}" if asked else said}
+        discs.change(connection, each.disc_id, **values)
+    return len(waiting)
 
 
 def raise_numbers(connection: Connection) -> None:

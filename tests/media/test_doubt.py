@@ -12,8 +12,10 @@ from appliance.media import doubt
 from appliance.media.views import show_disc
 from appliance.store import audit as audit_rows
 from appliance.store.store import Store
+from appliance.upkeep.backup import make_backup
+from appliance.upkeep.restore import restore
 from tests.media import made
-from tests.media.disc_helpers import CLERK, add, fresh, keep, ordered, work_off
+from tests.media.disc_helpers import CLERK, add, fresh, keep, opened, ordered, work_off
 from tests.support.robots import Robot
 
 
@@ -81,3 +83,17 @@ def test_a_disc_held_for_another_reason_is_not_in_doubt(store: Store) -> None:
     assert work_off(store, disc_id)["held"]
     with pytest.raises(ConflictError, match="in doubt"):
         doubt.confirm(store, disc_id, CLERK)
+
+
+def test_a_disc_in_doubt_can_be_looked_at_on_the_machine_it_is_restored_on(
+    store: Store, doubted: int, tmp_path: Path
+) -> None:
+    make_backup(store, tmp_path / "backup.tar", CLERK)
+    restore(tmp_path / "backup.tar", tmp_path / "there", CLERK)
+    there = opened(tmp_path / "there")
+    view = show_disc(there, doubted)
+    assert view["held"] and "in-doubt" in view["reasons"] and "restored" in view["reasons"]
+    assert view["message"].startswith(show_disc(store, doubted)["message"]), "what to do is said no more"
+    doubt.confirm(there, doubted, CLERK)
+    assert states(show_disc(there, doubted)) == ["unverified", "canceled"]
+    there.close()

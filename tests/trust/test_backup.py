@@ -73,7 +73,8 @@ def test_jobs_in_flight_come_back_held_and_then_print(
     for held in (2, 4):
         jobs.release(there, held, clerk)
     FilmWorker(there).work_off()
-    assert printed(at_work) == ["1-01.pdf", "2-01.pdf", "2-02.pdf", "4-01.pdf"]
+    assert printed(at_work) == ["1-01.pdf", "2-again1-01.pdf", "2-again1-02.pdf", "4-again1-01.pdf"]
+    assert jobs.get_job(there, 3).job_state_reasons == ["in-doubt", "restored"]
     with there.database.read() as connection:
         assert first_broken(connection) is None
     there.close()

@@ -94,5 +94,5 @@ def test_what_waited_when_the_server_made_its_dump_is_held(east: Store, clerk: A
     assert hold_after_server(east, now(), clerk) == (1, 0)
     with east.database.read() as connection:
         held = print_jobs.get(connection, job)
-        assert (held.job_state, held.job_state_reasons) == ("pending-held", ["restored"])
+        assert (held.job_state, held.job_state_reasons) == ("pending-held", ["in-doubt", "restored"])
     assert submit_films(east, get_printer(east, held.printer)) > 100_000
