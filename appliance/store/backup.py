@@ -14,8 +14,8 @@ from appliance.store import discs, job_states, print_jobs, uploads
 from appliance.store.database import Database
 from appliance.store.tables import metadata
 from appliance.store.tables.ground import number
-from appliance.store.tables.media import disc
-from appliance.store.tables.printing import print_job
+from appliance.store.tables.media import burner, disc
+from appliance.store.tables.printing import print_job, printer
 from appliance.words import say
 
 SETTINGS = (
@@ -110,6 +110,19 @@ def _hold_discs(connection: Connection, said: str) -> int:
         values |= {"reasons": [*each.reasons, "restored"], "message": f"{each.message} {said}" if asked else said}
         discs.change(connection, each.disc_id, **values)
     return len(waiting)
+
+
+def follow(connection: Connection, old: Path, new: Path) -> list[str]:
+    """Let printers and burners that write below the data folder `old` write below `new`; their names."""
+    moved = []
+    for table, uri in ((printer, printer.c.device_uri), (burner, burner.c.burner_uri)):
+        for name, address in connection.execute(select(table.c.name, uri)).all():
+            path = Path(address.removeprefix("folder:"))
+            if address.startswith("folder:") and path.is_relative_to(old):
+                there = f"folder:{new / path.relative_to(old)}"
+                connection.execute(update(table).where(table.c.name == name).values({uri: there}))
+                moved.append(name)
+    return moved
 
 
 def raise_numbers(connection: Connection) -> None:

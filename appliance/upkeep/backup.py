@@ -48,6 +48,7 @@ class About:
     revision: str  # of the database
     made: str  # UTC
     host: str
+    data: str = ""  # the data folder; "": one made before it was told
     settings_only: bool = False
 
 
@@ -88,6 +89,7 @@ def _write(store: Store, path: Path, database: Path, passphrase: str, settings_o
         revision=head(),
         made=now().isoformat(timespec="seconds"),
         host=socket.gethostname(),
+        data=str(store.folder.root.absolute()),
         settings_only=settings_only,
     )
     with files.PartFile(path.absolute()) as part, ExitStack() as stack:

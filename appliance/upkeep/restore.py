@@ -2,6 +2,7 @@
 
 All is unpacked beside, checked against its sums, made durable, and only then moved into place, the database last. What
 waited when the backup was made is held: it may have been printed or burned since. Numbers go on far above the old ones.
+Printers and burners that wrote below the old data folder write below the new one.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _restore(path: Path, data: Path, actor: Actor, passphrase: str) -> Restored:
         sums = _unpack(path, scratch, passphrase)
         about = _about(scratch)
         tables.check(scratch / DATABASE)
-        jobs, discs = _settle(scratch, about, actor)
+        jobs, discs = _settle(scratch, about, data, actor)
         files.sync_tree(scratch)
         files.failpoint("restore.unpacked")
         aside = _aside(data)
@@ -213,11 +214,15 @@ def _move_in(scratch: Path, data: Path) -> None:
             files.failpoint("restore.moved")
 
 
-def _settle(folder: Path, about: dict[str, Any], actor: Actor) -> tuple[int, int]:
+def _settle(folder: Path, about: dict[str, Any], data: Path, actor: Actor) -> tuple[int, int]:
     """Before it is in its place: bring the database to this version, hold what waited, raise the numbers."""
     store = open_store(folder, settings=Settings())
     try:
         detail = {key: about[key] for key in ("made", "host", "version")}
+        old, new = about.get("data", ""), data.absolute()
+        if old and Path(old) != new:
+            with store.database.write("printer", "burner") as connection:
+                detail["follow"] = tables.follow(connection, Path(old), new)
         return _hold(store, dt.datetime.fromisoformat(about["made"]), actor, detail)
     finally:
         store.close()

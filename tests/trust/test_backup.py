@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from appliance.config import Settings
 from appliance.errors import ConflictError, DamagedError, UsageError
 from appliance.events import Actor
+from appliance.media.burners import add_first_burner, all_burners
 from appliance.printing import jobs, printer_verbs
+from appliance.printing.first_run import add_first_printer
 from appliance.printing.worker import FilmWorker
 from appliance.security.audit import first_broken
 from appliance.store import files, print_jobs
@@ -63,9 +64,7 @@ def test_jobs_in_flight_come_back_held_and_then_print(
     elsewhere = tmp_path / "elsewhere"
     done = restore(file, elsewhere, clerk, passphrase=passphrase)
     assert (done.jobs_held, done.discs_held) == (3, 0)
-    values = at_work.settings.model_dump()
-    values["storage"]["folder_roots"] = [at_work.folder.root]  # the printer's folder is a share of the network
-    there = open_store(elsewhere, settings=Settings.model_validate(values))
+    there = open_store(elsewhere, settings=at_work.settings)
     printer_verbs.resume(there, "film", clerk)
     FilmWorker(there).work_off()
     states = {number: jobs.get_job(there, number).job_state for number in (1, 2, 3, 4)}
@@ -73,7 +72,8 @@ def test_jobs_in_flight_come_back_held_and_then_print(
     for held in (2, 4):
         jobs.release(there, held, clerk)
     FilmWorker(there).work_off()
-    assert printed(at_work) == ["1-01.pdf", "2-again1-01.pdf", "2-again1-02.pdf", "4-again1-01.pdf"]
+    assert printed(at_work) == ["1-01.pdf"]
+    assert printed(there) == ["2-again1-01.pdf", "2-again1-02.pdf", "4-again1-01.pdf"]
     assert jobs.get_job(there, 3).job_state_reasons == ["in-doubt", "restored"]
     with there.database.read() as connection:
         assert first_broken(connection) is None
@@ -96,6 +96,20 @@ def test_an_import_half_done_says_elsewhere_that_its_files_are_gone(
     Importer(there).work_off()
     found = uploads.get_import(there, import_id)
     assert found["state"] == "aborted" and "upload them again" in found["message"]
+    there.close()
+
+
+def test_printers_and_burners_of_the_data_folder_follow_to_the_new_one(
+    store: Store, tmp_path: Path, clerk: Actor
+) -> None:
+    add_first_printer(store)
+    add_first_burner(store)
+    make_backup(store, tmp_path / "b.tar", clerk)
+    restore(tmp_path / "b.tar", tmp_path / "there", clerk)
+    there = open_store(tmp_path / "there", settings=store.settings)
+    uris = {printer.name: printer.device_uri for printer in printer_verbs.all_printers(there)}
+    assert uris == {"film": f"folder:{tmp_path}/there/printed"}
+    assert [burner.burner_uri for burner in all_burners(there)] == [f"folder:{tmp_path}/there/burned"]
     there.close()
 
 
