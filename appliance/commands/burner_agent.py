@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import signal
 import ssl
 import threading
@@ -27,6 +28,9 @@ BEAT_SECONDS = 5.0
 """Between two signs of life while the drive is at work."""
 TIMEOUT = 60.0
 BLOCK = 1 << 20
+MARKS = (".begun", ".final")
+JOB_FILE = re.compile(r"\d{6,}-\d[-0-9a-z]*\.(iso|pdf|begun|final|burn-log)(\.part)?")
+"""Names of jobs (a serial and a piece of a UID) with what belongs to them, whole or on its way."""
 
 
 @click.command("burner-agent")
@@ -135,6 +139,7 @@ class Agent:
 
     def run(self, stop: threading.Event, *, once: bool = False) -> None:
         """Until `stop`, or with `once` until there is nothing to do. Raises ApplianceError with `once` only."""
+        self._clear_ended()
         while not stop.is_set():
             try:
                 jobs = self.server.jobs()
@@ -154,6 +159,7 @@ class Agent:
         name = job["job_name"]
         final = self._kept(name)
         if final is not None:  # burned, and perhaps not told because the network was gone
+            self._clear(name)
             self._say(name, final)
             return True
         if job.get("begun") and not self._begun(name).exists():
@@ -177,8 +183,7 @@ class Agent:
         """A burn was begun for this desk that this folder knows nothing of: it is not begun again."""
         text = "A burn was begun here by another PC or from another folder: look at the disc in the drive."
         said = {"state": "uncertain", "message": text, "begun": True}
-        files.write_file(self._final(name), json.dumps(said).encode())
-        self._say(name, said)
+        self._end(name, said)
         return True
 
     def _burn(self, job: dict[str, Any]) -> bool:
@@ -201,10 +206,15 @@ class Agent:
         if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
             self._say(name, said | {"begun": request.begun})
             return False
-        files.write_file(self._final(name), json.dumps(said).encode())
-        self._say(name, said)
+        self._end(name, said)
         self.burner.close(request)
         return True
+
+    def _end(self, name: str, said: dict[str, Any]) -> None:
+        """It is over here, however it ended: what was said last is kept, and no image of a patient."""
+        files.write_file(self._final(name), json.dumps(said).encode())
+        self._clear(name)
+        self._say(name, said)
 
     def _words(self, result: BurnResult) -> dict[str, Any]:
         return {
@@ -255,9 +265,24 @@ class Agent:
 
     def _forget(self, known: set[str]) -> None:
         """Remove the files of jobs that the appliance has no more."""
-        for path in self.work.iterdir():
-            if path.is_file() and path.suffix in OURS and path.name.split(".")[0] not in known:
+        for path in self._ours():
+            if _job_of(path) not in known:
                 files.remove(path)
+
+    def _clear(self, name: str) -> None:
+        """Remove all of a job but its marks: nothing is burned from it any more."""
+        for path in self._ours():
+            if _job_of(path) == name and path.suffix not in MARKS:
+                files.remove(path)
+
+    def _clear_ended(self) -> None:
+        """The same of all that ended here: the appliance need not be there for that."""
+        for name in {_job_of(path) for path in self._ours() if path.suffix == ".final"}:
+            self._clear(name)
+
+    def _ours(self) -> list[Path]:
+        """Files of jobs; what somebody else laid into the folder is not touched."""
+        return [path for path in self.work.iterdir() if path.is_file() and JOB_FILE.fullmatch(path.name)]
 
     def _image(self, name: str) -> Path:
         return self.work / f"{name}.iso"
@@ -274,6 +299,10 @@ class Agent:
         except FileNotFoundError:
             return None
         return found
+
+
+def _job_of(path: Path) -> str:
+    return path.name.partition(".")[0]
 
 
 class Beat:
@@ -309,6 +338,3 @@ class Beat:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-
-
-OURS = (".iso", ".pdf", ".begun", ".final", ".burn-log", files.PART_SUFFIX)

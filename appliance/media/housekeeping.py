@@ -9,6 +9,7 @@ from appliance.errors import ApplianceError
 from appliance.events import process_actor
 from appliance.jobs.keeping import Aside, Chore, Keeper
 from appliance.media import recovery
+from appliance.media.burner import agent
 from appliance.media.burners import StoredBurner, add_first_burner, all_burners, open_stored
 from appliance.media.ruled import follow_rules
 from appliance.security.audit import record
@@ -30,6 +31,7 @@ def keeper(store: Store) -> Keeper:
     failed_rules: dict[str, float] = {}
     chores = [
         Chore(seconds=PURGE_SECONDS, do=lambda: purge(store)),
+        Chore(seconds=PURGE_SECONDS, do=lambda: forget_agent_jobs(store)),
         Chore(seconds=RULE_SECONDS, do=lambda: follow_rules(store, failed_rules)),
         Chore(seconds=RULE_SECONDS, do=lambda: flag_late(store)),
         Chore(seconds=STATUS_SECONDS, do=Aside("burners", lambda: ask_burners(store))),
@@ -88,6 +90,20 @@ def _purge(store: Store, disc: discs.Disc) -> int:
         discs.change(connection, disc.disc_id, purged=True, password="")
         record(connection, "disc-images-purged", KEEPER, object_kind="disc", object_id=str(disc.disc_id))
     return 1
+
+
+def forget_agent_jobs(store: Store) -> int:
+    """Remove jobs laid down for agents whose piece of media has ended, well or not: they name patients; how many."""
+    count = 0
+    for folder in agent.folders(store.folder.root):
+        jobs = agent.serials_of(folder)
+        with store.database.read() as connection:
+            waited_for = discs.open_pieces(connection, [serial for serials in jobs.values() for serial in serials])
+        over = [name for name, serials in jobs.items() if waited_for.isdisjoint(serials)]
+        for name in over:
+            agent.forget(folder, name)
+        count += len(over)
+    return count
 
 
 def flag_late(store: Store) -> int:

@@ -320,6 +320,14 @@ def pieces(connection: Connection, disc_ids: Iterable[int]) -> list[Row[Any]]:
     return list(connection.execute(query.order_by(piece.c.disc_id, piece.c.piece_id)))
 
 
+def open_pieces(connection: Connection, serials: Sequence[str]) -> set[str]:
+    """Those of these serials whose piece of media is still to come."""
+    query = select(piece.c.serial).where(
+        piece.c.serial.in_(serials), piece.c.state.in_(("waiting", "burning", "burned"))
+    )
+    return set(connection.scalars(query))
+
+
 def change_piece(connection: Connection, piece_id: int, **values: Any) -> None:
     connection.execute(update(piece).where(piece.c.piece_id == piece_id).values(**values))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ import pytest
 from appliance.media import discs as verbs
 from appliance.media import doubt
 from appliance.media.burner.agent import ALIVE_SECONDS, folder_of
+from appliance.media.housekeeping import forget_agent_jobs
 from appliance.media.views import show_disc
 from appliance.security.tokens import create_token
 from appliance.store.store import Store
@@ -113,6 +115,10 @@ class Desk:
     def pieces(self, disc_id: int) -> list[str]:
         return [piece["state"] for piece in self.view(disc_id)["volumes"][0]["pieces"]]
 
+    def files_of(self, serial: str) -> list[Path]:
+        """Images, labels and marks at the desk of one piece of media."""
+        return [path for path in self.work.iterdir() if re.fullmatch(rf"{serial}-\d{{6}}\..*", path.name)]
+
     def is_done(self, disc_id: int) -> bool:
         return self.view(disc_id)["execution_status"] == "DONE"
 
@@ -182,6 +188,7 @@ def test_a_power_cut_at_the_desk_leaves_a_half_disc_for_a_person_and_another_bla
     (spoilt, _) = desk.view(disc)["volumes"][0]["pieces"]
     assert spoilt["state"] == "failed" and "half written" in spoilt["message"]
     assert len(desk.burns) == 1 and not desk.is_done(disc)
+    eventually(lambda: not desk.files_of(spoilt["serial"]))  # its image, while the next one's waits for a blank disc
     desk.drive.write_bytes(b"")  # a person puts in a blank one
     eventually(lambda: desk.is_done(disc))
     assert desk.pieces(disc) == ["failed", "verified"] and desk.holds_the_image(disc) and len(desk.burns) == 2
@@ -214,9 +221,31 @@ def test_a_burn_that_another_folder_began_is_not_begun_again(desk: Desk) -> None
     eventually(lambda: desk.view(disc)["held"])
     assert "in-doubt" in desk.view(disc)["reasons"] and "another PC" in desk.view(disc)["message"]
     assert len(desk.burns) == 1
+    eventually(lambda: not list(fresh_folder.iterdir()))  # it is over there, whatever a person will say of the disc
+    assert [path.suffix for path in desk.work.iterdir()].count(".iso") == 1  # of the agent that was killed
     doubt.spoil(desk.store, disc, CLERK)
     eventually(lambda: desk.is_done(disc))
     assert desk.holds_the_image(disc) and len(desk.burns) == 2
+    desk.agent()  # where the first one was
+    eventually(lambda: not list(desk.work.iterdir()))
+    agents = folder_of(desk.store.folder.root, "desk-7")
+    forget_agent_jobs(desk.store)  # the job in doubt has a patient's name, and nobody waits for it
+    assert [path.name for path in agents.iterdir()] == ["seen"]
+
+
+def test_an_agent_that_starts_removes_images_no_job_needs_and_nothing_of_others(desk: Desk) -> None:
+    over, unknown = desk.work / "000098-1-123456.iso", desk.work / "000099-1-123456.iso"
+    ours = (over, over.with_suffix(".final"), unknown, unknown.with_suffix(".iso.part"), unknown.with_suffix(".pdf"))
+    others = [desk.work / name for name in ("000099.iso", "holiday.iso", "letter.pdf")]
+    for path in (*ours, *others):
+        path.write_bytes(b"{}")
+    lost = desk.agent(port=_free_port())  # the appliance does not answer
+    eventually(lambda: not over.exists())
+    assert unknown.exists()  # the appliance may want it
+    assert over.with_suffix(".final").exists()  # still to be told
+    lost.kill()
+    desk.agent()
+    eventually(lambda: sorted(desk.work.iterdir()) == others)
 
 
 def test_a_disc_of_an_agent_that_stopped_can_be_cancelled_and_the_agent_goes_on_when_it_is_back(desk: Desk) -> None:

@@ -15,9 +15,11 @@ from appliance.media import discs as verbs
 from appliance.media.burner.agent import folder_of, report
 from appliance.media.burner.options import BurnerOptions
 from appliance.media.burner.registry import open_burner
+from appliance.media.housekeeping import forget_agent_jobs
 from appliance.media.views import show_disc
 from appliance.media.worker import DiscWorker
 from appliance.security.tokens import create_token
+from appliance.store import discs
 from appliance.store.store import Store
 from appliance.web.serve import make_server
 from tests.media.disc_helpers import CLERK, add, eventually, fresh, ordered
@@ -120,6 +122,16 @@ def test_an_absent_agent_is_said_to_be(desk: Desk) -> None:
     assert show_disc(desk.store, disc_id)["reasons"] == ["offline"]
     verbs.cancel(desk.store, disc_id, CLERK)
     eventually(lambda: show_disc(desk.store, disc_id)["execution_status"] == "FAILURE")
+
+
+def test_a_job_is_kept_for_its_agent_until_its_piece_has_ended(desk: Desk) -> None:
+    disc_id = ordered(desk.store, burner="desk")
+    eventually(lambda: _begun(desk))
+    assert forget_agent_jobs(desk.store) == 0 and _begun(desk)
+    with desk.store.database.write("disc") as connection:
+        (piece,) = discs.pieces(connection, [disc_id])
+        discs.change_piece(connection, piece.piece_id, state="in-doubt")
+    assert forget_agent_jobs(desk.store) == 1 and not _begun(desk)
 
 
 def test_an_agent_without_a_good_token_gets_nothing(desk: Desk) -> None:

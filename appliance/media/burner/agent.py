@@ -28,8 +28,11 @@ from appliance.words import say
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ALIVE_SECONDS = 60.0
+_SUFFIXES = (".json", ".report", ".cancel", f".json{files.PART_SUFFIX}")
 STATES = ("working", "waiting", "done", "spoiled", "refused", "uncertain", "canceled")
 """What an agent may report: the outcomes of its own burner."""
+OVER = frozenset(STATES) - {"working", "waiting"}
+"""After such a report the agent has nothing more to do with the job."""
 FACTS = (
     "job_name",
     "form",
@@ -50,6 +53,11 @@ def folder_of(data: Path, name: str) -> Path:
     if not NAME.fullmatch(name):
         raise NotFoundError(say("There is no agent %(name)s.", name=repr(name[:64])))
     return data / "agents" / name
+
+
+def folders(data: Path) -> list[Path]:
+    """The folders of all agents there have been."""
+    return [path for path in (data / "agents").glob("*") if path.is_dir()]
 
 
 class AgentBurner:
@@ -172,8 +180,7 @@ class AgentBurner:
 
     def close(self, request: BurnRequest) -> None:
         """Done with: the agent sees that its job is gone."""
-        for path in (self._job(request), self._report(request), self._cancel(request), self._part(request)):
-            files.remove(path)
+        forget(self.path, request.job_name)
 
     def _is_alive(self) -> bool:
         try:
@@ -211,7 +218,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def jobs_of(folder: Path) -> list[dict[str, Any]]:
-    """The jobs an agent has, oldest first, without our paths; that it asked is noted."""
+    """The jobs an agent still has to do with, oldest first, without our paths; that it asked is noted.
+
+    What it forgets then is all it has of a job: image and label of a patient, whatever became of the disc.
+    """
     files.write_scratch(files.make_folder(folder) / "seen", b"")
     found = []
     for path in sorted(folder.glob("*.json"), key=lambda each: each.stat().st_mtime):
@@ -221,9 +231,21 @@ def jobs_of(folder: Path) -> list[dict[str, Any]]:
             facts.pop("image")
             canceled = path.with_suffix(".cancel").exists()
             said = read_json(path.with_suffix(".report")) or {}
-            begun = bool(said.get("begun")) or said.get("state") == "uncertain"
-            found.append({**facts, "has_label": has_label, "canceled": canceled, "begun": begun})
+            if said.get("state") not in OVER:
+                found.append({**facts, "has_label": has_label, "canceled": canceled, "begun": bool(said.get("begun"))})
     return found
+
+
+def serials_of(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Job -> the pieces of media it is to make."""
+    jobs = {path.stem: read_json(path) for path in folder.glob("*.json")}
+    return {name: tuple(facts["serials"]) for name, facts in jobs.items() if facts is not None}
+
+
+def forget(folder: Path, job_name: str) -> None:
+    """Remove a job nobody waits for any more, with what was said of it."""
+    for suffix in _SUFFIXES:
+        files.remove(folder / f"{job_name}{suffix}")
 
 
 def file_of(folder: Path, job_name: str, what: str) -> Path:
