@@ -15,6 +15,7 @@ from appliance.dicom.callers import Caller
 from appliance.network.spool import SpoolRequest, spooled_dataset
 from appliance.security.audit import record
 from appliance.store.store import Store
+from appliance.studies.completeness import count_again
 from appliance.studies.intake import OUT_OF_RESOURCES, Arrival, Intake, Taken
 from appliance.studies.storage_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES, in_order_of
 
@@ -59,6 +60,10 @@ class StorageScp:
             log.error(
                 "the audit of instances from %s failed: %s; %s", caller, type(error).__name__, sum(taken.values())
             )
+        try:
+            count_again(self._store, {study for study, _ in taken})
+        except Exception as error:  # the next fetch, or the next instance, says it anew
+            log.error("what is missing was not counted after %s: %s", caller, type(error).__name__)
 
     def spool_folder(self, caller: Caller, request: SpoolRequest) -> Path | None:
         return self._store.folder.spool

@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from appliance.store import retrievals
 from appliance.store.prepared import Prepared
 from appliance.store.tables.base import UtcDateTime
 from appliance.store.tables.studies import header, instance, rejection, series, study, study_word
@@ -153,7 +154,8 @@ def _study(connection: Connection, new: NewInstance) -> int:
     if found is not None:
         return int(found)
     moments = dict.fromkeys(("received", "updated", "used"), new.moment)
-    result = connection.execute(study.insert(), {**new.study, **moments, "modalities": [], "missing": []})
+    known = retrievals.known_of_new(connection, uid)
+    result = connection.execute(study.insert(), {**new.study, **moments, "modalities": [], "missing": [], **known})
     return _number(result)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from appliance.store.tables.base import now
 from appliance.store.tables.studies import retrieval
+from appliance.words import say
 
 METHODS = ("auto", "get", "move")
 Retrieval = Row[Any]
@@ -16,6 +18,8 @@ Retrieval = Row[Any]
 
 PENDING, PROCESSING, COMPLETED, ABORTED, CANCELED = "pending", "processing", "completed", "aborted", "canceled"
 FINAL = (COMPLETED, ABORTED, CANCELED)
+ON_ITS_WAY = dt.timedelta(minutes=10)
+"""An instance may still be made durable so long after its archive fell silent and the retrieval ended."""
 
 
 def insert(connection: Connection, **values: Any) -> int:
@@ -85,6 +89,24 @@ def studies_underway(connection: Connection) -> set[str]:
     """Studies that are being retrieved: nothing of them is purged."""
     query = select(retrieval.c.study_instance_uid).where(retrieval.c.state.in_((PENDING, PROCESSING)))
     return set(connection.scalars(query))
+
+
+def known_of_new(connection: Connection, study_instance_uid: str) -> dict[str, Any]:
+    """Columns of a study whose first instance comes by a retrieval under way, or one that has just ended without it.
+
+    Such a study is half of one, and must not look whole for a moment; {} for one that comes otherwise.
+    """
+    late = and_(retrieval.c.state.in_((ABORTED, CANCELED)), retrieval.c.updated >= now() - ON_ITS_WAY)
+    query = select(retrieval).where(
+        retrieval.c.study_instance_uid == study_instance_uid,
+        or_(retrieval.c.state.in_((PENDING, PROCESSING)), late),
+    )
+    row = connection.execute(query.order_by(retrieval.c.retrieval_id.desc()).limit(1)).first()
+    if row is None:
+        return {}
+    if row.total is not None and not row.series:
+        return {"retrieved_from": row.peer, "expected": row.total, "expected_by": "retrieval"}
+    return {"retrieved_from": row.peer, "incomplete_reason": row.message or say("it is being fetched")}
 
 
 def release(connection: Connection, workers: Collection[str]) -> int:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
+
 from appliance.errors import ApplianceError
 from appliance.network.limits import DEFAULT_LIMITS
 from appliance.security.peer_verbs import get_peer
@@ -107,6 +109,7 @@ def keep_what_is_known(
             return failed or say("nothing of it came")
         here = instances.uids_of_study(connection, study_instance_uid)
         missing = sorted(set(found.instances) - here)
+        is_counted = found.count is not None and not found.instances and len(here) < found.count
         words = _missing_words(len(here), len(missing), found) or ("" if found.instances else failed)
         studies.change(
             connection,
@@ -114,7 +117,7 @@ def keep_what_is_known(
             expected=found.count,
             expected_by=found.by,
             missing=missing[:MOST_MISSING],
-            incomplete_reason=words,
+            incomplete_reason="" if is_counted else words,  # what is counted is said by what is here now
             retrieved_from=peer_name,
         )
     return f"{words}; {failed}" if words and failed and words != failed else words
@@ -133,8 +136,33 @@ def keep_as_half(store: Store, study_instance_uid: str, peer_name: str, expected
         row = studies.get(connection, study_instance_uid)
         if row is not None and row.instances < expected:
             values = {"expected": expected, "expected_by": "retrieval", "retrieved_from": peer_name}
-            words = _have_come(row.instances, expected)
-            studies.change(connection, study_instance_uid, incomplete_reason=words, **values)
+            studies.change(connection, study_instance_uid, incomplete_reason="", **values)
+
+
+def count_again(store: Store, uids: Collection[str]) -> None:
+    """Instances of these studies have come: of one that lacks some, what is said of it is brought up to date.
+
+    The last of an archive that died may be made durable after its retrieval has ended; others may be sent by hand.
+    """
+    with store.database.read() as connection:
+        lacking = [row.study_instance_uid for row in studies.get_many(connection, uids) if row.missing]
+    for uid in lacking:
+        with store.database.write("study") as connection:
+            _count_again(connection, uid)
+
+
+def _count_again(connection: Connection, study_instance_uid: str) -> None:
+    row = studies.get(connection, study_instance_uid)
+    if row is None:
+        return
+    here = instances.uids_of_study(connection, study_instance_uid)
+    missing = [uid for uid in row.missing if uid not in here]
+    if len(missing) == len(row.missing):
+        return
+    is_whole_list = len(row.missing) < MOST_MISSING
+    count = len(missing) if is_whole_list else (row.expected or 0) - len(here)
+    words = _are_missing(count, row.expected) if missing else ""
+    studies.change(connection, study_instance_uid, missing=missing, incomplete_reason=words)
 
 
 def lacking_of_series(store: Store, study_instance_uid: str, found: pacs.Held, series: Collection[str]) -> int | None:
@@ -163,10 +191,14 @@ def lacks(store: Store, study_instance_uid: str, found: pacs.Held, series: Colle
 
 def _missing_words(here: int, missing: int, found: pacs.Held) -> str:
     if missing:
-        return say("%(missing)s of %(count)s instances are missing", missing=missing, count=found.count)
+        return _are_missing(missing, found.count)
     if found.count is not None and here < found.count and not found.instances:
         return _have_come(here, found.count)
     return ""
+
+
+def _are_missing(missing: int, count: int | None) -> str:
+    return say("%(missing)s of %(count)s instances are missing", missing=missing, count=count)
 
 
 def _have_come(here: int, expected: int) -> str:

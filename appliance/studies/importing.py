@@ -22,6 +22,7 @@ from appliance.security.audit import record
 from appliance.store import files
 from appliance.store.store import Store
 from appliance.studies import part10
+from appliance.studies.completeness import count_again
 from appliance.studies.import_sources import Candidate, candidates, named_in_dicomdir
 from appliance.studies.intake import Arrival, Intake, Taken
 from appliance.words import say
@@ -100,6 +101,7 @@ def import_path(
         finally:
             work.finish()
         progress(report.files, len(found))
+    count_again(store, report.studies)
     _record(store, actor, report)
     return report
 

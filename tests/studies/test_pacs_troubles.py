@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -26,8 +27,12 @@ from appliance.security.peer_verbs import add_peer, set_peer
 from appliance.security.peers import Peer
 from appliance.store import instances, retrievals, studies
 from appliance.store.store import Store
+from appliance.store.tables import studies as tables
+from appliance.store.tables.base import now
 from appliance.studies import completeness, fetching, retrieving, search
 from appliance.studies.fetching import Retriever
+from appliance.studies.importing import import_path
+from appliance.studies.intake import Intake
 from tests.media import made
 from tests.studies.odd_pacs import OddArchive
 from tests.studies.pacs import archive, archive_process, send
@@ -283,6 +288,103 @@ def test_an_archive_that_says_nothing_while_it_sends_is_waited_for(
         assert fetched(store, clerk, "move") == ("completed", "")
 
 
+# --- what comes late ---
+
+
+class Held:
+    """Holds back the instance of a number (from 0) before it is made durable; those before it go through."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        self.there, self.go_on = threading.Event(), threading.Event()
+        self._numbers, self._sync = itertools.count(), Intake._sync
+
+        def sync(intake: Intake, target: Path) -> None:
+            if next(self._numbers) == number:
+                self.there.set()
+                assert self.go_on.wait(60)
+            self._sync(intake, target)
+
+        monkeypatch.setattr(Intake, "_sync", sync)
+
+
+def killed_at(
+    number: int, real: subprocess.Popen[bytes], store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> Held:
+    """An archive killed while an instance of its C-MOVE is not durable yet; the retrieval has ended."""
+    held = Held(monkeypatch, number)
+    retrieval = retrieving.request_retrieve(store, "pacs", STUDY, clerk, method="move")
+    until(held.there.is_set)
+    os.killpg(real.pid, signal.SIGKILL)
+    assert ended(store, retrieval)[0] == "aborted" and here(store) == number
+    return held
+
+
+def test_the_first_instance_is_half_a_study_though_it_becomes_durable_after_its_archive_died(
+    real: subprocess.Popen[bytes], store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at(0, real, store, clerk, monkeypatch).go_on.set()
+    until(lambda: here(store) == 1)
+    found = search.show_study(store, STUDY)
+    assert (found["complete"], found["incomplete_reason"]) == (False, f"1 of {MANY} instances are here")
+    assert found["retrieved_from"] == "pacs"  # a plan asks it again
+    assert gather(store, Selection(studies=(STUDY,))).incomplete == (f"Study {STUDY} has 1 of {MANY} instances",)
+
+
+def test_a_later_instance_that_becomes_durable_after_its_archive_died_is_not_said_to_be_missing(
+    real: subprocess.Popen[bytes], store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = killed_at(1, real, store, clerk, monkeypatch)
+    assert search.show_study(store, STUDY)["incomplete_reason"] == f"{MANY - 1} of {MANY} instances are missing"
+    held.go_on.set()
+    until(lambda: search.show_study(store, STUDY)["incomplete_reason"] == f"{MANY - 2} of {MANY} instances are missing")
+    assert len(search.show_study(store, STUDY)["missing"]) == MANY - 2 and here(store) == 2
+
+
+def test_a_late_first_instance_of_an_archive_that_does_not_count_is_no_whole_study(
+    store: Store, door: DicomServer, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CANCEL_GRACE", 0.5)
+    held = Held(monkeypatch, 0)
+    with known(store, clerk, OddArchive(images(3), door.port, names_images=False)):
+        number = retrieving.request_retrieve(store, "pacs", STUDY, clerk, method="move")
+        until(held.there.is_set)
+        retrieving.cancel_retrieve(store, number, clerk)
+        assert ended(store, number)[0] == "canceled" and here(store) == 0
+        held.go_on.set()
+        until(lambda: here(store) > 0)
+        found = search.show_study(store, STUDY)
+        assert found["complete"] is False and found["incomplete_reason"] == "cancelled"
+
+
+@pytest.mark.parametrize("way", ["sent", "imported"])
+@pytest.mark.parametrize("names_images", [True, False])
+def test_what_an_archive_did_not_give_makes_the_study_whole_when_it_comes_otherwise(
+    store: Store, door: DicomServer, clerk: Actor, saved: SaveFiles, way: str, names_images: bool
+) -> None:
+    with known(store, clerk, OddArchive(images(5), door.port, study_count=5, sends=3, names_images=names_images)):
+        assert fetched(store, clerk)[0] == "aborted"
+    assert search.show_study(store, STUDY)["complete"] is False
+    if way == "sent":
+        assert send(door.port, "APPLIANCE", saved(*images(5))).returncode == 0
+    else:
+        import_path(store, saved(*images(5)), clerk)
+    until(lambda: search.show_study(store, STUDY)["complete"])
+    assert search.show_study(store, STUDY)["missing"] == []
+
+
+def test_a_study_sent_long_after_a_retrieval_failed_is_not_said_to_be_half(
+    store: Store, door: DicomServer, clerk: Actor, saved: SaveFiles
+) -> None:
+    with known(store, clerk, OddArchive(images(3), door.port, sends=0)):
+        assert fetched(store, clerk)[0] == "aborted" and here(store) == 0
+    with store.database.write("retrieval") as connection:
+        long_ago = now() - 2 * retrievals.ON_ITS_WAY
+        connection.execute(tables.retrieval.update().values(updated=long_ago))
+    assert send(door.port, "APPLIANCE", saved(*images(2))).returncode == 0
+    until(lambda: here(store) == 2)
+    assert search.show_study(store, STUDY)["complete"] is True
+
+
 # --- asked again ---
 
 
@@ -317,7 +419,7 @@ def test_a_half_fetched_study_is_known_to_be_half_though_its_archive_is_gone(
         retrievals.change(connection, 1, state="pending", working=None, total=3)
     assert ended(store, 1)[0] == "aborted"
     found = search.show_study(store, STUDY)
-    assert (found["complete"], found["incomplete_reason"]) == (False, "2 of 3 instances have come")
+    assert (found["complete"], found["incomplete_reason"]) == (False, "2 of 3 instances are here")
     assert found["retrieved_from"] == "pacs"
 
 
