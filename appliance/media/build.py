@@ -47,6 +47,7 @@ class Built:
     sha256: str  # of the image; of an archive; "" for a folder
     bytes: int
     instances: int
+    lost_icons: tuple[str, ...] = ()  # SOP Instance UIDs whose compressed icon went as they were decompressed
     findings: tuple[Finding, ...]  # warnings and notes; an error raises
 
     def to_json(self) -> dict[str, Any]:
@@ -135,6 +136,7 @@ def build_volume(
         sha256=report.sha256,
         bytes=report.bytes,
         instances=report.instances,
+        lost_icons=tuple(placed.source.keys.SOPInstanceUID for placed in volume.placed if placed.lost_icon),
         findings=tuple(report.findings),
     )
 

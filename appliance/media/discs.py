@@ -21,9 +21,10 @@ from appliance.media.ordering import (
     settled,
 )
 from appliance.media.plan import Plan
+from appliance.media.planned import telling_of_icons
 from appliance.media.same_image import same_images
 from appliance.media.selection import Gathered, Selection, gather
-from appliance.media.trial import undecodable
+from appliance.media.trial import losing_icons, undecodable
 from appliance.security.audit import record
 from appliance.store import discs, files
 from appliance.store.database import next_number
@@ -54,8 +55,9 @@ def plan_disc(store: Store, order: DiscOrder) -> tuple[Plan, Gathered]:
     if same := same_images(plan, gathered.sources):
         made = partial(made, same_image=same)
         plan = made()
-    spoiled = undecodable(plan)
-    return made(undecodable=spoiled) if spoiled else plan, gathered
+    if spoiled := undecodable(plan):
+        plan = made(undecodable=spoiled)
+    return telling_of_icons(plan, losing_icons(plan)), gathered
 
 
 def create_disc(

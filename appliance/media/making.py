@@ -29,10 +29,12 @@ from appliance.media.obstacles import (
     refusals_of,
 )
 from appliance.media.plan import Note, Plan, Volume
+from appliance.media.planned import telling_of_icons
 from appliance.media.progress import CanceledError, Watch, Work
 from appliance.media.same_image import same_images
 from appliance.media.selection import Gathered
 from appliance.media.settling import (
+    icons_note,
     note_of,
     serial_of,
     settle,
@@ -137,7 +139,9 @@ def _build_all(store: Store, disc: discs.Disc, watch: Watch, worker: str, undeco
     made = [_make(store, disc, plan, volume, choices, watch) for volume in plan.volumes]
     failpoint("build.done")
     said += [DATES[choices.dates]] if choices.anonymous else []
-    note = note_of(plan.left_out + hidden, plan.mp4, [*said, *(text for _, text in made)])
+    lost = {uid for built, _ in made for uid in built.lost_icons}
+    plan = telling_of_icons(plan, lost)
+    note = note_of(plan.left_out + hidden, plan.mp4, [*said, *(text for _, text in made), icons_note(len(lost))])
     settle_built(
         store, disc, worker, {**(summary_of(plan, hidden) or {}), "note": note}, gathered, [built for built, _ in made]
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from appliance.words import row, say
 
 from .dicomdir import Entry
 from .patients import Conflict
@@ -99,6 +102,18 @@ class Plan:
                 for name in ("decompress", "mp4", "supplied", "left_out", "refused")
             },
         }
+
+
+def telling_of_icons(plan: Plan, lost: Collection[str]) -> Plan:
+    """The plan, saying of these SOP Instance UIDs that their icon goes when they are decompressed."""
+    if not lost:
+        return plan
+    text = say("its icon (Icon Image Sequence), compressed as well, is left out of it")
+    told = (
+        replace(note, reason=row((note.reason, text), "; ")) if note.SOPInstanceUID in lost else note
+        for note in plan.decompress
+    )
+    return replace(plan, decompress=tuple(told))
 
 
 def _volume_json(volume: Volume) -> dict[str, Any]:

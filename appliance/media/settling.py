@@ -79,6 +79,17 @@ def note_of(left_out: Sequence[Note], mp4: Sequence[Note], said: Sequence[str]) 
     return " ".join(dict.fromkeys([*about, *(text for text in said if text)]))
 
 
+def icons_note(count: int) -> str:
+    """That so many images lost the compressed icon they had; "" for none."""
+    if not count:
+        return ""
+    return say_many(
+        "The compressed icon of %(number)s image was left out when it was decompressed.",
+        "The compressed icons of %(number)s images were left out when they were decompressed.",
+        count,
+    )
+
+
 def add_pieces(connection: Any, disc: discs.Disc, volumes: list[int]) -> None:
     """The pieces of media a disc will have: all volumes of the first copy, then of the second."""
     known = {piece.serial for piece in discs.pieces(connection, [disc.disc_id])}

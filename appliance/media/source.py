@@ -34,6 +34,7 @@ class Placed:
     size: int  # bytes on the disc; an upper bound where `decompress` is set
     decompress: bool  # to Explicit VR Little Endian before it can be written
     mp4: bool = False  # a video that lies beside the file-set; `size` is the most its MP4 file may have
+    lost_icon: bool = False  # its compressed Icon Image Sequence went when it was decompressed
     file_id: FileID = ()  # its File ID; the place of its MP4 file
 
 

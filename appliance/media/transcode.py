@@ -36,7 +36,7 @@ from .source import Placed, SourceInstance
 _PIXEL_DATA = 0x7FE00010
 _PIXELS = {_PIXEL_DATA: "", 0x7FE00008: "OF", 0x7FE00009: "OD"}
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
-_ICON = 0x00880200
+ICON = 0x00880200
 _ALWAYS_LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 MOST_GROWTH, SMALL = 64, 16 << 20
 """How many times larger than deflated a data set may become besides its pixels, and bytes that are always allowed."""
@@ -58,6 +58,7 @@ def decompressed(placed: Placed, work: Path, decoder: Decoder) -> Placed:
     head = head_of_file(keys.SOPClassUID, keys.SOPInstanceUID, EXPLICIT_LE)
     _check_source(source)
     digest = hashlib.sha256()
+    lost_icon = False
     try:
         if UID(keys.TransferSyntaxUID).is_deflated:
             write_scratch(path, chain((head,), _hashed(digest, _inflated(source))))
@@ -65,6 +66,7 @@ def decompressed(placed: Placed, work: Path, decoder: Decoder) -> Placed:
             check_items(Path(source.path), source.data_set_offset, keys.NumberOfFrames)
             transcoder = _Transcoder(source, decoder)
             write_scratch(path, chain((head,), _hashed(digest, transcoder.chunks())))
+            lost_icon = transcoder.lost_icon
             if transcoder.pixels is not None:
                 _compare(decoder.raw(path), transcoder.pixel_sum)
     except (PixelError, DamagedError) as error:
@@ -73,7 +75,7 @@ def decompressed(placed: Placed, work: Path, decoder: Decoder) -> Placed:
         raise UndecodableError({keys.SOPInstanceUID: f"it is damaged ({type(error).__name__})"}) from error
     size = path.stat().st_size - len(head)
     made = replace(source, path=path, data_set_offset=len(head), data_set_size=size, sha256=digest.hexdigest())
-    return replace(placed, source=made, size=len(head) + size, decompress=False)
+    return replace(placed, source=made, size=len(head) + size, decompress=False, lost_icon=lost_icon)
 
 
 def _hashed(digest: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -126,6 +128,7 @@ class _Transcoder:
                 )
             )
         self.pixels = decoder.raw(Path(source.path)) if self.syntax.is_encapsulated and has_pixels else None
+        self.lost_icon = self.pixels is not None and has_coded_icon(self.dataset)
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes of the data set in Explicit VR Little Endian."""
@@ -138,7 +141,7 @@ class _Transcoder:
                 yield changed[tag]
             elif tag in _PIXELS:
                 yield from self._pixel_data(tag)
-            elif tag != _ICON or self.pixels is None or not _has_coded_icon(self.dataset):
+            elif tag != ICON or not self.lost_icon:
                 yield self._copied(tag)
 
     def _changes(self) -> dict[int, bytes]:
@@ -258,9 +261,9 @@ def _read(path: Path, offset: int, length: int) -> Iterator[bytes]:
             yield piece
 
 
-def _has_coded_icon(dataset: Dataset) -> bool:
+def has_coded_icon(dataset: Dataset) -> bool:
     """Whether the icon is compressed as well: it can't stay in an uncompressed instance, and nobody misses it."""
-    for icon in elements.items(dataset, _ICON):
+    for icon in elements.items(dataset, ICON):
         found: Any = icon.get_item(_PIXEL_DATA)
         if found is not None and bytes(found.value or b"")[:4] == b"\xfe\xff\x00\xe0":
             return True

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from pydicom import dcmread
 from pydicom.uid import UID
 
 from appliance.errors import DamagedError
 from appliance.media.plan import Plan
 from appliance.media.profiles import VIDEO_SYNTAXES
 from appliance.media.source import SourceInstance
+from appliance.media.transcode import ICON, has_coded_icon
 from appliance.media.video import probed
 from appliance.pixels import Decoder, PixelError
+from appliance.studies.bounds import check_items
 
 SECONDS = 4.0
 """How long somebody who looks at a plan is kept waiting; what was not tried by then is found when the disc is built."""
@@ -32,6 +35,7 @@ class _Tried:
 
     reason: str = ""  # why it can't be changed
     frames: int = 1  # tried so far, in the order of _spread
+    loses_icon: bool = False  # when it is decompressed
 
 
 _known: OrderedDict[tuple[str, str], _Tried] = OrderedDict()
@@ -49,6 +53,12 @@ def undecodable(plan: Plan) -> dict[str, str]:
             list(threads.map(lambda source: _try_frames(source, decoder, end), filter(_is_left, wanted.values())))
     reasons = {uid: tried.reason for uid, source in wanted.items() if (tried := _known.get(_name(source)))}
     return {uid: reason for uid, reason in reasons.items() if reason}
+
+
+def losing_icons(plan: Plan) -> set[str]:
+    """SOP Instance UIDs of those that :func:`undecodable` tried and that have a compressed icon."""
+    found = ((source, _known.get(_name(source))) for source in _to_decompress(plan))
+    return {source.keys.SOPInstanceUID for source, tried in found if tried and tried.loses_icon}
 
 
 def _to_decompress(plan: Plan) -> Iterator[SourceInstance]:
@@ -81,11 +91,20 @@ def _try(source: SourceInstance, decoder: Decoder, end: float) -> None:
         else:
             next(decoder.raw(Path(source.path)).frames)
             decoder.glance(Path(source.path))
+            tried.loses_icon = _loses_icon(source)
     except (PixelError, DamagedError) as error:
         tried.reason = str(error)
     _known[_name(source)] = tried
     while len(_known) > _MOST_KNOWN:
         _known.popitem(last=False)
+
+
+def _loses_icon(source: SourceInstance) -> bool:
+    check_items(Path(source.path), source.data_set_offset, source.keys.NumberOfFrames)
+    try:
+        return has_coded_icon(dcmread(source.path, force=True, specific_tags=[ICON], stop_before_pixels=True))
+    except Exception:  # readers of damaged files raise whatever they like; the build says what is wrong
+        return False
 
 
 def _try_frames(source: SourceInstance, decoder: Decoder, end: float) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from appliance.cli import cli
 from appliance.media import build, trial
@@ -170,3 +171,47 @@ def test_the_command_line_says_the_next_step(store: Store, monkeypatch: pytest.M
     assert PRIVATE in said and "can't be decompressed" in said
     assert "Ready to be made." in run("--leave-out-refused")
     assert json.loads(run("--leave-out-refused", "--json"))["ready"]
+
+
+def with_icon(number: int, *, compressed: bool) -> Dataset:
+    """An RLE image with an Icon Image Sequence, whose pixels are compressed as well, or are not."""
+    dataset = made.image(number, series=8)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    icon = Dataset()
+    icon.Rows, icon.Columns, icon.SamplesPerPixel, icon.PhotometricInterpretation = 16, 16, 1, "MONOCHROME2"
+    icon.BitsAllocated, icon.BitsStored, icon.HighBit, icon.PixelRepresentation = 8, 8, 7, 0
+    icon.PixelData = encapsulate([dataset.PixelData[16:80]]) if compressed else bytes(256)
+    icon["PixelData"].VR, icon["PixelData"].is_undefined_length = "OB", compressed
+    dataset.IconImageSequence = [icon]
+    return dataset
+
+
+def test_a_compressed_icon_that_goes_is_told_in_the_plan_and_with_the_disc(store: Store, tmp_path: Path) -> None:
+    keep(store, [with_icon(70, compressed=True), with_icon(71, compressed=False)])
+    plan, _ = verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,))))
+    lost, kept = (f"{made.ROOT}.1.8.{number}" for number in (70, 71))
+    assert {note.SOPInstanceUID: "icon" in note.reason for note in plan.decompress} == {lost: True, kept: False}
+    view = work_off(store, ordered(store))
+    assert view["execution_status"] == "DONE"
+    assert view["message"] == "The compressed icon of 1 image was left out when it was decompressed."
+    told = {note["sop_instance_uid"]: "icon" in note["reason"] for note in view["plan"]["decompress"]}
+    assert told == {lost: True, kept: False}
+    assert with_an_icon(view["volumes"][0]["image"], tmp_path) == {kept}
+
+
+def with_an_icon(image: str, folder: Path) -> set[str]:
+    """SOP Instance UIDs on an image that have one."""
+    command = ["xorriso", "-osirrox", "on", "-indev", image, "-extract", "/DICOM", folder / "DICOM"]
+    subprocess.run(command, capture_output=True, check=True)
+    read = [dcmread(path) for path in (folder / "DICOM").rglob("*") if path.is_file()]
+    return {each.SOPInstanceUID for each in read if "IconImageSequence" in each}
+
+
+def test_a_compressed_icon_stays_where_its_image_stays_compressed(store: Store) -> None:
+    keep(store, [with_icon(70, compressed=True)])
+    choices = {"profile": "STD-GEN-ZIP-MAIL", "medium": "zip"}
+    plan, _ = verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,)), choices=choices))
+    assert plan.decompress == ()
+    assert work_off(store, ordered(store, choices=choices))["message"] == ""
