@@ -24,7 +24,6 @@ from .file_id import level_1_names
 from .icons import with_icons
 from .iso import Progress, checked_names, write_iso
 from .obstacles import UndecodableError
-from .patients import patient_id
 from .plan import CHECKSUMS, UID_LENGTH, Plan, Volume, size_of
 from .profiles import EXPLICIT_LE
 from .transcode import decompressed
@@ -47,8 +46,8 @@ class Built:
     sha256: str  # of the image; of an archive; "" for a folder
     bytes: int
     instances: int
-    lost_icons: tuple[str, ...] = ()  # SOP Instance UIDs whose compressed icon went as they were decompressed
     findings: tuple[Finding, ...]  # warnings and notes; an error raises
+    lost_icons: tuple[str, ...] = ()  # SOP Instance UIDs whose compressed icon went as they were decompressed
 
     def to_json(self) -> dict[str, Any]:
         """As command line and API show it."""
@@ -136,8 +135,8 @@ def build_volume(
         sha256=report.sha256,
         bytes=report.bytes,
         instances=report.instances,
-        lost_icons=tuple(placed.source.keys.SOPInstanceUID for placed in volume.placed if placed.lost_icon),
         findings=tuple(report.findings),
+        lost_icons=tuple(placed.source.keys.SOPInstanceUID for placed in volume.placed if placed.lost_icon),
     )
 
 
@@ -276,12 +275,7 @@ def _checked(path: Path, plan: Plan, assembly: Assembly, checking: Progress | No
     """Read the finished volume with the checker. Raises DamagedError if it finds an error."""
     profile = plan.profile
     syntaxes = None if profile.any_syntax else frozenset(profile.transfer_syntaxes | {EXPLICIT_LE})
-    merged = frozenset(
-        placed.source.keys.StudyInstanceUID
-        for placed in assembly.volume.placed
-        if placed.patient_id != patient_id(placed.source.keys)
-    )
-    demands = Demands(keys=profile.keys, transfer_syntaxes=syntaxes, merged_studies=merged)
+    demands = Demands(keys=profile.keys, transfer_syntaxes=syntaxes)
     report = check.examine(path, expected=_as_on_disc(assembly, plan), demands=demands, progress=checking)
     if not report.good:
         raise DamagedError(

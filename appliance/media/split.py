@@ -16,6 +16,7 @@ _PATH = len("DICOM/D0000000/I0000000")
 _RECORD_HEAD = 220  # at most: item, offsets, type, File ID and UIDs of a record besides its class and instance UIDs
 CHECKSUM_LINE = 64 + 2 + 1  # of a list, besides the path
 _PARENTS = 1200  # at most: PATIENT, STUDY and SERIES records that a new series brings, besides their bodies
+_OTHER_ID = 176  # at most: another ID of a patient whom a person called the same
 _DICOMDIR_HEAD = 600
 _FOLDER_OF_VIDEOS = 8 * SECTOR  # at most: the folders of MP4 files, in each view
 
@@ -110,6 +111,7 @@ def _load(group: Sequence[Placed], room: Room) -> _Load:
     shape, icon = room.shape, ICON_BYTES if room.icons else 0
     series = {each.source.keys.SeriesInstanceUID: each.source.records for each in group}
     above = sum(_PARENTS + len(each.patient) + len(each.study) + len(each.series) for each in series.values())
+    above += _OTHER_ID * (len({each.source.keys.PatientID for each in group}) - 1)
     return _Load(
         count=len(group),
         space=sum(shape.space(each.size) + _FOLDER_OF_VIDEOS * each.mp4 for each in group),

@@ -8,12 +8,13 @@ from appliance.studies import elements
 from appliance.studies.charset import CharacterSet, character_set, is_special
 from appliance.studies.record_tables import PATIENT_KEYS, ROOT_TYPES, SERIES_KEYS, STUDY_KEYS, Key
 from appliance.studies.records import SPECIFIC_CHARACTER_SET, placeholder
+from appliance.studies.single import one_text
 
 from .dicomdir import Entry, Reference
-from .patients import patient_id
+from .patients import has_id, patient_id
 from .source import Placed
 
-_PATIENT_ID = 0x00100020
+_PATIENT_ID, _ISSUER, _KIND_OF_ID, _OTHER_IDS = 0x00100020, 0x00100021, 0x00100022, 0x00101002
 
 Supplied = list[tuple[str, str]]
 """(SOP Instance UID of the first instance below, "STUDY: StudyID") of keys supplied above the instances."""
@@ -50,13 +51,39 @@ def _below(placed: Sequence[Placed], level: int, supplied: Supplied, icons: bool
             supply[_PATIENT_ID] = elements.element(_PATIENT_ID, "LO", identifier.encode("utf-8"))
             # where a person merged two patients, those who bear the ID themselves speak first
             speakers = sorted(members, key=lambda each: patient_id(each.source.keys) != identifier)
-        body, given = merged((getattr(each.source.records, part) for each in speakers), keys, supply)
+        others = _other_ids(speakers) if level == 0 else b""
+        body, given = merged((getattr(each.source.records, part) for each in speakers), keys, supply, others)
         if level == 0 and "\\" in speakers[0].source.keys.PatientID:
             given += ("PatientID",)  # no instance has it so
         if given:
             supplied.append((members[0].source.keys.SOPInstanceUID, f"{name}: {', '.join(given)}"))
         yield Entry(level=level, record_type=name, body=body)
         yield from _below(members, level + 1, supplied, icons)
+
+
+def _other_ids(speakers: Sequence[Placed]) -> bytes:
+    """Other Patient IDs Sequence of a patient whose instances bear several IDs; b"" for one who has one.
+
+    A person called them one patient. The instances stay as they are, so the directory says it (PS3.3 C.7.1.1).
+    """
+    given = [
+        (patient_id(each.source.keys), each.source.keys.IssuerOfPatientID)
+        for each in speakers
+        if has_id(each.source.keys)
+    ]
+    if not given:
+        return b""
+    filed = (speakers[0].patient_id, "")  # borne by none here where a study goes on on this disc
+    others = {identifier: issuer for identifier, issuer in (filed, *given) if identifier.isascii()}
+    others.pop(given[0][0], None)  # that of the record
+    return elements.sequence(_OTHER_IDS, (_other_id(*each) for each in sorted(others.items()))) if others else b""
+
+
+def _other_id(identifier: str, issuer: str) -> bytes:
+    body = elements.element(_PATIENT_ID, "LO", identifier.encode("ascii"))
+    if issuer.isascii() and issuer:
+        body += elements.element(_ISSUER, "LO", one_text(issuer).encode("ascii"))
+    return body + elements.element(_KIND_OF_ID, "CS", b"TEXT")
 
 
 def _grouped(placed: Sequence[Placed], level: int) -> Iterator[list[Placed]]:
@@ -89,12 +116,13 @@ def _reference(placed: Placed) -> Reference:
 
 
 def merged(
-    bodies: Iterable[bytes], keys: Sequence[Key], supply: dict[int, bytes] | None = None
+    bodies: Iterable[bytes], keys: Sequence[Key], supply: dict[int, bytes] | None = None, others: bytes = b""
 ) -> tuple[bytes, tuple[str, ...]]:
     """One record body for all that lies below it, and the keywords of Type 1 keys that had to be supplied.
 
     A key is there if any instance below has it not empty (PS3.11 Table H.3-2); where several have it the first counts.
-    `supply` gives elements for tags that have no fixed placeholder. Mixed character sets become ISO_IR 192.
+    `supply` gives elements for tags that have no fixed placeholder, `others` is the Other Patient IDs Sequence. Mixed
+    character sets become ISO_IR 192.
     """
     distinct = list(dict.fromkeys(bodies))
     found, charset = _first_values(distinct)
@@ -108,6 +136,8 @@ def merged(
             parts.append((key.tag, (supply or {}).get(key.tag) or placeholder(key)))
     if charset:
         parts.append((SPECIFIC_CHARACTER_SET, elements.element(SPECIFIC_CHARACTER_SET, "CS", charset)))
+    if others:
+        parts.append((_OTHER_IDS, others))
     return b"".join(part for _, part in sorted(parts)), tuple(supplied)
 
 

@@ -14,6 +14,7 @@ from .finding import Findings
 
 WHERE = "DICOMDIR"
 _EXPLICIT = Encoding()
+_PATIENT_ID, _OTHER_PATIENT_IDS = 0x00100020, 0x00101002
 _COMPONENT = re.compile(r"[A-Z0-9_]{1,8}")
 
 
@@ -236,6 +237,21 @@ def _check_level(directory: Directory, record: Record, parent: int, where: str, 
         )
 
 
+def other_ids(record: Record) -> list[str]:
+    """Other Patient IDs a PATIENT record names (PS3.3 C.7.1.1); none where they can't be read."""
+    content = memoryview(record.keys.get(_OTHER_PATIENT_IDS, b""))
+    whole = Element(_OTHER_PATIENT_IDS, b"SQ", 0, len(content), len(content))
+    found = []
+    try:
+        for start, end in items(content, whole, _EXPLICIT):
+            for each in elements(content, start, end, _EXPLICIT):
+                if each.tag == _PATIENT_ID:
+                    found.append(_value(content, each).decode("latin-1").strip("\0 "))
+    except (TruncatedError, MalformedError):
+        return []
+    return found
+
+
 def _check_document(record: Record, where: str, findings: Findings) -> None:
     if record.type not in ("SR DOCUMENT", "KEY OBJECT DOC"):
         return
@@ -294,7 +310,7 @@ def _check_reference(record: Record, where: str, findings: Findings) -> None:
             findings.error("reference", where, say("the record does not say the %(name)s of its file", name=name))
 
 
-_UNIQUE = {"PATIENT": (0x00100020, "Patient ID"), "STUDY": (0x0020000D, "study"), "SERIES": (0x0020000E, "series")}
+_UNIQUE = {"PATIENT": (_PATIENT_ID, "Patient ID"), "STUDY": (0x0020000D, "study"), "SERIES": (0x0020000E, "series")}
 
 
 def _check_identity(directory: Directory, findings: Findings) -> None:

@@ -19,7 +19,7 @@ from .dataset import (
     is_dicom,
     read_head,
 )
-from .directory import Directory, Record
+from .directory import Directory, Record, other_ids
 from .finding import Findings
 from .medium import DiscFile
 
@@ -40,7 +40,6 @@ class Demands:
 
     keys: str = ""  # table of profile keys: see rules.PROFILE_KEYS; "" for D.3-2 as a warning
     transfer_syntaxes: frozenset[str] | None = None  # allowed; None: any
-    merged_studies: frozenset[str] = frozenset()  # a person decided that they belong to their record's patient
 
 
 class InstanceChecker:
@@ -50,6 +49,7 @@ class InstanceChecker:
         self.directory = directory
         self.demands = demands
         self.findings = findings
+        self._told: set[tuple[str, str]] = set()  # (Patient ID of a record, another one of the same patient)
 
     def check(self, file: DiscFile, record: Record) -> None:
         """Compare a file with its record, and walk to its end."""
@@ -130,13 +130,28 @@ class InstanceChecker:
             (study, 0x0020000D, "study"),
             (patient, 0x00100020, "patient"),
         ):
-            decided = name == "patient" and values.get(0x0020000D) in self.demands.merged_studies
             own = values.get(tag, "")
-            if above is not None and own and own.isascii() and not _is_same(above.text(tag), own) and not decided:
-                text = say(
-                    "it lies below %(name)s %(tag)s, but belongs to %(own)s", name=name, tag=above.text(tag), own=own
-                )
-                self.findings.error("wrong-place", where, text)
+            if above is None or not own or not own.isascii() or _is_same(above.text(tag), own):
+                continue
+            if name == "patient" and any(_is_same(other, own) for other in other_ids(above)):
+                self._say_two_ids(where, above.text(tag), own)
+                continue
+            text = say(
+                "it lies below %(name)s %(tag)s, but belongs to %(own)s", name=name, tag=above.text(tag), own=own
+            )
+            self.findings.error("wrong-place", where, text)
+
+    def _say_two_ids(self, where: str, filed: str, own: str) -> None:
+        """Once for each: the directory itself says that both are one patient's, and importers go by the instance."""
+        if (filed, own) not in self._told:
+            self._told.add((filed, own))
+            text = say(
+                "it lies below patient %(filed)s and says %(own)s itself; the directory names both as IDs of one "
+                "patient. Who imports it has to put them together",
+                filed=filed,
+                own=own,
+            )
+            self.findings.warning("two-patient-ids", where, text)
 
     def _above(self, record: Record | None) -> Record | None:
         return self.directory.records.get(self.directory.parents.get(record.offset, 0)) if record else None
