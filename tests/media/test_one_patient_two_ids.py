@@ -123,11 +123,13 @@ def test_a_patient_of_one_id_has_no_other(tmp_path: Path) -> None:
 
 
 def test_the_plan_keeps_room_for_each_other_id(tmp_path: Path) -> None:
-    sources = [
-        made.kept(tmp_path / "in", made.image(number, PatientID=f"ID{number:062d}", IssuerOfPatientID="ISSUER" * 10))
-        for number in range(1, 31)
-    ]
+    sources = [kept_of(tmp_path, number, f"ID{number:062d}", **_long(number)) for number in range(1, 61)]
     size = _decided(sources, "STD-GEN-CD", "cd-700").volumes[0].size
     tight = _decided(sources, "STD-GEN-CD", f"cd:{size - 1}")
     assert len(tight.volumes) == 2 and all(each.size < size for each in tight.volumes)
     assert len(build.build(tight, tmp_path / "out")) == 2
+
+
+def _long(number: int) -> dict[str, str]:
+    """The longest UID and issuer there may be."""
+    return {"SOPInstanceUID": f"{made.ROOT}.1.".ljust(60, "1") + f"{number:04d}", "IssuerOfPatientID": "ISSUER" * 10}
