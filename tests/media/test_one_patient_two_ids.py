@@ -124,8 +124,8 @@ def test_a_patient_of_one_id_has_no_other(tmp_path: Path) -> None:
 
 def test_the_plan_keeps_room_for_each_other_id(tmp_path: Path) -> None:
     sources = [kept_of(tmp_path, number, f"ID{number:062d}", **_long(number)) for number in range(1, 61)]
-    size = _decided(sources, "STD-GEN-CD", "cd-700").volumes[0].size
-    tight = _decided(sources, "STD-GEN-CD", f"cd:{size - 1}")
+    size = _decided(sources, "STD-GEN-CD", "cd-700", checksums=False).volumes[0].size
+    tight = _decided(sources, "STD-GEN-CD", f"cd:{size - 1}", checksums=False)
     assert len(tight.volumes) == 2 and all(each.size < size for each in tight.volumes)
     assert len(build.build(tight, tmp_path / "out")) == 2
 
