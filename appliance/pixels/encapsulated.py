@@ -17,8 +17,9 @@ MAX_FRAGMENTS = 1_000_000
 # what a frame begins with (ITU-T T.81, T.87, T.800), by the end of the transfer syntax
 _SYNTAX = "1.2.840.10008.1.2.4."
 _STARTS = (
-    (("50", "51", "57", "70", "80", "81"), b"\xff\xd8"),
-    (("90", "91", "92", "93", "201", "202", "203"), b"\xff\x4f"),
+    (("50", "51", "57", "70", "80", "81"), (b"\xff\xd8",)),
+    # some keep the codestream in its JP2 file (ITU-T T.800 Annex I), which PS3.5 A.4.4 forbids and decoders read
+    (("90", "91", "92", "93", "201", "202", "203"), (b"\xff\x4f", b"\x00\x00\x00\x0cjP  ")),
 )
 
 
@@ -99,11 +100,12 @@ def glance(file: BinaryIO, fragments: Fragments, transfer_syntax: str) -> None:
 
     Nothing is known, so nothing said, where neither offsets nor fragments tell where frames begin.
     """
-    wanted = next((start for syntaxes, start in _STARTS if transfer_syntax.removeprefix(_SYNTAX) in syntaxes), b"")
+    wanted = next((starts for syntaxes, starts in _STARTS if transfer_syntax.removeprefix(_SYNTAX) in syntaxes), (b"",))
+    longest = max(map(len, wanted))
     for number, first in enumerate(fragments.firsts, 1):
         offset, length = fragments.places[first] if first < len(fragments.places) else (0, 0)
         file.seek(offset)
-        if length < len(wanted) or file.read(len(wanted)) != wanted:
+        if not file.read(min(length, longest)).startswith(wanted):
             raise DamagedPixelsError(
                 say("Frame %(index)s can't be decoded: %(why)s", index=number, why=say("it does not begin as one"))
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,15 +199,15 @@ def test_a_compressed_icon_that_goes_is_told_in_the_plan_and_with_the_disc(store
     assert view["message"] == "The compressed icon of 1 image was left out when it was decompressed."
     told = {note["sop_instance_uid"]: "icon" in note["reason"] for note in view["plan"]["decompress"]}
     assert told == {lost: True, kept: False}
-    assert with_an_icon(view["volumes"][0]["image"], tmp_path) == {kept}
+    read = on_the(view["volumes"][0]["image"], tmp_path)
+    assert {each.SOPInstanceUID for each in read if "IconImageSequence" in each} == {kept}
 
 
-def with_an_icon(image: str, folder: Path) -> set[str]:
-    """SOP Instance UIDs on an image that have one."""
+def on_the(image: str, folder: Path) -> list[Dataset]:
+    """The instances on an image, as others read it."""
     command = ["xorriso", "-osirrox", "on", "-indev", image, "-extract", "/DICOM", folder / "DICOM"]
     subprocess.run(command, capture_output=True, check=True)
-    read = [dcmread(path) for path in (folder / "DICOM").rglob("*") if path.is_file()]
-    return {each.SOPInstanceUID for each in read if "IconImageSequence" in each}
+    return [dcmread(path) for path in (folder / "DICOM").rglob("*") if path.is_file()]
 
 
 def test_a_compressed_icon_stays_where_its_image_stays_compressed(store: Store) -> None:
@@ -215,3 +216,35 @@ def test_a_compressed_icon_stays_where_its_image_stays_compressed(store: Store) 
     plan, _ = verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,)), choices=choices))
     assert plan.decompress == ()
     assert work_off(store, ordered(store, choices=choices))["message"] == ""
+
+
+def in_jp2(number: int) -> Dataset:
+    """A JPEG 2000 image whose frame still lies in its JP2 file, as some send it (ITU-T T.800 Annex I)."""
+    dataset = made.image(number, rows=64, columns=64, series=8)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.compress(JPEG2000Lossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
+    start = dataset.PixelData.index(b"\xff\x4f\xff\x51")
+    stream = dataset.PixelData[start : dataset.PixelData.index(b"\xff\xd9", start) + 2]
+    header = box(b"ihdr", struct.pack(">LLHBBBB", 64, 64, 1, 11, 7, 0, 0)) + box(
+        b"colr", b"\1\0\0" + bytes((0, 0, 0, 17))
+    )
+    boxes = (
+        box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ") + box(b"jp2h", header) + box(b"jp2c", stream)
+    )
+    dataset.PixelData = encapsulate([boxes])
+    return dataset
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">L", 8 + len(content)) + kind + content
+
+
+def test_an_image_in_a_jp2_file_is_decompressed_and_not_refused(store: Store, tmp_path: Path) -> None:
+    keep(store, [in_jp2(70)])
+    plan, _ = verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,))))
+    assert plan.refused == () and [note.SOPInstanceUID for note in plan.decompress] == [f"{made.ROOT}.1.8.70"]
+    view = work_off(store, ordered(store))
+    assert view["execution_status"] == "DONE", view["message"]
+    (read,) = [each for each in on_the(view["volumes"][0]["image"], tmp_path) if each.SeriesNumber == 8]
+    assert read.PixelData == made.image(70, rows=64, columns=64).PixelData
