@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
@@ -16,7 +17,7 @@ from appliance.store.tables import metadata
 from appliance.store.tables.ground import number
 from appliance.store.tables.media import burner, disc
 from appliance.store.tables.printing import print_job, printer
-from appliance.words import say
+from appliance.words import row, say
 
 SETTINGS = (
     "change",
@@ -105,10 +106,10 @@ def _hold_discs(connection: Connection, said: str) -> int:
     """What a person has to decide or to look at stays said beside it."""
     waiting = list(connection.execute(select(disc).where(disc.c.execution_status.not_in(discs.FINAL))))
     for each in waiting:
-        values = {"held": True, "building_by": None, "burning_by": None}
-        asked = each.held and each.message
-        values |= {"reasons": [*each.reasons, "restored"], "message": f"{each.message} {said}" if asked else said}
-        discs.change(connection, each.disc_id, **values)
+        message = row((each.message, said), " ") if each.held and each.message else said
+        reasons = [*each.reasons, "restored"]
+        values: dict[str, Any] = {"held": True, "building_by": None, "burning_by": None}
+        discs.change(connection, each.disc_id, reasons=reasons, message=message, **values)
     return len(waiting)
 
 
