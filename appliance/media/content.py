@@ -270,7 +270,7 @@ class _Maker:
             report: dict[str, Any] = {"narrative": self.decoder.document(one.item.path)[0]["narrative"]}
         else:
             report = self.decoder.report(one.item.path)
-        pictures = {uid: shown.pictures[0].href for uid, shown in where.items() if shown.pictures}
+        pictures = {uid: shown.pictures[0] for uid, shown in where.items() if shown.pictures}
         context = {"one": one, "report": report, "pictures": pictures, "keys": one.item.keys}
         self._page(f"IHE_PDI/{one.page}", "REPORT.HTM", context)
 

@@ -114,7 +114,8 @@ def encapsulated_document(header: Dataset) -> tuple[dict[str, Any], bytes]:
     length = int(header.get("EncapsulatedDocumentLength") or len(data))
     data = bytes(data[:length])
     about = {"title": str(header.get("DocumentTitle") or "") or _meaning(header.get("ConceptNameCodeSequence"))}
-    kind = str(header.get("MIMETypeOfEncapsulatedDocument") or "")
+    # the standard itself writes text/XML (PS3.3 A.45.2); types are the same in any case (RFC 2045 5.1)
+    kind = str(header.get("MIMETypeOfEncapsulatedDocument") or "").partition(";")[0].strip().lower()
     if kind == "application/pdf":
         if b"%PDF-" not in data[:1024]:
             raise DamagedPixelsError(say("The document says it is PDF and is not."))

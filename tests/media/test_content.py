@@ -94,7 +94,11 @@ def test_an_sr_becomes_readable_text(decoder: Decoder, tmp_path: Path) -> None:
     assert "Diameter: 3 cm" in text and '&%$§"!()<>{}/;' in text
 
 
-def test_an_sr_links_to_its_image(decoder: Decoder, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("tail", "modality", "warned"), [("88.11", "SR", True), ("88.59", "KO", False)])
+def test_an_sr_and_a_key_object_show_their_image(
+    decoder: Decoder, tmp_path: Path, tail: str, modality: str, warned: bool
+) -> None:
+    """Nobody verifies a selection of images: it has no Verification Flag."""
     image = SHIPPED / "CT_small.dcm"
     reference, referenced, name = Dataset(), Dataset(), Dataset()
     referenced.ReferencedSOPClassUID, referenced.ReferencedSOPInstanceUID = (
@@ -104,12 +108,22 @@ def test_an_sr_links_to_its_image(decoder: Decoder, tmp_path: Path) -> None:
     reference.RelationshipType, reference.ValueType = "CONTAINS", "IMAGE"
     reference.ReferencedSOPSequence = Sequence([referenced])
     name.CodeMeaning = "Key finding"
-    sr = document(tmp_path, "sr", "1.2.840.10008.5.1.4.1.1.88.11", "SR", ValueType="CONTAINER",
-                  ConceptNameCodeSequence=Sequence([name]), ContentSequence=Sequence([reference]),
-                  VerificationFlag="UNVERIFIED")  # fmt: skip
+    flags = {"VerificationFlag": "UNVERIFIED"} if warned else {}
+    sr = document(tmp_path, "sr", f"1.2.840.10008.5.1.4.1.1.{tail}", modality, ValueType="CONTAINER",
+                  ConceptNameCodeSequence=Sequence([name]), ContentSequence=Sequence([reference, began()]),
+                  **flags)  # fmt: skip
     files = made(decoder, [image, sr], tmp_path / "w")
     page = files["IHE_PDI/S0002/R00001.HTM"].decode()
-    assert 'href="../S0001/F000/I00001.JPG"' in page and "not verified" in page and "Key finding" in page
+    assert 'href="../S0001/F000/I00001.JPG"' in page and 'src="../S0001/F000/I00001.JPG"' in page
+    assert ("not verified" in page) is warned and "Key finding" in page
+    assert "2026-01-02 10:15" in page
+
+
+def began() -> Dataset:
+    """When something was begun."""
+    item = Dataset()
+    item.RelationshipType, item.ValueType, item.DateTime = "CONTAINS", "DATETIME", "20260102101500.5+0100"
+    return item
 
 
 def encapsulated(folder: Path, data: bytes, kind: str, tail: str) -> Path:
@@ -136,8 +150,10 @@ CDA = """<ClinicalDocument xmlns="urn:hl7-org:v3"><title>Letter</title><componen
 <table onclick="x()"><tr><td>A</td></tr></table></text></section></component></ClinicalDocument>"""
 
 
-def test_a_cda_is_shown_by_its_narrative_only(decoder: Decoder, tmp_path: Path) -> None:
-    files = made(decoder, [encapsulated(tmp_path, CDA.encode(), "text/XML".lower(), "2")], tmp_path / "w")
+@pytest.mark.parametrize("kind", ["text/XML", "text/xml", "Text/xml; charset=UTF-8"])
+def test_a_cda_is_shown_by_its_narrative_only(decoder: Decoder, tmp_path: Path, kind: str) -> None:
+    """PS3.3 A.45.2 writes it with capitals."""
+    files = made(decoder, [encapsulated(tmp_path, CDA.encode(), kind, "2")], tmp_path / "w")
     tree = ElementTree.fromstring(files["IHE_PDI/S0001/R00001.HTM"])
     assert "Fine <script>" in [one.text for one in tree.iter(f"{XHTML}p")]
     assert [one.text for one in tree.iter(f"{XHTML}td")] == ["A"]
