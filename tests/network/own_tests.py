@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import ssl
+import threading
+import time
 import weakref
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -16,9 +20,13 @@ import pynetdicom.dul
 import pynetdicom.transport
 import pytest
 
+from appliance.network.anteroom import Anteroom
 from appliance.network.association import BoundedAssociation
 from appliance.network.bounded_socket import BoundedSocket
+from appliance.network.gate import Connection
+from appliance.network.limits import DEFAULT_LIMITS
 from appliance.network.messages import MessageProvider
+from appliance.network.server import ServerGroup, _Server
 from appliance.network.upper_layer import UpperLayer
 
 WORDS = "asks for pynetdicom's log lines; ours are incidents"
@@ -101,6 +109,55 @@ for module in (pynetdicom.transport, pynetdicom.ae):
     module.AssociationSocket = BoundedSocket  # type: ignore[attr-defined]
 pynetdicom.dul.DULServiceProvider = UpperLayer  # type: ignore[misc]
 pynetdicom.dimse.DIMSEServiceProvider = MessageProvider  # type: ignore[misc]
+
+
+class OwnTestsHandler(pynetdicom.transport.RequestHandler):
+    """pynetdicom's, of a connection that has been in the anteroom."""
+
+    def setup(self) -> None:
+        self.server._leave(self.request)  # type: ignore[attr-defined]
+
+
+class OwnTestsServer(_Server):
+    """Ours, with its anteroom, made as pynetdicom's tests make one: each by itself, its associations as above."""
+
+    def __init__(
+        self,
+        ae: pynetdicom.AE,
+        address: Any,
+        ae_title: str,
+        contexts: list[Any],
+        ssl_context: ssl.SSLContext | None = None,
+        evt_handlers: list[Any] | None = None,
+        request_handler: Any = None,
+    ) -> None:
+        self.group = ServerGroup(ae, limits=DEFAULT_LIMITS, spool=None, on_incident=None, on_end=None)
+        self.tls = ssl_context
+        self.connections: dict[Any, Connection] = {}
+        self.looked = time.monotonic()
+        self._stopping, self._stopped = False, threading.Event()
+        given = (ae, address, ae_title, contexts, ssl_context, evt_handlers, request_handler or OwnTestsHandler)
+        pynetdicom.transport.ThreadedAssociationServer.__init__(self, *given)
+        self.anteroom = Anteroom(self.fileno(), DEFAULT_LIMITS.request_pdu_max)
+
+    _bind_defaults = pynetdicom.transport.AssociationServer._bind_defaults
+    active_associations = pynetdicom.transport.AssociationServer.active_associations
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        sock, address = super().get_request()
+        if self.ssl_context is None:
+            return sock, address
+        connection = self.connections.pop(sock)
+        wrapped = self.ssl_context.wrap_socket(sock, server_side=True)
+        self.connections[wrapped] = connection
+        return wrapped, address
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.ae._servers.remove(self)
+
+
+pynetdicom.ae.ThreadedAssociationServer = OwnTestsServer  # type: ignore[misc]
 
 _bind = pynetdicom.transport.AssociationServer.server_bind
 _servers: weakref.WeakSet[Any] = weakref.WeakSet()
