@@ -118,13 +118,17 @@ if _sync_file_range is not None:
     _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
 
+_making = threading.RLock()
+
+
 def make_folder(path: Path) -> Path:
-    """Create a folder (mode 0700) and those above it, if not there; durable."""
-    if not path.is_dir():
-        make_folder(path.parent)
-        operation("mkdir", path)
-        path.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(path.parent)
+    """Create a folder (mode 0700) and those above it, if not there; durable, also where another thread just made it."""
+    with _making:  # else one is found whose name is still on its way to the disk
+        if not path.is_dir():
+            make_folder(path.parent)
+            operation("mkdir", path)
+            path.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(path.parent)
     return path
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,29 @@ def test_half_files_are_swept(tmp_path: Path) -> None:
     (tmp_path / "a" / "whole").write_bytes(b"whole")
     assert files.sweep_parts(tmp_path) == 1
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["whole"]
+
+
+def test_a_folder_another_thread_is_making_is_waited_for_until_it_is_durable(tmp_path: Path) -> None:
+    syncing, go_on = threading.Event(), threading.Event()
+
+    def halt(kind: str, path: str, _: str) -> None:
+        if kind == "sync-folder" and path == str(tmp_path):
+            syncing.set()
+            assert go_on.wait(20)
+
+    files.record_with(halt)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            maker = threads.submit(files.make_folder, tmp_path / "study")
+            assert syncing.wait(20)
+            assert (tmp_path / "study").is_dir()
+            other = threads.submit(files.make_folder, tmp_path / "study")
+            assert wait([other], 0.2).not_done, "its name was not on the disk yet"
+            go_on.set()
+            assert maker.result(20) == other.result(20)
+    finally:
+        go_on.set()
+        files.record_with(None)
 
 
 def test_what_is_written_is_for_the_owner_alone(tmp_path: Path) -> None:
