@@ -43,8 +43,8 @@ _REFERENCE = (0x00081150, 0x00081155, 0x00081160)  # what is kept of an item of 
 _OLD_MARKS = {"DA": b".", "TM": b":"}  # as ACR-NEMA wrote dates and times: 1997.04.24, 14:04:38 (PS3.5 6.2)
 _CONCEPT_MOD = b"HAS CONCEPT MOD"
 _LEGAL = {  # PS3.5 6.2; other readers take a whole directory for damaged where one of these can't be read
-    "DA": re.compile(rb"\d{8}"),
-    "TM": re.compile(rb"\d\d(?:[0-5]\d(?:[0-6]\d(?:\.\d{1,6})?)?)?"),
+    "DA": re.compile(rb"[12]\d{3}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"),  # 00000000, 00010101: no date was known
+    "TM": re.compile(rb"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-6]\d(?:\.\d{1,6})?)?)?"),
     "CS": re.compile(rb"[\x20-\x7e]*"),
 }
 

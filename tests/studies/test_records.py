@@ -120,8 +120,16 @@ def test_dates_and_times_of_old_are_written_as_today() -> None:
 
 @pytest.mark.parametrize(
     ("tag", "wrong"),
-    [(0x00080020, b"31/12/1999"), (0x00080030, b"noon"), (0x00080060, "КТ".encode())],
-    ids=["date", "time", "code"],
+    [
+        (0x00080020, b"31/12/1999"),
+        (0x00080020, b"00000000"),
+        (0x00080020, b"00010101"),
+        (0x00080020, b"19991301"),
+        (0x00080030, b"250000"),
+        (0x00080030, b"noon"),
+        (0x00080060, "КТ".encode()),
+    ],
+    ids=["date", "no-date", "first-date", "month-13", "hour-25", "time", "code"],
 )
 def test_a_date_time_or_code_that_is_none_does_not_get_into_the_directory(tag: int, wrong: bytes) -> None:
     """Other readers make numbers of dates: one that is none may cost the whole disc."""
