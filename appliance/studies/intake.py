@@ -22,7 +22,7 @@ from appliance.store import files, instances
 from appliance.store.batch import Batch
 from appliance.store.store import Store
 from appliance.studies import rejection
-from appliance.studies.same_content import say_the_same
+from appliance.studies.same_content import those_alike
 from appliance.studies.understanding import Arrival, Reader, new_instance
 from appliance.words import say
 
@@ -108,11 +108,12 @@ class Intake:
         files.sync_folder(target.parent)
 
     def _alike(self, new: instances.NewInstance, path: Path) -> frozenset[bytes]:
-        """SHA-256 of each kept under its UID that says the same in another encoding."""
+        """SHA-256 of those kept under its UID that say the same in another encoding, as far as can be told here."""
         with self.store.database.read() as connection:
             known = instances.of_uid(connection, new.instance["sop_instance_uid"])
-        folder, offset = self.store.folder.instances, new.instance["offset"]
-        return frozenset(row.sha256 for row in known if say_the_same(folder / row.path, row.offset, path, offset))
+        others = [(self.store.folder.instances / row.path, row.offset) for row in known]
+        same = those_alike(path, new.instance["offset"], others)
+        return frozenset(row.sha256 for row, alike in zip(known, same, strict=True) if alike)
 
     def _index(
         self,

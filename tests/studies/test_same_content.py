@@ -13,7 +13,7 @@ from pydicom.uid import (
 )
 
 from appliance.store.store import Store
-from appliance.studies import elements, search
+from appliance.studies import elements, same_content, search
 from appliance.studies.intake import Intake
 from tests.media import made
 from tests.studies.arrivals import SCANNER, arrival, files_of
@@ -80,3 +80,30 @@ def test_what_says_anything_else_is_kept_aside(store: Store, syntax: str, values
         other.PixelData = other.PixelData[:-2] + b"\x01\x02"
     assert intake.take(arrival(store, other, syntax), SCANNER).outcome == "kept-aside"
     assert search.show_study(store, STUDY)["kept_aside"] == 1
+
+
+def test_an_instance_is_compared_with_a_few_of_its_uid_however_many_there_are(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender may make any number of them: each new one would cost more than the one before."""
+    read: list[str] = []
+    digest = same_content.digest
+    monkeypatch.setattr(
+        same_content, "digest", lambda path, *args, **kwargs: read.append(path.name) or digest(path, *args, **kwargs)
+    )
+    intake = Intake(store)
+    for number in range(12):
+        taken = intake.take(arrival(store, image(ImageComments=f"again {number}")), SCANNER)
+        assert taken.outcome == ("kept-aside" if number else "stored")
+    read.clear()
+    again = arrival(store, image(ImageComments="again 0"), ImplicitVRLittleEndian)
+    assert intake.take(again, SCANNER).outcome == "known", "the accepted one is among those it is compared with"
+    assert 2 <= len(read) <= 1 + same_content.MOST_AT_THE_DOOR
+
+
+def test_a_sender_does_not_wait_long_for_others_to_be_compared(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same_content, "DOOR_SECONDS", 0.05)
+    intake = Intake(store)
+    assert intake.take(arrival(store, image()), SCANNER).outcome == "stored"
+    with same_content._ONE_AT_A_TIME:  # a large one is being read
+        assert intake.take(arrival(store, image(), ImplicitVRLittleEndian), SCANNER).outcome == "kept-aside"
