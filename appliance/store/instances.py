@@ -18,6 +18,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal_column,
     or_,
     select,
     update,
@@ -48,14 +49,18 @@ class NewInstance:
     moment: dt.datetime
 
 
-_OF_UID = Prepared(
-    select(
-        instance.c.instance_id,
-        instance.c.sop_instance_uid,
-        *(instance.c[n] for n in ("path", "offset", "size", "sha256")),
-    )
-    .where(instance.c.sop_instance_uid == bindparam("uid"))
-    .order_by(instance.c.kept_aside, instance.c.instance_id)
+FEW = 4
+"""As many of one UID are looked at when another one comes: a sender may have made any number of them."""
+_BY_UID = select(
+    instance.c.instance_id,
+    instance.c.sop_instance_uid,
+    *(instance.c[n] for n in ("path", "offset", "size", "sha256")),
+).where(instance.c.sop_instance_uid == bindparam("uid"))
+_OF_UID = Prepared(_BY_UID.order_by(instance.c.kept_aside, instance.c.instance_id))
+_FEW_OF_UID = Prepared(
+    _BY_UID.order_by(
+        case((instance.c.sha256 == bindparam("same"), 0), else_=1), instance.c.kept_aside, instance.c.instance_id
+    ).limit(literal_column(str(FEW)))
 )
 _OWN = ("sop_instance_uid", "attributes", "record", "path", "offset", "size", "sha256", "received", "source")
 _INSERT = Prepared(
@@ -105,6 +110,11 @@ _HEADER = select(header.c.header_id).where(
 def of_uid(connection: Connection, sop_instance_uid: str) -> list[Any]:
     """(instance_id, sop_instance_uid, path, offset, size, sha256) of each with that UID, the accepted one first."""
     return _OF_UID.rows(connection, {"uid": sop_instance_uid})
+
+
+def few_of_uid(connection: Connection, sop_instance_uid: str, sha256: bytes) -> list[Any]:
+    """The same of at most FEW: before all the one with these bytes, then the accepted one."""
+    return _FEW_OF_UID.rows(connection, {"uid": sop_instance_uid, "same": sha256})
 
 
 def insert(connection: Connection, new: NewInstance, *, kept_aside: bool) -> None:

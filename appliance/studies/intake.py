@@ -110,7 +110,7 @@ class Intake:
     def _alike(self, new: instances.NewInstance, path: Path) -> frozenset[bytes]:
         """SHA-256 of those kept under its UID that say the same in another encoding, as far as can be told here."""
         with self.store.database.read() as connection:
-            known = instances.of_uid(connection, new.instance["sop_instance_uid"])
+            known = instances.few_of_uid(connection, new.instance["sop_instance_uid"], new.instance["sha256"])
         others = [(self.store.folder.instances / row.path, row.offset) for row in known]
         same = those_alike(path, new.instance["offset"], others)
         return frozenset(row.sha256 for row, alike in zip(known, same, strict=True) if alike)
@@ -146,7 +146,7 @@ HEALED = "healed"
 def _insert(
     store: Store, connection: Connection, new: instances.NewInstance, actor: Actor, alike: frozenset[bytes] | None
 ) -> str:
-    known = instances.of_uid(connection, new.instance["sop_instance_uid"])
+    known = instances.few_of_uid(connection, new.instance["sop_instance_uid"], new.instance["sha256"])
     for row in known:
         if row.sha256 == new.instance["sha256"]:
             if is_whole(store.folder.instances / row.path, row.offset + row.size):

@@ -27,8 +27,6 @@ LARGEST = 512 << 20
 """Files beyond this are not compared: they would have to be held in memory."""
 LARGEST_AT_THE_DOOR = 64 << 20
 """The same, where a sender waits, perhaps a hostile one: what is larger is settled when a disc is planned."""
-MOST_AT_THE_DOOR = 4
-"""With how many others of its UID one is compared there: a sender may make any number of them."""
 DOOR_SECONDS = 5.0
 """How long one waits there for its turn to be compared."""
 _NOT_SAID = frozenset({0x00080001, 0xFFFCFFFC})  # Length to End, Data Set Trailing Padding
@@ -62,11 +60,10 @@ def digest(path: Path, offset: int, frames: int = 0, leave: Container[int] = (),
 def those_alike(path: Path, offset: int, others: Sequence[tuple[Path, int]]) -> list[bool]:
     """Which of `others` (file, offset of its data set) differ from a new file in their encoding only.
 
-    False where that can't be found out, or not at once, and for those beyond the first MOST_AT_THE_DOOR.
+    False where that can't be found out, or not at once.
     """
     own = _at_the_door(path, offset)
-    compared = [own is not None and _at_the_door(*other) == own for other in others[:MOST_AT_THE_DOOR]]
-    return compared + [False] * (len(others) - len(compared))
+    return [own is not None and _at_the_door(*other) == own for other in others]
 
 
 def _at_the_door(path: Path, offset: int) -> bytes | None:

@@ -12,6 +12,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from appliance.store import instances
 from appliance.store.store import Store
 from appliance.studies import elements, same_content, search
 from appliance.studies.intake import Intake
@@ -98,7 +99,7 @@ def test_an_instance_is_compared_with_a_few_of_its_uid_however_many_there_are(
     read.clear()
     again = arrival(store, image(ImageComments="again 0"), ImplicitVRLittleEndian)
     assert intake.take(again, SCANNER).outcome == "known", "the accepted one is among those it is compared with"
-    assert 2 <= len(read) <= 1 + same_content.MOST_AT_THE_DOOR
+    assert 2 <= len(read) <= 1 + instances.FEW
 
 
 def test_a_sender_does_not_wait_long_for_others_to_be_compared(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
