@@ -119,7 +119,7 @@ def test_discs_are_made_once_whatever_is_killed(tmp_path: Path) -> None:
             time.sleep(chance.uniform(1.5, 4))
             processes[0].kill()
     with running(data, port, ["discs"]):
-        eventually(lambda: statuses(data) == ["DONE", "DONE"])
+        eventually(lambda: statuses(data) == ["DONE", "DONE"], 120)
     burned = sorted(path.name for path in (data / "burned").iterdir())
     assert burned == [f"{disc}-1.{end}" for disc in (1, 2) for end in ("iso", "json", "pdf")]
     for number in (1, 2):
