@@ -28,10 +28,10 @@ def main(names: list[str]) -> None:
     for name in names or modules():
         print(f"== {name}", flush=True)
         rows = importlib.import_module(f"benchmarks.{name}").run()
-        results[name] = {"at": dt.date.today().isoformat(), "rows": rows}
+        results[name] = {"at": dt.date.today().isoformat(), "machine": machine(), "rows": rows}
         for row in rows:
             print("  " + line(row), flush=True)
-    RESULTS.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n", "utf-8")
+    RESULTS.write_text(json.dumps({"results": results}, indent=2) + "\n", "utf-8")
     TABLE.write_text(page(results), "utf-8")
 
 
@@ -71,19 +71,23 @@ def _figure(value: Any) -> str:
 
 def page(results: dict[str, Any]) -> str:
     """docs/performance.md."""
-    about = machine()
     parts = [
         "# How fast it is",
         "",
         "Made by `make bench`: medians of paired runs, as ratios to the bare cost or to a peer in the same run.",
-        f"Machine: {about['processor']}, {about['cores']} cores, {about['memory_gib']} GiB, Python {about['python']}.",
     ]
     for name, result in sorted(results.items()):
         keys = list(dict.fromkeys(key for row in result["rows"] for key in row))
-        parts += ["", f"## {name} ({result['at']}, `python -m benchmarks {name}`)", ""]
+        parts += ["", f"## {name} ({result['at']}, `python -m benchmarks {name}`)", "", _on(result["machine"]), ""]
         parts += ["| " + " | ".join(key.replace("_", " ") for key in keys) + " |", "|" + " --- |" * len(keys)]
         parts += ["| " + " | ".join(_figure(row.get(key, "")) for key in keys) + " |" for row in result["rows"]]
     return "\n".join(parts) + "\n"
+
+
+def _on(about: dict[str, Any]) -> str:
+    """The machine a result was taken on."""
+    size = f"{about['cores']} cores, {about['memory_gib']} GiB"
+    return f"Machine: {about['processor']}, {size}, Python {about['python']}."
 
 
 if __name__ == "__main__":
