@@ -16,8 +16,9 @@ CASES = int(os.environ.get("FUZZ_CASES", "1600"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 WARM_UP = 400
 GROWTH = 32 << 20
-POOLS = 18
-"""Threads that sync (16) and hash (2), and connections of the database, that the warm-up may not have called for."""
+THREADS = 4
+FILES = 18
+"""Connections of the database, three files each, that the warm-up may not have called for."""
 
 
 @pytest.mark.timeout(24 * 3600)
@@ -41,12 +42,12 @@ def test_the_dicom_process_survives_spoilt_associations(works: Plant) -> None:
     )
     assert findings.hangs == []
     assert works.tracebacks() == []
-    assert now.threads <= base.threads + POOLS
-    assert now.files <= base.files + POOLS
+    assert now.threads <= base.threads + THREADS
+    assert now.files <= base.files + FILES
     assert now.resident - base.resident < GROWTH
     assert findings.answered > CASES // 4, "hardly a case came past the request: the fuzzer is blunt"
     assert lines < 250 + 2 * seconds, "one peer floods the log"
-    assert works.send_film("folder") == "acknowledged"
+    assert works.send_film("lpd") == "acknowledged", "another printer: what was printed here may have filled its queue"
     works.stop()
     assert list((works.data / "spool").iterdir()) == []
     assert strays(works) == []
