@@ -104,10 +104,11 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     commitment = CommitmentScp(store)
     incidents = IncidentAudit(store)
     server = DicomServer(store, [StorageScp(store), commitment, MediaCreationScp(store)], incidents)
+    retriever = Retriever(store, moves=True)  # before the port is open: callers may take all descriptors at once
     gc.freeze()  # what is here stays: collecting what associations leave needs not look at it, and takes no time
     server.start()
     incidents.start()
-    beside(Retriever(store, moves=True).run, stop)
+    beside(retriever.run, stop)
     beside(Committer(store, commitment).run, stop)
     beat.proofs.append(server.answers_itself)
     try:

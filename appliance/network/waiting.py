@@ -19,6 +19,7 @@ class Wake:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._descriptor = -1  # where there is none left
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def fileno(self) -> int:
