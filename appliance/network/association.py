@@ -91,6 +91,20 @@ class BoundedAssociation(Association):
         self._dul_ready = LeanEvent()
         self._reactor_checkpoint = _Checkpoint(self._turn)
         self._reactor_checkpoint.set()
+        self._negotiated = LeanEvent() if mode == "requestor" else None
+
+    def request(self) -> None:
+        """Ask the peer for the association, and wait for the outcome."""
+        assert self._negotiated is not None
+        try:
+            super().request()
+        finally:
+            self._negotiated.set()
+
+    def wait_negotiated(self) -> None:
+        """As requestor: wait until it is known which contexts were accepted, and for as long as that may take."""
+        if self._negotiated is not None:
+            self._negotiated.wait(self.acse_timeout)
 
     def bind_all(self, handlers: dict[Any, Any]) -> None:
         """Take a server's handlers in place of those it has."""

@@ -265,7 +265,10 @@ class MessageProvider(DIMSEServiceProvider):
         )
 
     def _serve_event(self, message: N_EVENT_REPORT, context_id: int) -> None:
-        """As SCU: answer an event while our own request waits for its response."""
+        """As SCU: answer an event while our own request waits for its response.
+
+        Some imagers tell their state in the moment they accept, before our own thread has looked at what they accepted.
+        """
         if self._events is None:
             self._events = threading.Semaphore(_EVENT_THREADS)
         room = self._events
@@ -274,6 +277,7 @@ class MessageProvider(DIMSEServiceProvider):
 
         def serve() -> None:
             try:
+                self._assoc.wait_negotiated()
                 self._assoc.serve_request(message, context_id)
             finally:
                 room.release()

@@ -7,12 +7,13 @@ import time
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import evt
 
 from appliance.network.commands import decode_command
 from appliance.network.events import send_event
-from appliance.network.print_scu import printing
-from appliance.network.requestor import Peer
+from appliance.network.print_scu import GRAYSCALE, printing
+from appliance.network.requestor import Peer, associated, context
 from tests.network.conftest import Bench, eventually
 from tests.network.raw import IMPLICIT, RawPeer, command, p_data, presentation_context
 from tests.network.test_hostile_peers import N_SET, PRINT
@@ -66,6 +67,30 @@ def test_no_event_without_a_context_or_an_association(bench: Bench) -> None:
         assert not send_event(association, 3, PRINT_JOB, "1.2.3")
     assert eventually(lambda: not association.is_established)
     assert not send_event(association, 1, PRINTER, PRINTER_INSTANCE)
+
+
+def test_an_event_that_comes_with_the_acceptance_is_taken(bench: Bench) -> None:
+    """Some imagers tell their state at once; our thread may not yet have read what they accepted."""
+    sent, taken = threading.Event(), threading.Event()
+
+    def tell(event: evt.Event) -> None:
+        assert send_event(event.assoc, 1, PRINTER, PRINTER_INSTANCE)
+        sent.set()
+
+    def be_slow(event: evt.Event) -> None:
+        assert sent.wait(10)
+        time.sleep(0.3)
+
+    def take(event: evt.Event) -> tuple[int, None]:
+        taken.set()
+        return 0, None
+
+    group = bench.serve((evt.EVT_ESTABLISHED, tell))
+    peer = Peer(host="127.0.0.1", port=group.port, called="APPLIANCE")
+    handlers = [(evt.EVT_REQUESTED, be_slow), (evt.EVT_N_EVENT_REPORT, take)]
+    with associated(peer, [context(GRAYSCALE, ImplicitVRLittleEndian)], handlers=handlers) as association:
+        assert taken.wait(10)
+        assert association.is_established
 
 
 def test_events_while_films_come_in_disturb_neither(bench: Bench) -> None:
