@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,3 +63,11 @@ def retrieved(works: Plant, number: int) -> dict[str, Any]:
 def here(works: Plant) -> int:
     """Instances in the index."""
     return int(works.query("select count(*) from instance")[0][0])
+
+
+def give_up(archive: subprocess.Popen[bytes]) -> None:
+    """The archive ends its associations: dcmqrscp would hold its own lock for a minute for one that stands still."""
+    children = Path(f"/proc/{archive.pid}/task/{archive.pid}/children").read_text().split()
+    assert children, "it served nobody"
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)

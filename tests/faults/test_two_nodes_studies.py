@@ -21,7 +21,7 @@ from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
 from appliance.studies import uploads
 from tests.dicom.test_commitment import Scanner
-from tests.faults.archives import MANY, WHO, archive_of_ours, asked, here, opened, retrieved
+from tests.faults.archives import MANY, WHO, archive_of_ours, asked, give_up, here, opened, retrieved
 from tests.faults.instances import ROOT, instance, missing, send_instances, send_until_kept, strays
 from tests.faults.nodes import Nodes, nodes
 from tests.faults.plant import Running, Zygote, patient, wait_until
@@ -238,6 +238,7 @@ def test_a_machine_that_stood_still_in_a_retrieval_changes_nothing_of_what_anoth
     number = asked(pair, "get")
     still: Running = pair.start_on("east", "dicom", fault_at(point, "delay"))
     with pair.stands_still(still, point):
+        give_up(archive)
         pair.start_on("west", "dicom")
         assert wait_until(lambda: retrieved(pair, number)["state"] == "completed", 60), retrieved(pair, number)
         before = retrieved(pair, number)
