@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,9 +69,19 @@ def settings(database_url: str) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty data folder with its tables made, to be copied."""
+    folder = tmp_path_factory.mktemp("blank") / "data"
+    open_store(folder, settings=Settings()).close()
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path: Path, settings: Settings) -> Iterator[Store]:
+def store(tmp_path: Path, settings: Settings, request: pytest.FixtureRequest) -> Iterator[Store]:
     """An empty data folder, opened."""
+    if not settings.database.url:
+        shutil.copytree(request.getfixturevalue("blank"), tmp_path / "data")
     store = open_store(tmp_path / "data", settings=settings)
     yield store
     store.close()

@@ -12,7 +12,7 @@ from tests.faults.plant import Plant
 from tests.fuzz.driver import Health, echo, run_cases, settled
 from tests.fuzz.recording import record_all
 
-CASES = int(os.environ.get("FUZZ_CASES", "1600"))
+CASES = int(os.environ.get("FUZZ_CASES", "1200"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 WARM_UP = 400
 GROWTH = 32 << 20

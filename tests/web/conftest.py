@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from werkzeug.test import TestResponse
 
@@ -66,9 +67,28 @@ def store(filled_data: Path, tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
+class Compiled(BytecodeCache):
+    """Templates compiled by an earlier test."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.by_key:
+            bucket.bytecode_from_string(self.by_key[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.by_key[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
+
+
 @pytest.fixture
 def app(store: Store) -> Flask:
-    return create_app(store)
+    made = create_app(store)
+    made.jinja_env.bytecode_cache = COMPILED
+    return made
 
 
 class PageClient(FlaskClient):
