@@ -10,11 +10,12 @@ from pydicom.uid import UID
 
 from appliance.dicom.conformance import table
 from appliance.dicom.media_creation_scp import CREATED, MEDIA_CREATION, MOST_REFERENCES, NON_DICOM, SYNTAXES
+from appliance.jobs.priorities import PRIORITIES
 from appliance.media import creation
 from appliance.media.discs import CANCELED
 from appliance.media.label_layout import layouts
 from appliance.media.obstacles import REFUSALS
-from appliance.media.ordering import MAXIMUM_COPIES, PRIORITIES
+from appliance.media.ordering import MAXIMUM_COPIES
 from appliance.media.profiles import MEDIA, PROFILES, SECTOR
 from appliance.network.tls import CIPHERS
 from appliance.store.store import Store

@@ -27,9 +27,9 @@ from appliance.dicom.answering import (
 from appliance.dicom.callers import Caller
 from appliance.dicom.requests import Request, read_request
 from appliance.errors import ConflictError, UsageError
+from appliance.jobs.priorities import PRIORITIES
 from appliance.media import creation
 from appliance.media.creation import Reference, Wish
-from appliance.media.ordering import PRIORITIES
 from appliance.network.spool import SpoolRequest
 from appliance.network.uids import is_valid_uid
 from appliance.store import discs

@@ -14,6 +14,7 @@ from appliance.dicom.print_classes import CONFIGURATION_INSTANCE, PRINTER_INSTAN
 from appliance.dicom.printer_configuration import printer_configuration
 from appliance.dicom.requests import Request
 from appliance.errors import NotFoundError
+from appliance.jobs.priorities import NAMES
 from appliance.printing.desk import PrintDesk
 from appliance.printing.printer_verbs import get_printer as find_printer
 from appliance.printing.printers import Printer
@@ -24,7 +25,6 @@ from appliance.store.store import Store
 
 MANUFACTURER = "Appliance"
 MODEL = "Print and disc appliance"
-PRIORITIES = {3: "HIGH", 2: "MED", 1: "LOW"}
 
 # Section H.4.6.1.1
 PRINTER_ATTRIBUTES: dict[str, Callable[[Printer, tuple[str, str]], str]] = {
@@ -75,7 +75,7 @@ def get_print_job(store: Store, peer: Peer, request: Request) -> Answer:
     values = {
         "ExecutionStatus": status,
         "ExecutionStatusInfo": info,
-        "PrintPriority": PRIORITIES.get(job.priority, "MED"),
+        "PrintPriority": NAMES.get(job.priority, "MED"),
         "CreationDate": job.created.strftime("%Y%m%d"),
         "CreationTime": job.created.strftime("%H%M%S"),
         "PrinterName": job.printer,

@@ -12,12 +12,13 @@ from typing import Any
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
+from appliance.jobs.priorities import PRIORITIES
 from appliance.media import discs as verbs
 from appliance.media.burners import DEFAULT_BURNER, all_burners
 from appliance.media.copy_types import DEFAULT
 from appliance.media.file_id import is_file_set_id
 from appliance.media.label_layout import layouts
-from appliance.media.ordering import MAXIMUM_COPIES, PRIORITIES, DiscOrder
+from appliance.media.ordering import MAXIMUM_COPIES, DiscOrder
 from appliance.media.profiles import PROFILES, usual_medium
 from appliance.media.selection import Selection, gather
 from appliance.security.audit import record

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from appliance.errors import ConflictError, NotFoundError, ResourceError
 from appliance.events import Actor
+from appliance.jobs.priorities import NAMES, PRIORITIES
 from appliance.media.copy_types import copy_type
 from appliance.media.ordering import (
-    PRIORITIES,
     DiscOrder,
     SettledOrder,
     known_decisions,
@@ -295,13 +295,12 @@ def password_of(store: Store, disc_id: int, actor: Actor) -> tuple[str, bytes]:
 
 def order_of(disc: discs.Disc) -> DiscOrder:
     """A stored disc as the order it was."""
-    names = {number: name for name, number in PRIORITIES.items()}
     return DiscOrder(
         selection=Selection.from_json(disc.selection),
         copy_type=disc.copy_type,
         burner=disc.burner,
         copies=disc.copies,
-        priority=names[disc.priority],
+        priority=NAMES[disc.priority],
         label_text=disc.label_text,
         file_set_id=disc.file_set_id,
         incomplete_reason=disc.incomplete_reason,

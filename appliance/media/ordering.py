@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.errors import NotFoundError, UsageError
+from appliance.jobs.priorities import PRIORITIES
 from appliance.media import profiles
 from appliance.media.burners import DEFAULT_BURNER, StoredBurner, get_burner, open_stored
 from appliance.media.copy_types import DEFAULT, STANDARD, CopyType, copy_type, get_copy_type
@@ -19,7 +20,6 @@ from appliance.store import discs
 from appliance.store.store import Store
 from appliance.words import say
 
-PRIORITIES = {"HIGH": 3, "MED": 2, "LOW": 1}
 MAXIMUM_COPIES = 99
 README_ROOM = (("README.TXT", 16384), ("INDEX.HTM", 16384))
 """What every disc has besides its instances, and costs no second disc; the viewer and pictures take what is left."""

@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from appliance.jobs.priorities import NAMES
 from appliance.store import discs, job_events
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 
-PRIORITIES = {3: "HIGH", 2: "MED", 1: "LOW"}
 PHASES = ("retrieve", "plan", "build", "check", "burn", "verify")
 
 
@@ -89,7 +89,7 @@ def disc_view(store: Store, row: discs.Disc, volumes: Sequence[Any], pieces: Seq
         "copy_type": row.copy_type,
         "burner": row.burner,
         "copies": row.copies,
-        "priority": PRIORITIES[row.priority],
+        "priority": NAMES[row.priority],
         "label_text": row.label_text,
         "incomplete_reason": row.incomplete_reason,
         "decisions": list(row.decisions),

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from appliance.errors import ResourceError, UncertainError
 from appliance.events import Actor
 from appliance.film.boxes import FilmSession, PixelReference, to_json
+from appliance.jobs.priorities import PRIORITIES
 from appliance.printing.finding import job_words
 from appliance.printing.printers import Printer
 from appliance.store import files, print_job_words, print_jobs
@@ -24,7 +25,6 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.words import say
 
-PRIORITIES = {"HIGH": 3, "MED": 2, "LOW": 1}
 FILM_JSON = "film.json"
 Beside = Callable[[Connection, int], None]
 """What else is written with a job of that number, in its transaction."""

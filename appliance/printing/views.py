@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from appliance.jobs.priorities import NAMES
 from appliance.printing.finding import prefixes
 from appliance.printing.jobs import get_job
 from appliance.printing.printers import Printer
@@ -15,8 +16,6 @@ from appliance.store import job_events, print_jobs
 from appliance.store import job_states as states
 from appliance.store.store import Store
 from appliance.store.tables.base import now
-
-PRIORITIES = {3: "HIGH", 2: "MED", 1: "LOW"}
 
 
 def list_jobs(store: Store, *, text: str = "", **conditions: Any) -> list[dict[str, Any]]:
@@ -103,7 +102,7 @@ def job_view(job: print_jobs.Job, films: Sequence[Any]) -> dict[str, Any]:
         "originator_address": job.originator_address,
         "called_ae_title": job.called_ae_title,
         "profile": job.profile,
-        "priority": PRIORITIES[job.priority],
+        "priority": NAMES[job.priority],
         "copies": job.copies,
         "collated": job.collated,
         "color": job.color,
