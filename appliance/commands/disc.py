@@ -16,9 +16,10 @@ import click
 from appliance.commands.common import actor, data_not_needed, json_option, show, with_store
 from appliance.commands.waiting import has_workers, wait_option
 from appliance.errors import ApplianceError, UsageError
+from appliance.jobs.priorities import PRIORITIES
 from appliance.media.check.finding import ERROR
 from appliance.media.copy_types import all_copy_types
-from appliance.media.views import PRIORITIES, list_discs, show_disc
+from appliance.media.views import list_discs, show_disc
 from appliance.store import discs
 from appliance.store.store import Store
 
@@ -44,7 +45,7 @@ def command() -> None:
 @click.option("--copy-type", "copy_type", default="", help="patient, physician, legal, anonymous, or the site's own.")
 @click.option("--burner", default="folder", show_default=True)
 @click.option("--copies", type=click.IntRange(1, 99), default=1, show_default=True)
-@click.option("--priority", type=click.Choice(list(PRIORITIES.values())), default="MED", show_default=True)
+@click.option("--priority", type=click.Choice(list(PRIORITIES)), default="MED", show_default=True)
 @click.option("--label-text", default="", help="A line for the label, the ticket and the record.")
 @click.option("--incomplete-reason", default="", help="Make it though instances are missing, for this reason.")
 @click.option("--decision", "decisions", multiple=True, help="Of a conflict, as --plan names it.")
