@@ -12,6 +12,7 @@ import pytest
 from appliance.config import Settings
 from appliance.events import Actor
 from appliance.store.store import Store, open_store
+from tests.faults.plant import Zygote
 from tests.support import postgres
 
 DATABASES = ("sqlite", "postgresql")
@@ -85,6 +86,14 @@ def store(tmp_path: Path, settings: Settings, request: pytest.FixtureRequest) ->
     store = open_store(tmp_path / "data", settings=settings)
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """What parts of the appliance are forked from."""
+    process = Zygote()
+    yield process
+    process.stop()
 
 
 @pytest.fixture

@@ -64,6 +64,11 @@ class Zygote:
         self.process.stdin.flush()
         return self._answer()
 
+    def start(self, part: str, data: Path, log: Path, environment: dict[str, str], **conditions: Any) -> Running:
+        """A part on a data folder. `conditions`: limits, clock, spans, fault, recorded."""
+        order = {"part": part, "data": str(data), "log": str(log), "environment": environment, **conditions}
+        return Running(self, self.ask(**order)["pid"])
+
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         found: dict[str, Any] = json.loads(self.process.stdout.readline())
@@ -167,10 +172,10 @@ class Plant:
             "APPLIANCE_STORAGE_RESERVE_MIB": "1",
             **self.environment,
         }
-        order: dict[str, Any] = {"part": part, "data": str(self.data), "log": str(self.log)}
-        order |= {"fault": fault, "recorded": recorded or bool(fault), "spans": self.spans}
-        pid = self.zygote.ask(environment=environment, limits=self.limits, clock=self.clock, **order)["pid"]
-        running = Running(self.zygote, pid)
+        conditions = {"fault": fault, "recorded": recorded or bool(fault), "spans": self.spans}
+        running = self.zygote.start(
+            part, self.data, self.log, environment, limits=self.limits, clock=self.clock, **conditions
+        )
         self.parts.append(running)
         if part == "dicom":
             self._wait_for_port(running)

@@ -25,6 +25,8 @@ IMPORTS = (
     "appliance.printing.first_run",
     "appliance.printing.recovery",
     "appliance.media.worker",
+    "appliance.web.serve",
+    "appliance.upkeep.keeper",
     "cv2",
 )
 
@@ -72,14 +74,14 @@ def become(order: dict[str, Any]) -> None:
     for source, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
     os.environ.update(order["environment"])
-    for name, limit in order["limits"].items():
+    for name, limit in order.get("limits", {}).items():
         resource.setrlimit(getattr(resource, name), (limit, limit))
-    if order["clock"]:
+    if order.get("clock"):
         shift_clock(order["clock"])
-    for name, seconds in order["spans"].items():
+    for name, seconds in order.get("spans", {}).items():
         setattr(server_locks, name, seconds)
-    files.set_fault(order["fault"])
-    if order["recorded"]:
+    files.set_fault(order.get("fault", ""))
+    if order.get("recorded"):
         files.record_with(recorder(order["log"]))
     run_part(order["part"], Path(order["data"]), None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import os
 import secrets
 import shutil
 import tempfile
@@ -25,11 +24,11 @@ from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
 from appliance.media.views import show_disc
 from appliance.media.worker import DiscWorker
-from appliance.store import files
 from appliance.store.store import Store, open_store
 from appliance.studies.intake import Arrival, Intake
 from appliance.studies.part10 import read_file_meta
 from tests.media import made
+from tests.support import killing
 
 ROOT = Path(__file__).parents[2]
 CLERK = Actor(name="clerk", kind="user", address="127.0.0.1")
@@ -134,13 +133,5 @@ def eventually(true: Callable[[], bool]) -> None:
 
 
 def killed_at(store: Store, failpoint: str) -> None:
-    """Let a worker die at a failpoint, in a process forked from this one: it need not load everything again."""
-    child = os.fork()
-    if not child:
-        try:
-            files.set_fault(f"{failpoint}:kill")
-            DiscWorker(opened(store.folder.root)).work_off()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == -9, f"{failpoint} was not met"
+    """Let a worker die at a failpoint."""
+    killing.killed_at(failpoint, lambda: DiscWorker(opened(store.folder.root)).work_off())

@@ -28,6 +28,7 @@ from appliance.media.housekeeping import forget_agent_jobs
 from appliance.media.views import show_disc
 from appliance.security.tokens import create_token
 from appliance.store.store import Store
+from tests.faults.plant import Running, Zygote
 from tests.media.disc_helpers import CLERK, add, fresh, ordered
 
 # a drive one can hold still in the middle of a burn, or find half written after a power cut
@@ -55,8 +56,8 @@ OPTIONS = {
 class Desk:
     """An appliance of two processes, and the PC at the desk."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.store, self.folder = store, folder
+    def __init__(self, store: Store, folder: Path, zygote: Zygote) -> None:
+        self.store, self.folder, self.zygote = store, folder, zygote
         self.desk, self.work, self.drive = folder / "desk", folder / "desk" / "work", folder / "desk" / "drive.img"
         (self.desk / "bin").mkdir(parents=True)
         self.work.mkdir()
@@ -76,16 +77,18 @@ class Desk:
         self.started.append(process)
         return process
 
-    def _serve(self) -> list[subprocess.Popen[bytes]]:
-        serve = ("serve", "--data", str(self.store.folder.root), "--only")
-        return [self._start(*serve, part, APPLIANCE_WEB_PORT=str(self.port)) for part in ("web", "discs")]
+    def _serve(self) -> list[Running]:
+        options = OPTIONS | {"APPLIANCE_WEB_PORT": str(self.port)}
+        return [self.zygote.start(part, self.store.folder.root, self.said, options) for part in ("web", "discs")]
 
     def killed_and_started_again(self) -> None:
         """The server's power cord, so to speak."""
-        for process in self.appliance:
-            process.kill()
-            process.wait()
+        self._kill()
         self.appliance = self._serve()
+
+    def _kill(self) -> None:
+        for part in self.appliance:
+            part.stop(signal.SIGKILL)
 
     def agent(self, *, port: int = 0, work: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
         where = ["--server", f"http://127.0.0.1:{port or self.port}", "--burner", "desk"]
@@ -129,6 +132,7 @@ class Desk:
 
     def end(self) -> None:
         (self.desk / "hold").unlink(missing_ok=True)
+        self._kill()
         for process in self.started:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
@@ -155,10 +159,10 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, zygote: Zygote) -> Iterator[Desk]:
     store = fresh(tmp_path / "data")
     add(store, "desk", "agent:desk-7")
-    made = Desk(store, tmp_path)
+    made = Desk(store, tmp_path, zygote)
     yield made
     made.end()
     store.close()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,11 +12,10 @@ from appliance.printing.printers import Printer, PrinterSettings
 from appliance.printing.views import list_jobs
 from appliance.printing.worker import FilmWorker
 from appliance.store import print_jobs
-from appliance.store.store import Store
+from appliance.store.store import Store, open_store
 from tests.printing.films import MODALITY, add_folder_printer, printed, submit_films
 from tests.support.fault_printers import IppPrinter, SocketPrinter
-
-ROOT = Path(__file__).parents[2]
+from tests.support.killing import killed_at
 
 SUBMIT = ["submit.start", "submit.numbered", "submit.renamed", "submit.committed"]
 COMPOSE = ["compose.start", "compose.raster", "compose.document", "compose.committed"]
@@ -27,13 +23,9 @@ SEND = ["send.started", "device.connect", "device.first-byte", "device.half", "d
 AFTER = ["send.answered", "send.settled"]
 
 
-def run_and_die(store: Store, what: str, failpoint: str, *arguments: str) -> str:
-    """Run crash_worker until it is killed at the failpoint; what it said before."""
-    environment = {**os.environ, "APPLIANCE_FAULT": f"{failpoint}:kill", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.printing.crash_worker", what, str(store.folder.root), *arguments]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == -9, f"{failpoint} was not met: {result.stderr}"
-    return result.stdout
+def work_and_die(store: Store, failpoint: str) -> None:
+    """A worker is killed at the failpoint."""
+    killed_at(failpoint, lambda: FilmWorker(open_store(store.folder.root, settings=store.settings)).work_off())
 
 
 def recover_and_work(store: Store) -> None:
@@ -42,10 +34,19 @@ def recover_and_work(store: Store) -> None:
 
 
 @pytest.mark.parametrize("failpoint", SUBMIT)
-def test_a_film_killed_while_submitted_is_there_whole_or_not_at_all(store: Store, failpoint: str) -> None:
+def test_a_film_killed_while_submitted_is_there_whole_or_not_at_all(
+    store: Store, tmp_path: Path, failpoint: str
+) -> None:
+    acknowledged = tmp_path / "acknowledged"
+
+    def submit() -> None:
+        door = open_store(store.folder.root, settings=store.settings)
+        submit_films(door, get_printer(door, "film"))
+        acknowledged.touch()
+
     add_folder_printer(store)
-    said = run_and_die(store, "submit", failpoint, "film")
-    assert "acknowledged" not in said
+    killed_at(failpoint, submit)
+    assert not acknowledged.exists()
     recover_and_work(store)
     states = [job["job_state"] for job in list_jobs(store)]
     assert states in ([], ["completed"])
@@ -57,7 +58,7 @@ def test_a_film_killed_while_submitted_is_there_whole_or_not_at_all(store: Store
 @pytest.mark.parametrize("failpoint", COMPOSE + SEND + AFTER)
 def test_a_film_for_a_folder_killed_on_its_way_comes_out_once(store: Store, failpoint: str) -> None:
     job_id = submit_films(store, add_folder_printer(store), films=2)
-    run_and_die(store, "work", failpoint)
+    work_and_die(store, failpoint)
     recover_and_work(store)
     assert printed(store) == [f"{job_id}-01.pdf", f"{job_id}-02.pdf"]
     assert [job["job_state"] for job in list_jobs(store)] == ["completed"]
@@ -68,7 +69,7 @@ def test_a_film_for_a_raw_port_killed_on_its_way_prints_once_or_is_held_in_doubt
     device = SocketPrinter()
     try:
         _add(store, f"socket://127.0.0.1:{device.port}")
-        run_and_die(store, "work", failpoint)
+        work_and_die(store, failpoint)
         recover_and_work(store)
     finally:
         device.stop()
@@ -87,7 +88,7 @@ def test_a_film_for_an_ipp_printer_killed_on_its_way_comes_out_once_or_is_held(s
     device = IppPrinter(loaded=[(20320, 25400)])
     try:
         _add(store, f"ipp://127.0.0.1:{device.port}/ipp/print")
-        run_and_die(store, "work", failpoint)
+        work_and_die(store, failpoint)
         recover_and_work(store)
         for _ in range(100):
             if list_jobs(store)[0]["job_state"] in ("completed", "pending-held"):

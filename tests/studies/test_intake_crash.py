@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,14 +10,14 @@ import pytest
 from appliance.errors import RefusedError
 from appliance.printing import recovery
 from appliance.store import files
-from appliance.store.store import Store
+from appliance.store.store import Store, open_store
 from appliance.studies import retention
 from appliance.studies.intake import Intake
 from appliance.studies.selection import selected
 from tests.media import made
 from tests.studies.arrivals import INTAKE, SCANNER, arrival, files_of
+from tests.support.killing import killed_at
 
-ROOT = Path(__file__).parents[2]
 STUDY = f"{made.ROOT}.1"
 
 
@@ -38,12 +35,20 @@ def check(store: Store, acknowledged: list[str]) -> None:
 
 @pytest.mark.parametrize("skip", [0, 2])
 @pytest.mark.parametrize("failpoint", INTAKE)
-def test_after_kill_9_what_was_acknowledged_is_there_and_nothing_else(store: Store, failpoint: str, skip: int) -> None:
-    environment = {**os.environ, "APPLIANCE_FAULT": f"{failpoint}:kill:{skip}", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.studies.crash_intake", str(store.folder.root), "4"]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == -9, result.stderr
-    acknowledged = result.stdout.split()
+def test_after_kill_9_what_was_acknowledged_is_there_and_nothing_else(
+    store: Store, tmp_path: Path, failpoint: str, skip: int
+) -> None:
+    said = tmp_path / "said"
+
+    def take() -> None:
+        door = open_store(store.folder.root, settings=store.settings)
+        intake = Intake(door)
+        with said.open("w", buffering=1) as file:
+            for number in range(1, 5):
+                print(intake.take(arrival(door, made.image(number)), SCANNER).sop_instance_uid, file=file)
+
+    killed_at(f"{failpoint}:{skip}", take)
+    acknowledged = said.read_text().split()
     assert len(acknowledged) == skip
     recovery.sweep(store, settled_seconds=0)
     retention.sweep(store, settled_seconds=0)
