@@ -6,11 +6,11 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.dicom.clients import boxes, gray_image, print_client
-from tests.faults.conftest import template, works, zygote
+from tests.faults.conftest import template, works
 from tests.faults.plant import Plant
 from tests.fuzz.test_findings import ask
 
-__all__ = ["template", "works", "zygote"]
+__all__ = ["template", "works"]
 
 INVALID, MISSING_VALUE, TOO_LARGE = 0x0106, 0x0121, 0xC603
 

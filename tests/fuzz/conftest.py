@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.faults.conftest import template, works, zygote
+from tests.faults.conftest import template, works
 
-__all__ = ["template", "works", "zygote"]
+__all__ = ["template", "works"]

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.support.dcmtk_print import DcmtkPrint, secondary_capture
 from tests.support.fault_printers import SocketPrinter
 from tests.support.ippeve import ippeve_printer
-from tests.support.service import command, free_port, running
+from tests.support.service import column, command, free_port, running
 
 # PS3.14 Table D.2-1: 8-bit P-values on film, Dmin 0.20, Dmax 3.00, L0 2000, La 10
 DENSITIES = {0: 3.000, 128: 1.122, 255: 0.200}
@@ -30,7 +30,7 @@ def eventually(happened: Callable[[], object], seconds: float = 40) -> None:
 
 
 def states(data: Path) -> list[str]:
-    return [job["job_state"] for job in command(data, "job", "list")]
+    return column(data, "SELECT job_state FROM print_job")
 
 
 @pytest.fixture

@@ -72,15 +72,3 @@ def test_the_service_runs_restarts_what_dies_and_stops_when_told(service: Servic
     assert service.children() == {}
     lines = [line for line in service.log.read_text().splitlines() if line.startswith("{")]
     assert any(json.loads(line).get("part") == "dicom" and json.loads(line)["level"] == "error" for line in lines)
-
-
-@pytest.mark.slow
-def test_parts_die_with_their_supervisor_and_the_next_one_starts(service: Service, tmp_path: Path) -> None:
-    service.process.kill()
-    service.eventually(lambda: service.children() == {})
-    again = Service(tmp_path)
-    try:
-        assert len(again.children()) == sum(PARTS.values())
-    finally:
-        again.process.terminate()
-        again.process.wait(30)
