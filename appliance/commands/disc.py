@@ -352,11 +352,11 @@ def show_disc_result(store: Store, disc_id: int, *, wait: bool, as_json: bool) -
 def follow_disc(store: Store, disc_id: int, *, quiet: bool = False) -> None:
     """Return when a disc is final or waits for a decision."""
     follower = _Follower(store, disc_id, quiet)
-    if not has_workers(store, "discs"):
-        from appliance.media.worker import DiscWorker
-
-        DiscWorker(store).work_off(until=follower.is_over)
     while not follower.is_over():
+        if not has_workers(store, "discs"):
+            from appliance.media.worker import DiscWorker
+
+            DiscWorker(store).work_off(until=follower.is_over)  # it returns, too, while a disc waits to be tried again
         time.sleep(0.2)
 
 

@@ -31,13 +31,13 @@ def show_job_result(store: Store, job_id: int, *, wait: bool, as_json: bool) -> 
 
 def follow_job(store: Store, job_id: int) -> None:
     """Return when a job is final or held."""
-    if not has_workers(store, "films"):
-        from appliance.printing.worker import FilmWorker
-
-        FilmWorker(store).work_off()
     from appliance.printing.jobs import get_job
 
     while get_job(store, job_id).job_state not in (*states.FINAL, states.HELD):
+        if not has_workers(store, "films"):
+            from appliance.printing.worker import FilmWorker
+
+            FilmWorker(store).work_off()  # it returns, too, while a job waits to be tried again
         time.sleep(0.2)
 
 

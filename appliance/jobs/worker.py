@@ -81,11 +81,14 @@ class Worker(ABC):
     def work_off(self, until: Callable[[], bool] = lambda: False) -> None:
         """Do all that can be done now, in the foreground, or until `until`: for ``--wait`` with no service running."""
         self._recover()
-        busy = True
+        seen, busy = -1, True
         while busy and not until():
             busy = self._is_busy()  # asked first: what ends meanwhile may have made more work
-            busy |= self._work()
-            time.sleep(0.01)
+            changes = self.store.database.changes(*self.topics)
+            if changes != seen or not busy:
+                worked = self._work()
+                seen, busy = -1 if worked else changes, busy or worked
+            time.sleep(0.02)
         self._end()
 
     def _round(self) -> bool:

@@ -24,6 +24,7 @@ from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
 from appliance.media.views import show_disc
 from appliance.media.worker import DiscWorker
+from appliance.store import discs
 from appliance.store.store import Store, open_store
 from appliance.studies.intake import Arrival, Intake
 from appliance.studies.part10 import read_file_meta
@@ -107,8 +108,9 @@ def work_off(store: Store, disc_id: int) -> dict[str, Any]:
     """Make it in the foreground; how it is then."""
 
     def is_over() -> bool:
-        view = show_disc(store, disc_id)
-        return view["held"] or view["execution_status"] in ("DONE", "FAILURE")
+        with store.database.read() as connection:
+            row = discs.get(connection, disc_id)
+        return row is not None and (row.held or row.execution_status in discs.FINAL)
 
     DiscWorker(store).work_off(until=is_over)
     return show_disc(store, disc_id)

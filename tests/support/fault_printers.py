@@ -29,14 +29,14 @@ GARBAGE = bytes(range(256)) * 64
 class FaultPrinter:
     """A listening socket and a thread for each connection."""
 
-    def __init__(self, fault: str = "") -> None:
+    def __init__(self, fault: str = "", port: int = 0) -> None:
         self.fault = fault
         self.printed: list[bytes] = []  # documents that came whole, in order
         self.connections = 0
         self._socket = socket.socket()
         if fault in ("stall", "slow", "mute", "half-closed"):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", port))
         self._socket.listen(16)
         self.port = self._socket.getsockname()[1]
         self._stopped = threading.Event()

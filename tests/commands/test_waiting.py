@@ -1,0 +1,63 @@
+"""``--wait`` with no service running: what waits to be tried again is tried again."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from appliance.cli import cli
+from appliance.jobs import retry
+from tests.media.disc_helpers import STUDY, fresh
+from tests.support.fault_printers import SocketPrinter
+from tests.support.service import free_port
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with a study and a folder burner, found by the environment; failures are soon tried again."""
+    fresh(tmp_path / "data").close()
+    monkeypatch.setenv("APPLIANCE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_MIB", "1")
+    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_PERCENT", "0")
+    monkeypatch.setattr(retry, "STEPS", (1,))
+    return tmp_path / "data"
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli, list(arguments), catch_exceptions=False, standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.stdout
+
+
+def test_a_film_for_a_printer_that_is_off_comes_out_once_it_is_on(data: Path) -> None:
+    port = free_port()
+    run("printer", "add", "raw", "--uri", f"socket://127.0.0.1:{port}", "--resolution", "72")
+    on: list[SocketPrinter] = []
+    switch = threading.Timer(2.5, lambda: on.append(SocketPrinter(port=port)))
+    switch.start()
+    try:
+        assert "completed" in run("printer", "test-page", "raw", "--wait")
+        assert len(on[0].printed) == 1
+    finally:
+        switch.join()
+        on[0].stop()
+
+
+def test_a_disc_for_a_folder_that_is_away_is_handed_over_once_it_is_back(data: Path) -> None:
+    share = data / "share"
+    run("burner", "add", "share", "--uri", f"folder:{share}")
+    share.touch()  # it is not mounted, so to speak
+
+    def mount() -> None:
+        share.unlink()
+        share.mkdir()
+
+    switch = threading.Timer(2.5, mount)
+    switch.start()
+    assert "DONE" in run("disc", "create", "--study", STUDY, "--burner", "share", "--wait")
+    switch.join()
+    assert [path.suffix for path in share.iterdir() if path.suffix == ".iso"] == [".iso"]
