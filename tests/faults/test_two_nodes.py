@@ -19,6 +19,7 @@ from tests.faults.test_kill import COMPOSING, IN_DICOM, SENDING, SETTLING, fault
 from tests.support import postgres
 
 REPEATS = int(os.environ.get("FAULT_REPEATS", "0"))
+only_long = pytest.mark.skipif(not REPEATS, reason="only make faults takes the time")
 Case = tuple[str, str, int]
 IN_FILMS = COMPOSING + SENDING + SETTLING
 ASKED = ("folder", "ipp")

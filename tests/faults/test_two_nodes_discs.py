@@ -18,7 +18,7 @@ from tests.faults.nodes import Nodes, nodes
 from tests.faults.plant import Zygote, patient
 from tests.faults.test_kill import fault_at
 from tests.faults.test_kill_discs import BUILD, BURN, BURNERS, PLAN, POINTS
-from tests.faults.test_two_nodes import REPEATS, cases
+from tests.faults.test_two_nodes import REPEATS, cases, only_long
 from tests.support import postgres
 
 Record = Callable[[str, object], None]
@@ -86,6 +86,7 @@ def test_a_machine_that_stood_still_spoils_no_disc_another_has_made(
     assert not still.ended(), "it goes on"
 
 
+@only_long
 @pytest.mark.parametrize("count", range(max(REPEATS, 1)))
 def test_a_drive_of_a_dead_machine_is_left_alone_and_its_disc_waits_for_it(pair: Nodes, count: int) -> None:
     disc = order(pair, "drive")

@@ -27,16 +27,13 @@ from tests.faults.nodes import Nodes, nodes
 from tests.faults.plant import Running, Zygote, patient, wait_until
 from tests.faults.test_kill import fault_at
 from tests.faults.test_kill_instances import POINTS as IN_STORE
-from tests.faults.test_two_nodes import REPEATS
+from tests.faults.test_two_nodes import REPEATS, only_long
 from tests.media.made import as_file
 from tests.support import postgres
 
 Record = Callable[[str, object], None]
 IN_COMMITMENT = ("answer.given", "commitment.asked", "commitment.checked", "commitment.told")
 IN_IMPORT = ("store.part:1", "store.renamed:1", "store.synced:1", "store.committed:1")
-
-
-only_long = pytest.mark.skipif(not REPEATS, reason="only make faults takes the time")
 
 
 def points(short: str, every: tuple[str, ...]) -> list[tuple[str, int]]:
@@ -166,6 +163,7 @@ def test_an_import_goes_on_at_another_machine_where_one_was_killed(
     assert_kept(pair, 3)
 
 
+@only_long
 @pytest.mark.parametrize(("point", "count"), points("store.synced:1", IN_IMPORT))
 def test_a_machine_that_stood_still_in_an_import_changes_nothing_of_what_another_has_done(
     pair: Nodes, point: str, count: int
