@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
-
-from pydicom.charset import python_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from appliance.dicom.domains import joined
-from appliance.studies.charset import character_set, is_special
+from appliance.studies.charset import character_set, code_page, is_special
 
 
 def raw_bytes(dataset: Dataset, keyword: str) -> bytes | None:
@@ -45,13 +42,3 @@ def decode(raw: bytes, declared: str, assumed: str) -> str:
         except UnicodeDecodeError:
             pass
     return declared_set.text(raw)
-
-
-def code_page(assumed: str) -> str:
-    """`assumed` as the name of one of Python's code pages; "" where it is empty or a DICOM term."""
-    if not assumed or any(term.strip() in python_encoding for term in assumed.split("\\")):
-        return ""
-    try:
-        return codecs.lookup(assumed).name
-    except LookupError:
-        return ""

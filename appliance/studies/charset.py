@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import warnings
 from dataclasses import dataclass
@@ -72,3 +73,13 @@ def character_set(declared: bytes, sample: bytes, assumed: str = "") -> Characte
 
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(term.strip(" \0") for term in text.split("\\")) if text.strip(" \0\\") else ()
+
+
+def code_page(assumed: str) -> str:
+    """`assumed` as the name of one of Python's code pages; "" where it is empty or a DICOM term."""
+    if not assumed or any(term.strip() in python_encoding for term in assumed.split("\\")):
+        return ""
+    try:
+        return codecs.lookup(assumed).name
+    except LookupError:
+        return ""

@@ -6,7 +6,6 @@ and only wanted values are copied, raw as they were sent (their character set is
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import mmap
 import os
@@ -16,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydicom.charset import python_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -25,7 +23,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from appliance.errors import RefusedError
 from appliance.studies import elements
 from appliance.studies.bounds import MOST_ITEMS_OF_A_KEY, items_in
-from appliance.studies.charset import CharacterSet, is_special
+from appliance.studies.charset import CharacterSet, code_page, is_special
 from appliance.studies.keys import _TAGS as KEY_TAGS
 from appliance.studies.record_tables import INSTANCE_KEYS, PATIENT_KEYS, SERIES_KEYS, STUDY_KEYS
 from appliance.studies.records import SPECIFIC_CHARACTER_SET, instance_charset
@@ -277,16 +275,6 @@ class _Scan:
 
 
 # --- code pages ---
-
-
-def code_page(assumed: str) -> str:
-    """`assumed` as the name of one of Python's code pages; "" where it is empty or a DICOM term."""
-    if not assumed or any(term.strip() in python_encoding for term in assumed.split("\\")):
-        return ""
-    try:
-        return codecs.lookup(assumed).name
-    except LookupError:
-        return ""
 
 
 def _from_code_page(dataset: Header, name: str) -> Header:

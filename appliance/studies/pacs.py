@@ -20,8 +20,7 @@ from appliance.security.peer_verbs import get_peer
 from appliance.security.peers import Peer
 from appliance.store.store import Store
 from appliance.studies import elements
-from appliance.studies.charset import CharacterSet, character_set, is_special
-from appliance.studies.header import code_page
+from appliance.studies.charset import CharacterSet, character_set, code_page, is_special
 from appliance.studies.records import SPECIFIC_CHARACTER_SET
 from appliance.words import say
 

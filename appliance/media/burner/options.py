@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import SettingError
-from appliance.words import say
+from appliance.jobs.options import refuse_unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +36,7 @@ def burner_options(values: Mapping[str, Any] | BurnerOptions | None) -> BurnerOp
     """Options from plain values. Raises SettingError naming the nearest option when one is unknown."""
     if isinstance(values, BurnerOptions):
         return values
-    names = [option.name for option in fields(BurnerOptions)]
-    for name in values or {}:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            hint = (
-                say("; did you mean %(near)s?", near=near[0])
-                if near
-                else say("; there are %(names)s", names=", ".join(names))
-            )
-            raise SettingError(say("No burner option %(name)s%(hint)s", name=name, hint=hint), field=name)
+    refuse_unknown(values or {}, [option.name for option in fields(BurnerOptions)])
     return BurnerOptions(**{name: _plain(name, value) for name, value in (values or {}).items()})
 
 

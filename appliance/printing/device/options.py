@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import SettingError
 from appliance.film.boxes import FilmSession
 from appliance.film.raster import FilmRaster
-from appliance.words import say
+from appliance.jobs.options import refuse_unknown
 
 ComposeRaster = Callable[[FilmSession, int, Path | None, tuple[int, int] | None], FilmRaster]
 """(session, number of the film from 1, folder of its images, (rows, columns) or None) -> grey P-values.
@@ -50,16 +48,7 @@ def device_options(values: Mapping[str, Any] | DeviceOptions | None) -> DeviceOp
     """Options from plain values. Raises SettingError naming the nearest option when one is unknown."""
     if isinstance(values, DeviceOptions):
         return values
-    names = [option.name for option in fields(DeviceOptions)]
-    for name in values or {}:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            hint = (
-                say("; did you mean %(near)s?", near=near[0])
-                if near
-                else say("; there are %(names)s", names=", ".join(names))
-            )
-            raise SettingError(say("No device option %(name)s%(hint)s", name=name, hint=hint), field=name)
+    refuse_unknown(values or {}, [option.name for option in fields(DeviceOptions)])
     return DeviceOptions(**{name: _plain(name, value) for name, value in (values or {}).items()})
 
 
