@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -158,52 +158,59 @@ class _Burn:
         elif outcome is BurnOutcome.SPOILED:
             self._spoiled(group, result.message, result.reasons)
         elif outcome is BurnOutcome.RETRY:
-            self._change(group, state="waiting")
-            wait = now() + wait_after(self.disc.attempts)
-            values: dict[str, Any] = {
-                "info": "MCD_BUSY",
-                "reasons": list(result.reasons),
-                "message": result.message,
-            }
-            self._end(discs.PENDING, not_before=wait, **values)
+            values: dict[str, Any] = {"not_before": now() + wait_after(self.disc.attempts), "info": "MCD_BUSY"}
+            self._put_off(group, {"state": "waiting"}, reasons=result.reasons, message=result.message, **values)
         else:
             doubt = outcome is BurnOutcome.UNCERTAIN
-            self._change(group, state="in-doubt" if doubt else "waiting", message=result.message, ended=now())
+            piece = {"state": "in-doubt" if doubt else "waiting", "message": result.message, "ended": now()}
             reasons = ["in-doubt" if doubt else "burner-refused", *result.reasons]
-            if doubt:
-                self._replace(group)
-            self._end(discs.PENDING, info=ASK_OPERATOR, reasons=reasons, message=result.message, held=True)
+            values = {"info": ASK_OPERATOR, "message": result.message, "held": True}
+            self._put_off(group, piece, replaced=doubt, reasons=reasons, **values)
+
+    def _put_off(
+        self, group: Group, piece: dict[str, Any], *, reasons: Sequence[str], replaced: bool = False, **values: Any
+    ) -> None:
+        """Leave the disc to a later moment or to a person; raises always."""
+        with self._ours() as connection:
+            _change(connection, group, piece)
+            if replaced:
+                self._replace(connection, group)
+            _settled(connection, self.disc.disc_id, self.worker, discs.PENDING, reasons=list(reasons), **values)
+        raise _StopError
 
     def _spoiled(self, group: Group, message: str, reasons: Sequence[str]) -> None:
-        """A piece is waste: another one, or a person when too many were."""
-        self._change(group, state="failed", message=message, ended=now())
-        self._record(group, "failure", message)
-        with self.store.database.read() as connection:
-            rows = discs.pieces(connection, [self.disc.disc_id])
+        """A piece is waste: another one, or a person when too many were. Raises always."""
         first = group.pieces[0]
-        tried = sum(row.volume == first.volume and row.copy == first.copy for row in rows)
-        self._replace(group)
-        if tried >= self.choices.attempts:
-            looked = say_many(
-                "%(number)s disc was tried: look at burner %(burner)s and its media.",
-                "%(number)s discs were tried: look at burner %(burner)s and its media.",
-                tried,
-                burner=self.disc.burner,
-            )
-            text = row((message, looked), " ")
-            why = ["piece-failed", *reasons]
-            self._end(discs.PENDING, info="MCD_FAILURE", reasons=why, message=text, held=True)
-        raise _AnotherError
-
-    def _replace(self, group: Group) -> None:
-        """A new piece in the place of each that failed."""
-        with self.store.database.write("disc") as connection:
+        with self._ours() as connection:
             rows = discs.pieces(connection, [self.disc.disc_id])
-            for piece in group.pieces:
-                tried = sum(row.volume == piece.volume and row.copy == piece.copy for row in rows)
-                serial = serial_of(self.disc.disc_id, piece.volume, piece.copy, tried + 1)
-                values = {"volume": piece.volume, "copy": piece.copy, "serial": serial, "burner": self.disc.burner}
-                discs.add_piece(connection, disc_id=self.disc.disc_id, state="waiting", **values)
+            tried = sum(row.volume == first.volume and row.copy == first.copy for row in rows)
+            _change(connection, group, {"state": "failed", "message": message, "ended": now()})
+            self._record(connection, group, "failure", message)
+            self._replace(connection, group)
+            enough = tried >= self.choices.attempts
+            if enough:
+                self._ask_for_help(connection, tried, message, reasons)
+        raise _StopError if enough else _AnotherError
+
+    def _ask_for_help(self, connection: Connection, tried: int, message: str, reasons: Sequence[str]) -> None:
+        looked = say_many(
+            "%(number)s disc was tried: look at burner %(burner)s and its media.",
+            "%(number)s discs were tried: look at burner %(burner)s and its media.",
+            tried,
+            burner=self.disc.burner,
+        )
+        values = {"info": "MCD_FAILURE", "reasons": ["piece-failed", *reasons], "held": True}
+        text = row((message, looked), " ")
+        _settled(connection, self.disc.disc_id, self.worker, discs.PENDING, message=text, **values)
+
+    def _replace(self, connection: Connection, group: Group) -> None:
+        """A new piece in the place of each that failed."""
+        rows = discs.pieces(connection, [self.disc.disc_id])
+        for piece in group.pieces:
+            tried = sum(row.volume == piece.volume and row.copy == piece.copy for row in rows)
+            serial = serial_of(self.disc.disc_id, piece.volume, piece.copy, tried + 1)
+            values = {"volume": piece.volume, "copy": piece.copy, "serial": serial, "burner": self.disc.burner}
+            discs.add_piece(connection, disc_id=self.disc.disc_id, state="waiting", **values)
 
     def _pause(self, request: BurnRequest) -> None:
         """Wait a moment; the place where a stop or a cancel is heard."""
@@ -251,34 +258,37 @@ class _Burn:
         if found.good is False:
             self._spoiled(group, f"{request.title}: {found.message}.", ["verification-failed"])
         state = "verified" if found.good else "unverified"
-        self._change(group, state=state, message=found.message, sha256=found.sha256, ended=now())
-        self._record(group, "success", _how(found), found)
+        with self._ours() as connection:
+            values = {"state": state, "message": found.message, "sha256": found.sha256, "ended": now()}
+            _change(connection, group, values)
+            self._record(connection, group, "success", _how(found), found)
         self.burner.close(request)
 
-    def _record(self, group: Group, outcome: str, message: str, found: Verification | None = None) -> None:
+    def _record(
+        self, connection: Connection, group: Group, outcome: str, message: str, found: Verification | None = None
+    ) -> None:
         """The record of each piece of media, in the audit trail."""
         volume, disc = group.volume, self.disc
-        with self.store.database.write() as connection:
-            facts = {
-                "disc": disc.disc_id,
-                "volume": volume.volume,
-                "patient_id": disc.patient_id,
-                "studies": discs.studies(connection, disc.disc_id),
-                "profile": disc.profile,
-                "copy_type": disc.copy_type,
-                "file_set_uid": volume.file_set_uid,
-                "sha256": volume.sha256,
-                "burner": disc.burner,
-                "requested_by": disc.requested_by,
-                "verified_by": found.by if found else "",
-                "message": message,
-            }
-            for piece in group.pieces:
-                detail = {**facts, "copy": piece.copy}
-                record(
-                    connection, "disc-burned", process_actor(self.worker), outcome=outcome, object_kind="piece",
-                    object_id=piece.serial, detail=detail,
-                )  # fmt: skip
+        facts = {
+            "disc": disc.disc_id,
+            "volume": volume.volume,
+            "patient_id": disc.patient_id,
+            "studies": discs.studies(connection, disc.disc_id),
+            "profile": disc.profile,
+            "copy_type": disc.copy_type,
+            "file_set_uid": volume.file_set_uid,
+            "sha256": volume.sha256,
+            "burner": disc.burner,
+            "requested_by": disc.requested_by,
+            "verified_by": found.by if found else "",
+            "message": message,
+        }
+        for piece in group.pieces:
+            detail = {**facts, "copy": piece.copy}
+            record(
+                connection, "disc-burned", process_actor(self.worker), outcome=outcome, object_kind="piece",
+                object_id=piece.serial, detail=detail,
+            )  # fmt: skip
 
     def _done(self) -> None:
         with self.store.database.read() as connection:
@@ -324,11 +334,13 @@ class _Burn:
 
     def _remake(self) -> None:
         text = say("An image was damaged on disk: it is made again.")
-        with self.store.database.write("disc") as connection:
+        with self._ours() as connection:
             for piece in discs.pieces(connection, [self.disc.disc_id]):
                 if piece.state not in ENDED:
                     discs.change_piece(connection, piece.piece_id, state="canceled", ended=now())
-        self._end(discs.PENDING, info="QUEUED", message=text, built=False)
+            values = {"info": "QUEUED", "message": text, "built": False}
+            _settled(connection, self.disc.disc_id, self.worker, discs.PENDING, **values)
+        raise _StopError
 
     # --- telling the database ---
 
@@ -341,11 +353,16 @@ class _Burn:
             log.error("worker %s lost its lock: another one goes on", self.worker, extra={"disc": self.disc.disc_id})
             raise _StopError
 
-    def _change(self, group: Group, **values: Any) -> None:
-        with self.store.database.write("disc") as connection:
+    @contextmanager
+    def _ours(self) -> Iterator[Connection]:
+        """One transaction for all that must be there together: who dies between two would leave a disc half told."""
+        with self.store.database.write("disc", "burner") as connection:
             self._refuse_lost(connection)
-            for piece in group.pieces:
-                discs.change_piece(connection, piece.piece_id, **values)
+            yield connection
+
+    def _change(self, group: Group, **values: Any) -> None:
+        with self._ours() as connection:
+            _change(connection, group, values)
 
     def _tell(self, result: BurnResult) -> None:
         """Keep what a burner says while it is at work, when it changed."""
@@ -361,7 +378,7 @@ class _Burn:
         with self.store.database.read() as connection:
             disc = discs.get(connection, self.disc.disc_id)
         if disc is not None and any(getattr(disc, name) != value for name, value in said.items()):
-            with self.store.database.write("disc", "burner") as connection:
+            with self._ours() as connection:
                 discs.change(connection, self.disc.disc_id, **said)
 
     def _end(self, status: str, **values: Any) -> None:
@@ -374,17 +391,26 @@ class _AnotherError(Exception):
     """The next piece's turn."""
 
 
+def _change(connection: Connection, group: Group, values: dict[str, Any]) -> None:
+    for piece in group.pieces:
+        discs.change_piece(connection, piece.piece_id, **values)
+
+
 def _settle(store: Store, disc_id: int, worker: str, status: str, **values: Any) -> None:
-    """Settle the burning claim `worker` holds."""
     with store.database.write("disc", "burner") as connection:
-        disc = discs.get(connection, disc_id)
-        if disc is None or disc.burning_by != worker:
-            return
-        actor = str(process_actor(worker))
-        if disc.cancel and status not in discs.FINAL:
-            end_canceled(connection, disc, actor)
-            return
-        discs.settle(connection, disc_id, (disc.execution_status,), status, actor=actor, burning_by=None, **values)
+        _settled(connection, disc_id, worker, status, **values)
+
+
+def _settled(connection: Connection, disc_id: int, worker: str, status: str, **values: Any) -> None:
+    """Settle the burning claim `worker` holds."""
+    disc = discs.get(connection, disc_id)
+    if disc is None or disc.burning_by != worker:
+        return
+    actor = str(process_actor(worker))
+    if disc.cancel and status not in discs.FINAL:
+        end_canceled(connection, disc, actor)
+        return
+    discs.settle(connection, disc_id, (disc.execution_status,), status, actor=actor, burning_by=None, **values)
 
 
 def _how(found: Verification) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 import secrets
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from appliance.media.selection import Selection
 from appliance.media.views import show_disc
 from appliance.media.worker import DiscWorker
 from appliance.store import discs
+from appliance.store.database import Database
 from appliance.store.store import Store, open_store
 from appliance.studies.intake import Arrival, Intake
 from appliance.studies.part10 import read_file_meta
@@ -136,4 +140,37 @@ def eventually(true: Callable[[], bool]) -> None:
 
 def killed_at(store: Store, failpoint: str) -> None:
     """Let a worker die at a failpoint."""
-    killing.killed_at(failpoint, lambda: DiscWorker(opened(store.folder.root)).work_off())
+    killing.killed_at(failpoint, lambda: _work(store))
+
+
+def killed_after_noting(store: Store, state: str) -> None:
+    """The same when the transaction is durable in which a piece of media came to `state`."""
+
+    def work() -> None:
+        _die_after_noting(state)
+        _work(store)
+
+    killing.killed(work, state)
+
+
+def _work(store: Store) -> None:
+    DiscWorker(opened(store.folder.root)).work_off()
+
+
+def _die_after_noting(state: str) -> None:
+    """In the process that is to die."""
+    write, change_piece, noted = Database.write, discs.change_piece, []
+
+    def noting(connection: Any, piece_id: int, **values: Any) -> None:
+        change_piece(connection, piece_id, **values)
+        if values.get("state") == state:
+            noted.append(piece_id)
+
+    @contextmanager
+    def dying(database: Database, *topics: str) -> Iterator[Any]:
+        with write(database, *topics) as connection:
+            yield connection
+        if noted:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    discs.change_piece, Database.write = noting, dying  # type: ignore[assignment, method-assign]

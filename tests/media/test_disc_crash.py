@@ -12,10 +12,23 @@ from pathlib import Path
 import pytest
 
 from appliance.media import discs, recovery
+from appliance.media.burners import pause_burner, resume_burner
 from appliance.media.check import examine
 from appliance.media.views import list_discs, show_disc
+from appliance.media.worker import DiscWorker
 from appliance.store.store import Store
-from tests.media.disc_helpers import CLERK, ROOT, STUDY, add, burned, fresh, killed_at, ordered, work_off
+from tests.media.disc_helpers import (
+    CLERK,
+    ROOT,
+    STUDY,
+    add,
+    burned,
+    fresh,
+    killed_after_noting,
+    killed_at,
+    ordered,
+    work_off,
+)
 from tests.support.robots import Robot
 
 PLAN = ["plan.start", "plan.done"]
@@ -43,6 +56,42 @@ def test_a_disc_killed_on_its_way_to_a_folder_is_made_once_and_whole(store: Stor
     assert (examine(image).findings, examine(image).instances) == ([], 3)
     kept = sorted(path.name for path in store.folder.disc(disc_id).iterdir())
     assert kept == ["label-000001-1.pdf", "volume-1.iso", "volume-1.json"]
+
+
+@pytest.mark.parametrize(("fault", "state", "shown"), [("forgets", "in-doubt", "in-doubt"), ("fails", "failed", "")])
+def test_a_piece_noted_as_lost_by_a_worker_that_dies_then_is_asked_about_or_made_anew(
+    store: Store, fault: str, state: str, shown: str
+) -> None:
+    """Its end, what takes its place and what becomes of the disc are there together, or not at all."""
+    robot = Robot(store.folder.root / "robot", fault)
+    try:
+        add(store, "robot", f"primera:{robot.folder}")
+        disc_id = ordered(store, burner="robot", choices={"attempts": 3})
+        killed_after_noting(store, state)
+        robot.fault = ""
+        view = work_off(store, disc_id)
+        assert (view["reasons"] or [""])[0] == shown, "a person is asked about a disc that may have come out"
+        if shown:
+            assert view["held"]
+            discs.release(store, disc_id, CLERK)
+            view = work_off(store, disc_id)
+    finally:
+        robot.stop()
+    assert view["execution_status"] == "DONE", view["message"]
+    assert [piece["state"] for piece in view["volumes"][0]["pieces"]][-1] == "verified"
+
+
+def test_an_image_found_damaged_by_a_worker_that_dies_then_is_made_again(store: Store) -> None:
+    pause_burner(store, "folder", CLERK)
+    disc_id = ordered(store)
+    DiscWorker(store).work_off()
+    image = Path(show_disc(store, disc_id)["volumes"][0]["image"])
+    image.write_bytes(image.read_bytes()[:-1])
+    resume_burner(store, "folder", CLERK)
+    killed_after_noting(store, "canceled")
+    view = work_off(store, disc_id)
+    assert (view["execution_status"], view["volumes"][0]["verified"]) == ("DONE", True), view["message"]
+    assert len(burned(store)) == 3, "image, label, ticket"
 
 
 def test_a_disc_that_kills_its_worker_again_and_again_waits_for_a_person_and_holds_up_no_other(store: Store) -> None:

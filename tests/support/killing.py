@@ -1,4 +1,4 @@
-"""kill -9 at a failpoint, in a process forked from the test's own: it need not load everything again."""
+"""kill -9 in a process forked from the test's own: it need not load everything again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ def killed_at(failpoint: str, deed: Callable[[], object]) -> None:
     Raises AssertionError when the point was not met.
     """
     name, _, skip = failpoint.partition(":")
+
+    def breaking() -> None:
+        files.set_fault(f"{name}:kill:{skip or 0}")
+        deed()
+
+    killed(breaking, failpoint)
+
+
+def killed(deed: Callable[[], object], where: str) -> None:
+    """Run a deed that ends in kill -9. Raises AssertionError when it comes to its end."""
     child = os.fork()
     if not child:
         try:
-            files.set_fault(f"{name}:kill:{skip or 0}")
             deed()
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == -9, f"{failpoint} was not met"
+    assert os.waitstatus_to_exitcode(status) == -9, f"{where} was not met"
