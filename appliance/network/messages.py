@@ -258,6 +258,7 @@ class MessageProvider(DIMSEServiceProvider):
             isinstance(body, SpoolBody)
             and isinstance(message, C_STORE)
             and self._assoc.is_acceptor
+            and self._assoc.is_established  # may be noted only after the peer knows: unanswered before
             and context_id in self._assoc._accepted_cx
             and message.is_valid_request
             and self.msg_queue.unfinished_tasks == 0

@@ -23,6 +23,15 @@ from tests.network.raw import IMPLICIT, RawPeer, command, p_data, presentation_c
 from tests.network.test_hostile_peers import N_SET, PRINT
 
 CT = get_testdata_file("CT_small.dcm")
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+C_STORE = {
+    "AffectedSOPClassUID": CT_IMAGE,
+    "AffectedSOPInstanceUID": "1.2.3",
+    "CommandField": 0x0001,
+    "MessageID": 1,
+    "Priority": 0,
+    "CommandDataSetType": 1,
+}
 
 
 def storescu(port: int, *paths: str) -> int:
@@ -215,6 +224,26 @@ def test_films_of_many_associations_at_once_stay_apart(bench: Bench) -> None:
         thread.join(30)
     assert not wrong
     assert eventually(lambda: not bench.leftovers)
+
+
+def test_an_instance_that_comes_in_the_moment_of_acceptance_is_answered(bench: Bench) -> None:
+    """It may be here before the association's own thread has noted that there is one."""
+    stored = threading.Event()
+
+    def be_slow(event: evt.Event) -> None:
+        dimse = event.assoc.dimse
+        assert eventually(lambda: dimse.msg_queue.qsize() or (stored.is_set() and not dimse.serving))
+
+    def handle(event: evt.Event) -> int:
+        stored.set()
+        return 0x0000
+
+    group = bench.serve((evt.EVT_ACCEPTED, be_slow), (evt.EVT_C_STORE, handle))
+    with RawPeer(group.port) as peer:
+        peer.associate(presentation_context(1, CT_IMAGE.encode(), IMPLICIT))
+        peer.send(command(C_STORE) + p_data((1, 2, b"\x08\x00\x18\x00\x06\x00\x00\x001.2.3\x00")))
+        assert peer.pdu()[:1] == b"\x04", "stored, and nothing said"
+    assert stored.is_set()
 
 
 def test_requests_that_are_small_by_nature_stay_in_memory_and_are_bounded(bench: Bench) -> None:
