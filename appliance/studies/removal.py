@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,15 +51,26 @@ def _refuse_needed(connection: Connection, study_instance_uid: str) -> None:
         raise ConflictError(say("Study %(uid)s is being fetched: wait for it, or cancel that.", uid=study_instance_uid))
 
 
-def purge_study(store: Store, study_instance_uid: str, actor: Actor) -> int:
-    """Remove a study that has had its time, if nothing was promised; bytes freed."""
+def purge_study(store: Store, study_instance_uid: str, actor: Actor, *, before: dt.datetime | None = None) -> bool:
+    """Remove a study that has had its time; False when something speaks against it by now.
+
+    Others go before it, which takes a while: meanwhile it may have been ordered, promised, or used after `before`.
+    """
     with store.database.write("study") as connection:
         row = studies.get(connection, study_instance_uid)
-        if row is None or studies.has_committed(connection, row.study_id):
-            return 0
+        if (
+            row is None
+            or studies.has_committed(connection, row.study_id)
+            or (before is not None and row.used >= before)
+        ):
+            return False
+        try:
+            _refuse_needed(connection, study_instance_uid)
+        except ConflictError:
+            return False
         paths = _forget(connection, row, actor, "study-purged")
     remove_files(store, paths)
-    return int(row.bytes)
+    return True
 
 
 def _forget(connection: Any, row: studies.Study, actor: Actor, event: str) -> list[str]:

@@ -49,8 +49,10 @@ def _purge_unused(store: Store, needed: Needed, before: dt.datetime, more: Calla
         for uid in due:
             if not more():
                 return count
-            purge_study(store, uid, KEEPER)
-            count += 1
+            if purge_study(store, uid, KEEPER, before=before):
+                count += 1
+            else:
+                spared.add(uid)
     return count
 
 

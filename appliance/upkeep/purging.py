@@ -9,7 +9,6 @@ from appliance.media import housekeeping as discs
 from appliance.printing import housekeeping as films
 from appliance.security.audit import record
 from appliance.store import audit
-from appliance.store.discs import studies_in_use
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import retention
@@ -20,15 +19,10 @@ KEEPER = process_actor("housekeeping")
 
 def purge(store: Store, actor: Actor = KEEPER) -> dict[str, int]:
     """Remove what is past its days or above its quota; how many of each. Every one leaves its entry in the trail."""
-
-    def needed() -> set[str]:
-        with store.database.read() as connection:
-            return studies_in_use(connection)
-
     return {
         "films": films.purge(store),
         "discs": discs.purge(store),
-        "studies": retention.purge(store, needed),
+        "studies": retention.purge(store, lambda: retention.in_use(store)),
         "audit": purge_audit(store, actor),
     }
 

@@ -247,5 +247,5 @@ def test_a_promised_content_does_not_give_way_to_a_later_one(store: Store, door:
         _, late = instances.of_uid(connection, uid)
     with pytest.raises(ConflictError, match="was promised to its sender"):
         removal.decide_content(store, uid, late.sha256.hex(), SCANNER)
-    assert removal.purge_study(store, STUDY, SCANNER) == 0
+    assert not removal.purge_study(store, STUDY, SCANNER)
     assert len(files_of(store)) == 2

@@ -15,8 +15,9 @@ from appliance.security.peers import Peer
 from appliance.store import commitments, studies
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
-from appliance.studies import removal, retention, rules, search
+from appliance.studies import removal, retention, retrieving, rules, search
 from appliance.studies.intake import Intake
+from appliance.upkeep.purging import purge
 from tests.media import made
 from tests.studies.arrivals import SCANNER, arrival, files_of
 
@@ -46,6 +47,32 @@ def test_studies_go_after_their_days_unless_needed_or_promised(store: Store) -> 
     with store.database.read() as connection:
         purged = connection.exec_driver_sql("SELECT object_id FROM audit WHERE event = 'study-purged'").scalars()
         assert list(purged) == [uids[0], uids[2]]
+
+
+def test_what_comes_or_is_fetched_while_others_are_purged_stays(store: Store, clerk: Actor) -> None:
+    """Others take their time to go: what was found unused then may be in use when its turn comes."""
+    uids = [take(store, study) for study in (1, 2, 3)]
+    add_peer(store, Peer(name="PACS", ae_title="PACS", host="127.0.0.1", port=1), clerk)
+    with store.database.write("study") as connection:
+        for uid in uids:
+            studies.change(connection, uid, used=days(-40))
+
+    def needed() -> list[str]:
+        take(store, 2, number=2)
+        retrieving.request_retrieve(store, "PACS", uids[2], clerk)
+        return []
+
+    assert retention.purge(store, needed) == 1
+    assert left(store) == [2, 3] and len(files_of(store)) == 3
+
+
+def test_the_command_that_purges_leaves_what_is_being_fetched(store: Store, clerk: Actor) -> None:
+    uid = take(store, 1)
+    add_peer(store, Peer(name="PACS", ae_title="PACS", host="127.0.0.1", port=1), clerk)
+    with store.database.write("study") as connection:
+        studies.change(connection, uid, used=days(-40))
+    retrieving.request_retrieve(store, "PACS", uid, clerk)
+    assert purge(store)["studies"] == 0
 
 
 def test_above_the_quota_the_longest_unused_go_first(tmp_path: Path) -> None:
