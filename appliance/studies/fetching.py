@@ -62,7 +62,7 @@ class Retriever:
         self.lock = store.locks.hold("retrieve")
         self._intake = Intake(store)
         self._stop = threading.Event()
-        self._underway: list[Future[None]] = []
+        self._underway: dict[int, Future[None]] = {}  # by number of the retrieval
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is under way then waits for the next start."""
@@ -85,25 +85,34 @@ class Retriever:
     def _begin_all(self, pool: ThreadPoolExecutor) -> bool:
         """Begin what waits and has a place; False when all places are taken, and more may wait."""
         while True:
-            self._underway = [each for each in self._underway if not each.done()]
+            self._underway = {number: each for number, each in self._underway.items() if not each.done()}
             if len(self._underway) >= AT_ONCE:
                 return False
             row = None if self._stop.is_set() else self._claim()
             if row is None:
                 return True
-            self._underway.append(pool.submit(self._do, row))
+            self._underway[row.retrieval_id] = pool.submit(self._do, row)
 
     def take_over(self) -> None:
-        """What dead workers had begun waits again: instances that came already are known, and not stored twice."""
+        """What dead workers had begun waits again: instances that came already are known, and not stored twice.
+
+        So does what one of our own threads could not write the end of, for the database was away.
+        """
         if not self.lock.is_held():
             self.lock = self.store.locks.hold("retrieve")
         self.store.locks.sweep(("retrieve",))
+        at_work = {number for number, each in self._underway.items() if not each.done()}
         with self.store.database.read() as connection:
-            working = {row.working for row in retrievals.claimed(connection) if row.working}
-        dead = self.store.locks.dead(working)
-        if dead:
+            claimed = retrievals.claimed(connection)
+        ours = [row for row in claimed if row.working == self.lock.name and row.retrieval_id not in at_work]
+        dead = self.store.locks.dead({row.working for row in claimed if row.working})
+        if dead or ours:
             with self.store.database.write("retrieval") as connection:
                 retrievals.release(connection, dead)
+                for row in ours:
+                    log.warning("the end of retrieval %s could not be kept: it is done again", row.retrieval_id)
+                    again = {"state": retrievals.PENDING, "working": None}
+                    retrievals.change(connection, row.retrieval_id, claimed_by=row.working, **again)
 
     def work_one(self, only: int | None = None) -> bool:
         """Do one retrieval; False when none waits."""

@@ -63,13 +63,16 @@ class Importer:
             pass
 
     def _take_over(self) -> None:
-        """What dead workers had begun waits again; what was never finished uploading is forgotten."""
+        """What dead workers had begun waits again; what was never finished uploading is forgotten.
+
+        Nothing is at work here now: what bears our own name could not be told the end of, for the database was away.
+        """
         store = self.store
         store.locks.sweep((KIND,))
         with store.database.read() as connection:
             working = uploads.workers(connection)
             old = uploads.left_behind(connection, now() - LEFT_BEHIND)
-        dead = store.locks.dead(working)
+        dead = [*store.locks.dead(working), *({self.lock.name} & working)]
         if dead or old:
             with store.database.write("import") as connection:
                 uploads.release(connection, dead)

@@ -36,6 +36,7 @@ from appliance.studies.intake import Intake
 from tests.media import made
 from tests.studies.odd_pacs import OddArchive
 from tests.studies.pacs import archive, archive_process, send
+from tests.support.away import away_once
 
 STUDY = f"{made.ROOT}.1"
 MANY = 80
@@ -159,6 +160,24 @@ def test_a_worker_that_ends_leaves_its_retrieval_to_the_next(
         with store.database.read() as connection:
             fetch = fetching._Fetch(second, retrievals.get(connection, 1), second._intake, stop)  # type: ignore[arg-type]
         assert fetch.run() == ("pending", "")
+
+
+def test_a_retrieval_whose_end_could_not_be_written_down_is_done_again_and_holds_up_no_other(
+    store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(fetching._Fetch, "run", lambda fetch: (retrievals.COMPLETED, ""))
+    away_once(monkeypatch, "retrieval", "study")
+    add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=9), clerk)
+    numbers = [retrieving.request_retrieve(store, "pacs", study, clerk) for study in ("1.1", "1.2")]
+    stop = threading.Event()
+    worker = threading.Thread(target=Retriever(store, moves=False).run, args=(stop,))
+    worker.start()
+    try:
+        until(lambda: all(retrieving.get_retrieval(store, each)["state"] == "completed" for each in numbers))
+    finally:
+        stop.set()
+        worker.join(20)
 
 
 def test_a_silent_archive_holds_up_no_other(tmp_path: Path, store: Store, clerk: Actor, saved: SaveFiles) -> None:

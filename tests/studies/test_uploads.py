@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-from appliance.errors import ConflictError, UsageError
+from appliance.errors import ConflictError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.store import uploads as rows
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import search, upload_worker, uploads
 from appliance.studies.upload_worker import Importer
+from tests.support.away import away_once
 
 
 def content(name: str) -> bytes:
@@ -73,6 +74,19 @@ def test_a_worker_killed_in_the_middle_is_gone_on_from(
     Importer(store).work_off()
     told = uploads.get_import(store, number)
     assert (told["state"], told["stored"], told["files"]) == ("completed", 3, 3)
+
+
+def test_an_import_whose_end_could_not_be_written_down_is_gone_on_with(
+    store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, worker = uploaded(store, clerk, a=content("CT_small.dcm")), Importer(store)
+    away_once(monkeypatch, "import", "study")
+    with pytest.raises(ResourceError):
+        worker.work_off()
+    assert uploads.get_import(store, number)["state"] == "processing"
+    worker.work_off()
+    told = uploads.get_import(store, number)
+    assert (told["state"], told["stored"]) == ("completed", 1)
 
 
 def test_an_import_whose_files_are_gone_says_so(store: Store, clerk: Actor) -> None:
