@@ -148,6 +148,8 @@ def _insert(
 ) -> str:
     known = instances.few_of_uid(connection, new.instance["sop_instance_uid"], new.instance["sha256"])
     for row in known:
+        if row.path == new.instance["path"]:
+            return STORED  # its own: committed before, when the database was lost before it could say so
         if row.sha256 == new.instance["sha256"]:
             if is_whole(store.folder.instances / row.path, row.offset + row.size):
                 return KNOWN

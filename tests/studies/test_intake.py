@@ -23,7 +23,9 @@ from appliance.studies.record_tables import INSTANCE_KEYS
 from appliance.studies.records import describe
 from appliance.studies.selection import selected
 from tests.media import made
+from tests.network.conftest import eventually
 from tests.studies.arrivals import SCANNER, arrival, arrival_of, files_of
+from tests.support.away import lost_once
 
 STUDY = f"{made.ROOT}.1"
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
@@ -53,6 +55,28 @@ def test_the_same_instance_again_is_known_and_kept_once(store: Store, intake: In
     assert outcomes == ["stored", "known", "known"]
     assert len(files_of(store)) == 1
     assert search.show_study(store, STUDY)["instances"] == 1
+
+
+def test_instances_whose_commit_was_lost_sight_of_keep_their_files(
+    store: Store, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several were committed together, nobody could say whether, and each is tried again alone: its row is there."""
+    lost_once(monkeypatch, "study")
+    outcomes: list[str] = []
+
+    def take(number: int) -> None:
+        outcomes.append(intake.take(arrival(store, made.image(number)), SCANNER).outcome)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in (1, 2)]
+    with intake._batch._working:
+        for thread in threads:
+            thread.start()
+        assert eventually(lambda: len(intake._batch._queue) == 2)
+    for thread in threads:
+        thread.join(10)
+    assert outcomes == ["stored", "stored"]
+    assert len(files_of(store)) == 2, "acknowledged, and gone"
+    assert search.show_study(store, STUDY)["instances"] == 2
 
 
 @pytest.mark.both_databases

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import ResourceError
+from appliance.errors import ResourceError, UncertainError
 from appliance.store.database import Database
 
 
@@ -25,3 +25,18 @@ def away_once(monkeypatch: pytest.MonkeyPatch, *topics: str) -> None:
             yield connection
 
     monkeypatch.setattr(Database, "write", refusing)
+
+
+def lost_once(monkeypatch: pytest.MonkeyPatch, *topics: str) -> None:
+    """The next transaction that writes just these topics is done, and its server lost before it could say so."""
+    write, lost = Database.write, []
+
+    @contextmanager
+    def losing(database: Database, *given: str) -> Iterator[Any]:
+        with write(database, *given) as connection:
+            yield connection
+        if given == topics and not lost:
+            lost.append(given)
+            raise UncertainError("The database was lost in the moment of the commit.")
+
+    monkeypatch.setattr(Database, "write", losing)
