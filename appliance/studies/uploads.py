@@ -36,12 +36,10 @@ def add(store: Store, import_id: int, uploaded: Iterable[tuple[str, Iterable[byt
     """
     row = _own(store, import_id, actor)
     if row.state != uploads.UPLOADING:
-        raise ConflictError(
-            say("Import %(import_id)s has begun: make another one for more files.", import_id=import_id)
-        )
-    names = list(row.names)
+        raise _begun(import_id)
+    names: list[list[str]] = []
     for name, blocks in uploaded:
-        if len(names) >= MOST_FILES:
+        if len(row.names) + len(names) >= MOST_FILES:
             raise UsageError(
                 say(
                     "An import has at most %(most_files)s files: pack them into an archive.",
@@ -51,11 +49,17 @@ def add(store: Store, import_id: int, uploaded: Iterable[tuple[str, Iterable[byt
             )
         if not store.has_room():
             raise ResourceError(say("The disk is short: nothing is imported until room is made."))
-        kept = f"{len(names):05}"  # never the name it came with: that is for reports alone
+        kept = secrets.token_hex(8)  # never the name it came with: that is for reports alone
         files.write_scratch(store.folder.uploads / row.folder / kept, blocks)
         names.append([kept, _plain(name)])
     with store.database.write() as connection:
-        uploads.change(connection, import_id, names=names)
+        now_there = [] if (still := uploads.get(connection, import_id)) is None else still.names
+        if not uploads.change(connection, import_id, seen=(uploads.UPLOADING,), names=[*now_there, *names]):
+            raise _begun(import_id)
+
+
+def _begun(import_id: int) -> ConflictError:
+    return ConflictError(say("Import %(import_id)s has begun: make another one for more files.", import_id=import_id))
 
 
 def end(store: Store, import_id: int, actor: Actor) -> None:
@@ -64,15 +68,26 @@ def end(store: Store, import_id: int, actor: Actor) -> None:
     if not row.names:
         _forget(store, row, say("Nothing was uploaded."))
         raise UsageError(say("Send DICOM files or zip archives as the multipart field files."), field="files")
+    while (more := _ended_with(store, row, actor)) is not None:
+        row = more
+
+
+def _ended_with(store: Store, row: Upload, actor: Actor) -> Upload | None:
+    """End it with the files of `row`; the row as it is now where another request has added some meanwhile."""
     folder = store.folder.uploads / row.folder
     for kept, _ in row.names:
         files.sync_file(folder / kept)
     files.sync_folder(folder)
+    import_id = row.import_id
     with store.database.write("import") as connection:
+        still = uploads.get(connection, import_id)
+        if still is not None and still.names != row.names:
+            return still
         if not uploads.change(connection, import_id, seen=(uploads.UPLOADING,), state=uploads.PENDING):
             raise ConflictError(say("Import %(import_id)s has begun already.", import_id=import_id))
         detail = {"files": len(row.names)}
         record(connection, "import-requested", actor, object_kind="import", object_id=str(import_id), detail=detail)
+    return None
 
 
 def cancel(store: Store, import_id: int, actor: Actor) -> None:
@@ -82,10 +97,11 @@ def cancel(store: Store, import_id: int, actor: Actor) -> None:
         raise ConflictError(say("Import %(import_id)s is %(state)s already.", import_id=import_id, state=row.state))
     with store.database.write("import") as connection:
         waiting = (uploads.UPLOADING, uploads.PENDING)
-        if not uploads.change(connection, import_id, seen=waiting, state=uploads.CANCELED, message="cancelled"):
+        waited = uploads.change(connection, import_id, seen=waiting, state=uploads.CANCELED, message="cancelled")
+        if not waited:
             uploads.change(connection, import_id, cancel=True)
         record(connection, "import-canceled", actor, object_kind="import", object_id=str(import_id))
-    if row.state in waiting:
+    if waited:
         files.remove_tree(store.folder.uploads / row.folder)
 
 

@@ -52,6 +52,49 @@ def test_files_and_archives_come_in_and_each_is_told_of(store: Store, clerk: Act
     assert not list(store.folder.uploads.iterdir())
 
 
+def test_requests_that_add_to_one_import_at_once_lose_no_file(store: Store, clerk: Actor) -> None:
+    number = uploads.begin(store, clerk)
+
+    def while_another_comes() -> Iterator[bytes]:
+        uploads.add(store, number, [("b", [content("MR_small.dcm")])], clerk)
+        yield content("CT_small.dcm")
+
+    uploads.add(store, number, [("a", while_another_comes())], clerk)
+    uploads.end(store, number, clerk)
+    Importer(store).work_off()
+    told = uploads.get_import(store, number)
+    assert (told["state"], told["stored"], told["uploaded"]) == ("completed", 2, 2)
+
+
+def test_a_file_that_comes_while_its_import_is_ended_is_durable_or_refused(
+    store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = uploads.begin(store, clerk)
+    uploads.add(store, number, [("a", [b"a"])], clerk)
+    synced: list[str] = []
+
+    def sync_file(path: Path) -> None:
+        synced.append(path.name)
+        if len(synced) == 1:
+            uploads.add(store, number, [("b", [b"b"])], clerk)
+
+    monkeypatch.setattr(uploads.files, "sync_file", sync_file)
+    uploads.end(store, number, clerk)
+    with store.database.read() as connection:
+        row = rows.get(connection, number)
+    assert row is not None and len(row.names) == 2
+    assert {kept for kept, _ in row.names} <= set(synced)
+
+    def late() -> Iterator[bytes]:
+        uploads.end(store, other, clerk)
+        yield b"late"
+
+    other = uploads.begin(store, clerk)
+    uploads.add(store, other, [("a", [b"a"])], clerk)
+    with pytest.raises(ConflictError, match="has begun"):
+        uploads.add(store, other, [("b", late())], clerk)
+
+
 def test_a_worker_killed_in_the_middle_is_gone_on_from(
     store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
