@@ -52,15 +52,19 @@ def log_in(store: Store, name: str, password: str, *, address: str, agent: str =
     """Check a name and password; the id of the new session. Raises LoginError, telling as little as it can."""
     name = normal_name(name)[:64]
     with store.database.read() as connection:
-        wait = throttle.seconds_to_wait(connection, name, address)
+        _refuse_hasty(connection, name, address)
         row = users.get(connection, name)
-    if wait:
-        raise LoginError(say("Too many failed tries. Try again in %(seconds)s seconds.", seconds=wait), seconds=wait)
     fits = verify(row.password_hash if row else None, password) and len(password) <= LONGEST
     if row is None or not fits or row.disabled:
         _note_failure(store, name, address, known=row is not None)
         raise LoginError(say("Name or password is wrong."))
-    return _open(store, row, password, address, agent)
+    opened = _open(store, row, password, address, agent)
+    return log_in(store, name, password, address=address, agent=agent) if opened is None else opened
+
+
+def _refuse_hasty(connection: Connection, name: str, address: str) -> None:
+    if wait := throttle.seconds_to_wait(connection, name, address):
+        raise LoginError(say("Too many failed tries. Try again in %(seconds)s seconds.", seconds=wait), seconds=wait)
 
 
 def _note_failure(store: Store, name: str, address: str, *, known: bool) -> None:
@@ -71,10 +75,15 @@ def _note_failure(store: Store, name: str, address: str, *, known: bool) -> None
         record(connection, "login", actor, outcome="failure", object_kind="user", object_id=actor.name)
 
 
-def _open(store: Store, row: Row[Any], password: str, address: str, agent: str) -> str:
+def _open(store: Store, row: Row[Any], password: str, address: str, agent: str) -> str | None:
+    """A session for the password of `row`; None when the user is not as in it any more: looking at it took a while."""
     actor = Actor(name=row.name, kind="user", address=address)
     better = {"password_hash": hash_password(password)} if needs_rehash(row.password_hash) else {}
     with store.database.write() as connection:
+        _refuse_hasty(connection, row.name, address)
+        still = users.get(connection, row.name)
+        if still is None or (still.password_hash, still.disabled) != (row.password_hash, row.disabled):
+            return None
         _sweep(store, connection)
         throttle.note_success(connection, row.name, address)
         users.change(connection, row.name, seen=now(), **better)

@@ -100,26 +100,34 @@ def set_password(store: Store, name: str, password: str, actor: Actor, *, keep_s
 
     Raises NotFoundError, UsageError.
     """
+    _set_password(store, name, password, actor, keep_session=keep_session)
+
+
+def _set_password(store: Store, name: str, password: str, actor: Actor, *, keep_session: str, was: str = "") -> bool:
+    """`was`: the hash it must still have, else nothing is done, and False."""
     name = normal_name(name)
     check_password(password, name=name)
     password_hash = hash_password(password)
     with store.database.write("people") as connection:
-        _found(connection, name)
+        before = _found(connection, name)
+        if was and before.password_hash != was:
+            return False
         users.change(connection, name, password_hash=password_hash, password_changed=now())
         sessions.remove_of_user(connection, name, but=keep_session)
         throttle.forgive(connection, name)
         record(connection, "password-changed", actor, object_kind="user", object_id=name)
+    return True
 
 
 def change_own_password(store: Store, name: str, old: str, new: str, actor: Actor, *, session: str) -> None:
     """A user changes their own password, knowing the one they have; their other sessions end. Raises UsageError."""
     with store.database.read() as connection:
         password_hash = _found(connection, name).password_hash
-    if not verify(password_hash, old):
+    known = verify(password_hash, old)
+    if not (known and _set_password(store, name, new, actor, keep_session=session, was=password_hash)):
         with store.database.write() as connection:
             record(connection, "password-changed", actor, outcome="failure", object_kind="user", object_id=name)
         raise UsageError(say("This is not your password."), field="old")
-    set_password(store, name, new, actor, keep_session=session)
 
 
 def set_role(store: Store, name: str, role: str, actor: Actor) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from appliance.security import throttle, users
+from appliance.errors import UsageError
+from appliance.security import sessions, throttle, users
 from appliance.security.sessions import LoginError, log_in
 from appliance.store.store import Store
 from tests.web.conftest import PASSWORD, TESTER
@@ -74,3 +77,56 @@ def test_the_right_password_does_not_help_while_waiting(store: Store) -> None:
     with pytest.raises(LoginError, match="Too many failed tries") as refused:
         log_in(store, "anna", PASSWORD, address="198.51.100.1")
     assert 0 < refused.value.seconds <= 20
+
+
+NEW = "another odd one"
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, module: Any, deed: Callable[[], object]) -> None:
+    """Let something happen while a password is being looked at, which takes its time; once."""
+    real, deeds = module.verify, [deed]
+
+    def verify(password_hash: str | None, password: str) -> bool:
+        while deeds:
+            deeds.pop()()
+        return bool(real(password_hash, password))
+
+    monkeypatch.setattr(module, "verify", verify)
+
+
+def test_a_password_replaced_while_it_is_looked_at_opens_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    users.add_user(store, "anna", "admin", PASSWORD, TESTER)
+    meanwhile(monkeypatch, sessions, lambda: users.set_password(store, "anna", NEW, TESTER))
+    with pytest.raises(LoginError, match="wrong"):
+        log_in(store, "anna", PASSWORD, address="192.0.2.1")
+    assert not sessions.sessions_of(store, "anna")
+    assert log_in(store, "anna", NEW, address="192.0.2.1")
+
+
+def test_a_user_removed_while_the_password_is_looked_at_is_told_no_more_than_others(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users.add_user(store, "anna", "admin", PASSWORD, TESTER)
+    users.add_user(store, "boris", "viewer", PASSWORD, TESTER)
+    meanwhile(monkeypatch, sessions, lambda: users.remove_user(store, "boris", TESTER))
+    with pytest.raises(LoginError, match="Name or password is wrong"):
+        log_in(store, "boris", PASSWORD, address="192.0.2.1")
+
+
+def test_many_tries_at_once_are_held_against_the_one_that_fits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    users.add_user(store, "anna", "admin", PASSWORD, TESTER)
+    meanwhile(monkeypatch, sessions, lambda: fail(store, "anna", "198.51.100.1", 6))
+    with pytest.raises(LoginError) as refused:
+        log_in(store, "anna", PASSWORD, address="198.51.100.1")
+    assert refused.value.seconds == 10
+    assert not sessions.sessions_of(store, "anna")
+
+
+def test_a_password_an_admin_has_just_replaced_can_not_be_changed_by_who_knows_the_old_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users.add_user(store, "anna", "admin", PASSWORD, TESTER)
+    meanwhile(monkeypatch, users, lambda: users.set_password(store, "anna", NEW, TESTER))
+    with pytest.raises(UsageError, match="not your password"):
+        users.change_own_password(store, "anna", PASSWORD, "a third odd one", TESTER, session="")
+    assert log_in(store, "anna", NEW, address="192.0.2.1")
