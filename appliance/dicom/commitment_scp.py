@@ -64,6 +64,7 @@ class CommitmentScp:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.open: dict[int, Caller] = {}  # request -> the association it came by
+        self._noting = threading.Lock()
 
     def supported(self, caller: Caller) -> Mapping[str, Sequence[str]]:
         return {STORAGE_COMMITMENT: SYNTAXES} if "commit" in caller.peer.allows and caller.peer.known else {}
@@ -72,7 +73,15 @@ class CommitmentScp:
         return None
 
     def closed(self, caller: Caller) -> None:
-        self.open = {number: other for number, other in self.open.items() if other is not caller}
+        with self._noting:
+            for number, other in list(self.open.items()):
+                if other is caller:
+                    del self.open[number]
+
+    def taken(self, number: int) -> Caller | None:
+        """The association a request came by, while that is open; given once."""
+        with self._noting:
+            return self.open.pop(number, None)
 
     def spool_folder(self, caller: Caller, request: SpoolRequest) -> Path | None:
         return None
@@ -89,7 +98,12 @@ class CommitmentScp:
         if request.ActionTypeID != REQUEST:
             raise StatusError(NO_SUCH_ACTION, "the action is 1, request storage commitment")
         transaction_uid, asked = _asked(event.action_information)
-        number = commitment.request_commitment(
+        with self._noting:  # it may be answered as soon as it is kept: by then its association is known
+            self.open[self._kept(caller, transaction_uid, asked)] = caller
+        return Answer()
+
+    def _kept(self, caller: Caller, transaction_uid: str, asked: commitment.Asked) -> int:
+        return commitment.request_commitment(
             self._store,
             transaction_uid,
             asked,
@@ -97,8 +111,6 @@ class CommitmentScp:
             peer=caller.peer.name,
             called_ae_title=caller.called_ae_title,
         )
-        self.open[number] = caller
-        return Answer()
 
 
 def _asked(information: Dataset) -> tuple[str, list[tuple[str, str]]]:
@@ -175,7 +187,7 @@ class Committer:
     def _tell(self, row: commitments.Commitment, report: Dataset, kind: int) -> str:
         """Send the event; how it went out. Raises ApplianceError when nobody could be told."""
         peer = get_peer(self._store, row.peer)
-        caller = self._scp.open.pop(row.commitment_id, None)
+        caller = self._scp.taken(row.commitment_id)
         if peer.host and peer.port:
             try:
                 self._call(replace(to_call(self._store, peer), calling=row.called_ae_title), report, kind)

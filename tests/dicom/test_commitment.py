@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -20,11 +21,12 @@ from appliance.network.tls import server_context
 from appliance.printing.first_run import add_first_printer
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
-from appliance.store import commitments, instances
+from appliance.store import commitments, files, instances
 from appliance.store.store import Store
 from appliance.studies import commitment, removal, search
 from appliance.studies.intake import Intake
 from tests.media import made
+from tests.network.conftest import eventually
 from tests.studies.arrivals import SCANNER, arrival, files_of
 from tests.support.certificates import identity
 
@@ -146,6 +148,57 @@ def test_a_peer_without_a_port_is_told_on_its_own_association(store: Store, door
     scanner = Scanner()
     assert scanner.ask(door.port, *uids, wait=True) == 0
     assert scanner.answer() == (1, set(uids), {})
+
+
+def test_it_is_told_there_also_when_it_is_checked_before_the_association_is_noted(
+    store: Store, door: DicomServer
+) -> None:
+    add_peer(store, Peer(name="scanner", ae_title="SCANNER", allows=("store", "commit")), SCANNER)
+    uids, scanner, beside = take(store, 1), Scanner(), threading.Thread(target=lambda: answered(store, within=1.0))
+
+    def be_slow(kind: str, name: str, other: str) -> None:
+        if name == "commitment.asked":
+            beside.start()
+            beside.join()
+
+    files.record_with(be_slow)
+    try:
+        assert scanner.ask(door.port, *uids, wait=True) == 0
+    finally:
+        files.record_with(None)
+    assert answered(store, within=10.0) == ["told on the association it was asked by"]
+    with store.database.read() as connection:
+        assert list(connection.exec_driver_sql("SELECT attempts FROM commitment").scalars()) == [1]
+
+
+def answered(store: Store, within: float) -> list[str]:
+    """What was noted of requests somebody tried to answer, once there are any."""
+    tried: list[str] = []
+
+    def look() -> bool:
+        with store.database.read() as connection:
+            rows = connection.exec_driver_sql("SELECT message FROM commitment WHERE attempts > 0")
+            tried[:] = list(rows.scalars())
+        return bool(tried)
+
+    eventually(look, within)
+    return tried
+
+
+def test_the_end_of_an_association_costs_no_other_its_answer(store: Store) -> None:
+    scp, ending, other = CommitmentScp(store), object(), object()
+
+    class Meanwhile(dict[int, object]):
+        """Another association asks while this one ends."""
+
+        def items(self) -> Any:
+            for pair in list(super().items()):
+                self[2] = other
+                yield pair
+
+    scp.open = Meanwhile({1: ending})  # type: ignore[assignment]
+    scp.closed(ending)  # type: ignore[arg-type]
+    assert dict(scp.open.items()) == {2: other}  # type: ignore[comparison-overlap]
 
 
 def test_only_peers_set_so_may_ask(store: Store, door: DicomServer) -> None:
