@@ -70,6 +70,7 @@ def _report(store: Store, burner: StoredBurner, reasons: list[str], message: str
 
 def purge(store: Store, at: dt.datetime | None = None) -> int:
     """Remove the images of ended discs past their days, and the oldest when the disk is short; how many discs."""
+    recovery.remove_purged(store)
     moment = at or now()
     before = moment - dt.timedelta(days=store.settings.storage.discs_days)
     with store.database.read() as connection:
@@ -85,10 +86,12 @@ def purge(store: Store, at: dt.datetime | None = None) -> int:
 
 
 def _purge(store: Store, disc: discs.Disc) -> int:
-    files.remove_tree(store.folder.disc(disc.disc_id))
+    """The row first: it may be wanted again by now. What a crash leaves then is removed in the next round."""
     with store.database.write("disc") as connection:
-        discs.change(connection, disc.disc_id, purged=True, password="")
+        if not discs.mark_purged(connection, disc.disc_id):
+            return 0
         record(connection, "disc-images-purged", KEEPER, object_kind="disc", object_id=str(disc.disc_id))
+    files.remove_tree(store.folder.disc(disc.disc_id))
     return 1
 
 

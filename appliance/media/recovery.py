@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -85,8 +86,21 @@ def _take_over_burning(store: Store, disc: discs.Disc, worker: str) -> bool:
 
 def sweep(store: Store) -> None:
     """Remove what no row knows: folders of orders that were never acknowledged, half files of purged ones."""
-    numbered = {int(path.name): path for path in store.folder.discs.iterdir() if path.name.isdigit()}
+    numbered = _folders(store)
     with store.database.read() as connection:
         known = discs.known(connection, list(numbered))
     for number in sorted(set(numbered) - known):
         files.remove_tree(numbered[number])
+
+
+def remove_purged(store: Store) -> None:
+    """Remove what a crash left of discs whose files are to be gone, or a cancel that came when a worker let go."""
+    numbered = _folders(store)
+    with store.database.read() as connection:
+        over = discs.purged(connection, list(numbered))
+    for number in sorted(over):
+        files.remove_tree(numbered[number])
+
+
+def _folders(store: Store) -> dict[int, Path]:
+    return {int(path.name): path for path in store.folder.discs.iterdir() if path.name.isdigit()}

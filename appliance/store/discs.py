@@ -351,6 +351,12 @@ def purgeable(connection: Connection, before: dt.datetime, limit: int = 200) -> 
     return list(connection.execute(query.order_by(disc.c.completed).limit(limit)))
 
 
+def mark_purged(connection: Connection, disc_id: int) -> bool:
+    """The files of an ended disc go; False when somebody wants it again by now, or they are gone."""
+    query = update(disc).where(disc.c.disc_id == disc_id, disc.c.execution_status.in_(FINAL), ~disc.c.purged)
+    return connection.execute(query.values(purged=True, password="", updated=now())).rowcount == 1
+
+
 def failed_since(connection: Connection, since: dt.datetime) -> list[int]:
     """Discs that failed after a moment and were neither cancelled nor made again since."""
     remade = select(disc.c.remake_of).where(disc.c.remake_of.isnot(None))
@@ -363,6 +369,12 @@ def failed_since(connection: Connection, since: dt.datetime) -> list[int]:
 def known(connection: Connection, disc_ids: Sequence[int]) -> set[int]:
     """Which of these numbers have a row."""
     return set(connection.scalars(select(disc.c.disc_id).where(disc.c.disc_id.in_(list(disc_ids)))))
+
+
+def purged(connection: Connection, disc_ids: Sequence[int]) -> set[int]:
+    """Those of these numbers whose files are gone, or should be."""
+    query = select(disc.c.disc_id).where(disc.c.disc_id.in_(list(disc_ids)), disc.c.purged)
+    return set(connection.scalars(query))
 
 
 def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:

@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -21,6 +22,7 @@ from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import process_actor
 from appliance.media import asking, ruled
 from appliance.media import discs as verbs
+from appliance.media.again import burn_again
 from appliance.media.burners import get_burner, pause_burner, remove_burner, resume_burner
 from appliance.media.check import examine
 from appliance.media.copy_types import BUILT_IN, copy_type, get_copy_type, set_copy_type
@@ -539,6 +541,39 @@ def test_images_are_purged_after_their_days_and_the_record_stays(store: Store) -
     view = show_disc(store, disc_id)
     assert (view["purged"], view["volumes"][0]["image"]) == (True, None)
     assert view["volumes"][0]["sha256"]
+
+
+def test_a_disc_wanted_again_while_others_are_purged_keeps_its_image(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disc_id = ordered(store)
+    work_off(store, disc_id)
+    purgeable = discs.purgeable
+
+    def then_wanted(*arguments: Any, **named: Any) -> list[discs.Disc]:
+        found = purgeable(*arguments, **named)
+        monkeypatch.undo()
+        burn_again(store, disc_id, CLERK)
+        return found
+
+    monkeypatch.setattr(discs, "purgeable", then_wanted)
+    assert purge(store, at=now() + dt.timedelta(days=400)) == 0
+    view = work_off(store, disc_id)
+    assert (view["execution_status"], view["volumes"][0]["verified"]) == ("DONE", True), view["message"]
+    assert events(store, "disc-images-purged") == []
+
+
+def test_what_a_cancelled_or_half_purged_disc_left_is_removed(store: Store) -> None:
+    """A cancel that is heard when the burner has just given up, a crash between the row and the files."""
+    pause_burner(store, "folder", CLERK)
+    left, kept = ordered(store), ordered(store)
+    DiscWorker(store).work_off()
+    with store.database.write("disc") as connection:
+        verbs.end_canceled(connection, discs.find(connection, left), "test")
+    assert store.folder.disc(left).exists()
+    purge(store)
+    assert not store.folder.disc(left).exists()
+    assert store.folder.disc(kept).exists()
 
 
 def test_studies_of_waiting_discs_are_in_use_until_they_are_built(store: Store) -> None:
