@@ -43,7 +43,8 @@ def settle_built(
             return
         discs.put_volumes(connection, disc.disc_id, [_volume_row(built) for built in made])
         discs.put_studies(connection, disc.disc_id, gathered.studies)
-        add_pieces(connection, disc, [built.volume for built in made])
+        as_it_is = discs.find(connection, disc.disc_id)  # it may have been moved to another burner meanwhile
+        add_pieces(connection, as_it_is, [built.volume for built in made])
         seen, actor = (discs.CREATING,), str(process_actor(worker))
         discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, **values)
 

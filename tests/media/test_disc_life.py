@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import process_actor
-from appliance.media import asking, ruled
+from appliance.media import asking, making, ruled
 from appliance.media import discs as verbs
 from appliance.media.again import burn_again
 from appliance.media.burners import get_burner, pause_burner, remove_burner, resume_burner
@@ -431,6 +431,24 @@ def test_a_held_disc_is_moved_to_another_burner(store: Store) -> None:
     assert work_off(store, disc_id)["execution_status"] == "DONE"
     with pytest.raises(NotFoundError):
         verbs.move(store, disc_id, "nowhere", CLERK)
+
+
+def test_a_disc_moved_while_it_is_built_is_on_record_with_the_burner_that_makes_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, "other", f"folder:{store.folder.burned / 'other'}")
+    disc_id = ordered(store)
+    real = making.settle_built
+
+    def moved(*arguments: Any) -> None:
+        verbs.move(store, disc_id, "other", CLERK)
+        real(*arguments)
+
+    monkeypatch.setattr(making, "settle_built", moved)
+    view = work_off(store, disc_id)
+    assert (view["execution_status"], view["burner"]) == ("DONE", "other"), view["message"]
+    with store.database.read() as connection:
+        assert [piece.burner for piece in discs.pieces(connection, [disc_id])] == ["other"]
 
 
 def test_an_image_damaged_on_disk_is_made_again(store: Store) -> None:
