@@ -23,11 +23,19 @@ class Connection:
         self.address = address
         self.since = time.monotonic()
         self._socket = sock
+        self._dropped = False
+
+    def goes_on_by(self, sock: socket.socket) -> None:
+        """TLS took the descriptor over into a socket of its own."""
+        self._socket = sock
+        if self._dropped:  # in between: there was none to be ended
+            self.drop()
 
     def drop(self) -> None:
         """End it from another thread; the owner sees a closed connection and closes the descriptor."""
+        self._dropped = True
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # past TLS, which is its owner's thread's
 
 
 class Gate:

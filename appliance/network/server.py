@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -204,7 +204,11 @@ class _Handler(RequestHandler):
         group = self.server.group
         sock.settimeout(group.limits.tls_deadline)
         try:
-            return context.wrap_socket(sock, server_side=True)
+            ours = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            self.connection.goes_on_by(ours)
+            with _closed_on_failure(ours):
+                ours.do_handshake()
+            return ours
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or type(error).__name__
             group.report("tls-failed", self.client_address[0], f"TLS handshake failed: {reason}")
@@ -239,6 +243,15 @@ class _Handler(RequestHandler):
         # Shared, not copied: negotiation only reads them, and copying a storage SCP's contexts takes 20 ms.
         acceptor.supported_contexts = self.server.contexts
         association.requestor.address_info = AddressInformation.from_tuple(self.client_address)
+
+
+@contextlib.contextmanager
+def _closed_on_failure(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
 
 
 class _HandshakeError(Exception):

@@ -68,6 +68,23 @@ def test_mute_tls_clients_hold_up_nobody_and_are_dropped(bench: Bench, us: Ident
     assert eventually(lambda: group.gate.pending == 0)
 
 
+@pytest.mark.parametrize("shaken", [False, True], ids=["before the handshake", "after it"])
+def test_the_room_for_those_without_an_association_holds_for_tls_too(bench: Bench, us: Identity, shaken: bool) -> None:
+    limits = dataclasses.replace(QUICK, pending=3, tls_deadline=60, request_deadline=60)
+    group = bench.serve(listen=[Listen(ssl_context=server_context(us.certificate, us.key))], limits=limits)
+    context = client_context(us.certificate)
+    peers = [RawPeer(group.port) for _ in range(3)]
+    if shaken:
+        for peer in peers:
+            peer.socket = context.wrap_socket(peer.socket, server_hostname="127.0.0.1")
+    assert eventually(lambda: group.gate.pending == 3)
+    peers.append(RawPeer(group.port))
+    assert peers[0].closed(), "put out of the count, and still there with its thread"
+    assert echo(caller(group.port, context)).ok
+    for peer in peers:
+        peer.socket.close()
+
+
 def test_plain_dicom_on_the_tls_port_is_refused(bench: Bench, us: Identity) -> None:
     group = bench.serve(listen=[Listen(ssl_context=server_context(us.certificate, us.key))])
     assert not echo(caller(group.port, None)).ok
