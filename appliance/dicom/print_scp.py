@@ -295,13 +295,17 @@ class PrintScp:
                 profile=here.desk.profile.name,
                 warnings=(wanted.comment,) if wanted.comment else (),
             )
+            reply = self._job_reply(here, uid)
             job_id = submit(self.store, submission, here.caller.actor)
             files.failpoint("print.accepted")
+        except BaseException:
+            here.jobs.pop(uid, None)
+            raise
         finally:
             files.remove_tree(folder)
         films = len(wanted.session.film_boxes)
         log.info("%s: job %d with %d films for %s", here.caller, job_id, films, printer.name)
-        return Answer(status=wanted.status, comment=wanted.comment, dataset=self._job_reply(here, uid))
+        return Answer(status=wanted.status, comment=wanted.comment, dataset=reply)
 
     def _accepting_printer(self, here: PrintAssociation) -> Printer:
         """The printer as it is now: associations last for hours. Raises ResourceError when it takes no jobs."""
@@ -323,7 +327,10 @@ class PrintScp:
         return folder
 
     def _job_reply(self, here: PrintAssociation, uid: str) -> Dataset | None:
-        """Exactly one item in (2100,0500), and nothing at all where Print Job was not negotiated (trap 8)."""
+        """Exactly one item in (2100,0500), and nothing at all where Print Job was not negotiated (trap 8).
+
+        Before the job is kept: events of it may be looked for as soon as it is.
+        """
         if PRINT_JOB_CLASS not in covered(here.accepted()):
             return None
         here.jobs[uid] = ""

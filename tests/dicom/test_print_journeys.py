@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from appliance.film.boxes import FilmBox, FilmSession, Image
 from appliance.printing import printer_verbs
 from appliance.printing.jobs import cancel, get_job, hold, release
+from appliance.store import files
 from tests.dicom.clients import (
     ANNOTATION,
     COLOR,
@@ -486,6 +488,34 @@ def test_events_of_a_job_go_to_the_association_that_made_it(door: Door) -> None:
         assert client.get(JOB, uid).status == 0x0112, "its end was told: the instance is gone"
         assert not [event for event in other.events if event[0] == JOB]
         assert client.get(PRINTER, PRINTER_INSTANCE).status == 0
+
+
+def test_the_first_event_of_a_job_is_told_though_it_was_looked_for_before_the_answer(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is in the database a moment before its association can say so; nothing may change after that."""
+    kept, looked, real = threading.Event(), threading.Event(), door.server.notifier.tell_all
+
+    def tell_all() -> None:
+        for_good = kept.is_set()
+        real()
+        if for_good:
+            looked.set()
+
+    def be_slow(kind: str, name: str, other: str) -> None:
+        if name == "submit.committed":
+            kept.set()
+            assert looked.wait(10)
+
+    monkeypatch.setattr(door.server.notifier, "tell_all", tell_all)
+    with door.client() as client:
+        film = one_film(client)
+        files.record_with(be_slow)
+        try:
+            assert client.action(FILM, film).status == 0
+        finally:
+            files.record_with(None)
+        assert client.wait_for_event(JOB, 1, seconds=5).ExecutionStatusInfo == "QUEUED"
 
 
 def test_events_of_a_printer_go_to_every_association_that_uses_it(door: Door) -> None:
