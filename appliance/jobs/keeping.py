@@ -58,14 +58,16 @@ class Keeper:
         self.chores = chores
         self.begin = begin
         self._only = store.locks.only_one(lock)
+        self._begun = False
 
     def keep(self) -> None:
         """Do what is due; nothing when another process keeps house."""
-        new = not self._only.held
+        self._begun = self._begun and self._only.held
         if not self._only.take():
             return
-        if new:
+        if not self._begun:
             self.begin()
+            self._begun = True
         for chore in self.chores:
             chore.when_due()
 
