@@ -146,6 +146,8 @@ HEALED = "healed"
 def _insert(
     store: Store, connection: Connection, new: instances.NewInstance, actor: Actor, alike: frozenset[bytes] | None
 ) -> str:
+    # who stood still for ten minutes may find its file swept: never acknowledged
+    (store.folder.instances / new.instance["path"]).stat()
     known = instances.few_of_uid(connection, new.instance["sop_instance_uid"], new.instance["sha256"])
     for row in known:
         if row.path == new.instance["path"]:

@@ -7,6 +7,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
+
+from sqlalchemy import Connection
 
 from appliance.events import process_actor
 from appliance.store import discs, files, instances, retrievals, studies
@@ -70,13 +73,22 @@ def sweep_shard(store: Store, shard: int, settled_seconds: float = SETTLED_SECON
     limit = time.time() - settled_seconds
     settled = [path for path in folder.iterdir() if path.stat().st_mtime <= limit]
     with store.database.read() as connection:
-        known = instances.known_paths(connection, [f"{folder.name}/{path.name}" for path in settled])
-    lost = [path for path in settled if f"{folder.name}/{path.name}" not in known]
-    for path in lost:
-        files.remove(path)
+        lost = _unknown(connection, settled)
+    if lost:
+        with store.database.write() as connection:  # nobody puts them into the index meanwhile
+            lost = _unknown(connection, lost)
+            for path in lost:
+                files.remove(path)
     if lost:
         log.warning("%s files below instances/%s had no row and were removed", len(lost), folder.name)
     return len(lost)
+
+
+def _unknown(connection: Connection, paths: list[Path]) -> list[Path]:
+    """Those of `paths`, all of one folder, that no row names."""
+    names = {f"{path.parent.name}/{path.name}": path for path in paths}
+    known = instances.known_paths(connection, list(names))
+    return [path for name, path in names.items() if name not in known]
 
 
 def sweep(store: Store, settled_seconds: float = SETTLED_SECONDS) -> int:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.config import Settings
-from appliance.errors import ConflictError, UsageError
+from appliance.errors import ConflictError, RefusedError, UsageError
 from appliance.events import Actor
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
-from appliance.store import commitments, studies
+from appliance.store import commitments, files, instances, studies
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
 from appliance.studies import removal, retention, retrieving, rules, search
@@ -108,6 +111,56 @@ def test_files_without_a_row_are_swept_and_young_ones_are_left(store: Store) -> 
 
 
 RULE = {"profile": "STD-GEN-CD", "burner": "folder", "seconds": 60}
+
+
+def test_an_instance_whose_file_was_swept_while_it_stood_still_is_refused(store: Store) -> None:
+    """A machine that sleeps for a quarter of an hour between the file and its row."""
+
+    def sleep(kind: str, name: str, other: str) -> None:
+        if name == "store.synced":
+            [path] = files_of(store)
+            os.utime(path, (0, 0))
+            assert retention.sweep(store) == 1
+
+    files.record_with(sleep)
+    try:
+        with pytest.raises(RefusedError, match="can't be kept"):
+            take(store, 1)
+    finally:
+        files.record_with(None)
+    assert left(store) == []
+
+
+def test_an_instance_that_goes_on_while_it_is_swept_keeps_its_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not in the index when that was asked, and is when its file would go."""
+    here, go_on = threading.Event(), threading.Event()
+
+    def stand_still(kind: str, name: str, other: str) -> None:
+        if name == "store.synced":
+            here.set()
+            assert go_on.wait(10)
+
+    def then_goes_on(*arguments: Any) -> set[str]:
+        found = known_paths(*arguments)
+        monkeypatch.undo()
+        go_on.set()
+        sender.join()
+        return found
+
+    sender = threading.Thread(target=take, args=(store, 1))
+    known_paths = instances.known_paths
+    files.record_with(stand_still)
+    try:
+        sender.start()
+        assert here.wait(10)
+        monkeypatch.setattr(instances, "known_paths", then_goes_on)
+        [path] = files_of(store)
+        assert retention.sweep_shard(store, int(path.parent.name, 16), settled_seconds=-1) == 0
+    finally:
+        files.record_with(None)
+    assert left(store) == [1] and len(files_of(store)) == 1
 
 
 def test_a_peers_rule_is_due_once_its_study_is_quiet(store: Store, clerk: Actor) -> None:
