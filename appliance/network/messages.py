@@ -218,15 +218,18 @@ class MessageProvider(DIMSEServiceProvider):
             incoming.body = start_body(self._assoc, incoming.context_id, command)
 
     def _complete(self) -> None:
-        """The message is whole: queue it for the association's thread."""
-        incoming, self._incoming = self._incoming, None
+        """The message is whole: queue it for the association's thread. It is being received until then."""
+        incoming = self._incoming
         assert incoming is not None and incoming.command is not None and incoming.body is not None
         body = incoming.body
-        body.finish()
-        if isinstance(body, MemoryBody):
-            self._in_memory += body.held
-        self._tell_received(incoming, body)
-        self._deliver(incoming.context_id, _primitive(incoming.command, incoming.context_id, body))
+        try:
+            body.finish()
+            if isinstance(body, MemoryBody):
+                self._in_memory += body.held
+            self._tell_received(incoming, body)
+            self._deliver(incoming.context_id, _primitive(incoming.command, incoming.context_id, body))
+        finally:
+            self._incoming = None
 
     def _deliver(self, context_id: int, message: Any) -> None:
         limits = self._assoc.limits
@@ -323,8 +326,9 @@ class MessageProvider(DIMSEServiceProvider):
 
     @property
     def serving(self) -> bool:
-        """Whether a request is being served or waits to be."""
-        return self._serving or not self.msg_queue.empty()
+        """Whether a request is being served or waits to be; as SCU, where answers wait in the same queue, or one is."""
+        waiting = self.msg_queue.unfinished_tasks if self._assoc.is_acceptor else self.msg_queue.qsize()
+        return self._serving or waiting > 0
 
     @contextmanager
     def serve(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -16,6 +17,8 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
 from appliance.errors import ResourceError
+from appliance.network.association import BoundedAssociation
+from appliance.network.commands import encode_command
 from appliance.network.spool import SpooledDataset, spooled_dataset
 from appliance.store import files
 from tests.network.conftest import QUICK, Bench, eventually
@@ -244,6 +247,37 @@ def test_an_instance_that_comes_in_the_moment_of_acceptance_is_answered(bench: B
         peer.send(command(C_STORE) + p_data((1, 2, b"\x08\x00\x18\x00\x06\x00\x00\x001.2.3\x00")))
         assert peer.pdu()[:1] == b"\x04", "stored, and nothing said"
     assert stored.is_set()
+
+
+def test_a_request_counts_as_running_from_its_first_byte_to_its_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops the service asks between any two lines: what runs is let end, the rest is aborted."""
+    running: dict[str, bool] = {}
+    serve_queued = BoundedAssociation._serve_queued
+
+    def taken(association: BoundedAssociation, message: Any, context_id: int) -> None:
+        running["off the queue"] = association.busy
+        serve_queued(association, message, context_id)
+
+    def whole(event: evt.Event) -> None:
+        running[f"whole {event.message.command_set.CommandField:04X}"] = event.assoc.busy
+
+    monkeypatch.setattr(BoundedAssociation, "_serve_queued", taken)
+    group = bench.serve(
+        (evt.EVT_C_STORE, lambda event: 0), (evt.EVT_N_SET, lambda event: (0, None)), (evt.EVT_DIMSE_RECV, whole)
+    )
+    with RawPeer(group.port) as peer:
+        peer.associate(PRINT, presentation_context(3, CT_IMAGE.encode(), IMPLICIT))
+        for request in (
+            command(N_SET) + p_data((1, 2, b"\1" * 10)),
+            p_data((3, 3, encode_command(C_STORE)), (3, 2, b"\1" * 10)),
+        ):
+            peer.send(request)
+            assert peer.pdu()[:1] == b"\x04"
+        [association] = group.associations
+        assert eventually(lambda: not association.busy)
+    assert running == {"off the queue": True, "whole 0120": True, "whole 0001": True}
 
 
 def test_requests_that_are_small_by_nature_stay_in_memory_and_are_bounded(bench: Bench) -> None:
