@@ -286,7 +286,10 @@ class MessageProvider(DIMSEServiceProvider):
             finally:
                 room.release()
 
-        threading.Thread(target=serve, name="event-report", daemon=True).start()
+        try:
+            threading.Thread(target=serve, name="event-report", daemon=True).start()
+        except RuntimeError:  # the system gives no thread: an event is a courtesy, our request is not
+            room.release()
 
     def taken(self, message: Any) -> None:
         """The association's thread has taken `message` off the queue."""
