@@ -29,7 +29,7 @@ class FileLocks:
         return name in self._names
 
     def dead(self, names: Iterable[str]) -> list[str]:
-        return [name for name in names if not self._is_alive(name)]
+        return [name for name in names if name not in self._names and not self._is_alive(name)]
 
     def living(self, kind: str) -> list[str]:
         names = [path.name for path in self._folder.glob(f"{kind}-*")] if self._folder.is_dir() else []
@@ -55,14 +55,16 @@ class FileLocks:
 
 
 class FileWorkerLock:
-    """One worker's locked file."""
+    """One worker's locked file. It gets its name when it is locked: one that is not is a dead worker's, and swept."""
 
     def __init__(self, folder: Path, kind: str, names: set[str]) -> None:
         self.name = f"{kind}-{os.getpid()}-{secrets.token_hex(4)}"
         self.path = folder / self.name
         self._names = names
-        self._file: IO[str] = self.path.open("w")
+        unnamed = folder / f".{self.name}"
+        self._file: IO[str] = unnamed.open("w")
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unnamed.rename(self.path)
 
     def is_held(self) -> bool:
         return True  # as long as this process lives
