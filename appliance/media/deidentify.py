@@ -226,6 +226,23 @@ CONTENT = {Tag(keyword) for keyword in ("ContentSequence", "TextValue", "Encapsu
 FREE_TEXT = ("LO", "SH", "ST", "LT", "UT", "UC")
 NOT_FREE = frozenset(Tag(0x0008, number) for number in range(0x0100, 0x0125))
 
+# UIDs and addresses the table does not name are replaced as well, for they lead back to their originals (Retrieve URL,
+# SOP Instance UID of Concatenation Source and so on); not these, which say what kind of thing or code something is
+OF_KINDS = frozenset(
+    Tag(keyword)
+    for keyword in (
+        "SOPClassUID", "RelatedGeneralSOPClassUID", "OriginalSpecializedSOPClassUID", "SOPClassesInStudy",
+        "SOPClassesSupported", "ReferencedSOPClassUID", "PertinentSOPClassesInStudy", "PertinentSOPClassesInSeries",
+        "CodingSchemeUID", "CodingSchemeURL", "ContextGroupExtensionCreatorUID", "ContextUID", "MappingResourceUID",
+        "URNCodeValue", "StoredInstanceTransferSyntaxUID", "AvailableTransferSyntaxUID", "FlowTransferSyntaxUID",
+        "MACCalculationTransferSyntaxUID", "EncryptedContentTransferSyntaxUID", "SelectorUIValue",
+        "RelativeURIReferenceWithinEncapsulatedDocument",
+    )
+)  # fmt: skip
+BY_VR = {"PN": "Z", "DA": "Z", "DT": "Z", "UI": "U", "UR": "D", "UN": "X"}
+"""What becomes of an element the table does not name; of what the dictionary does not know either, nobody can say what
+it holds."""
+
 # PS3.15 E.3, CID 7050: what was done, by code
 CODES = {
     "113100": "Basic Application Confidentiality Profile",
@@ -284,8 +301,8 @@ class _Deidentifier:
         kept = (tag in DEVICE and options.keep_device) or (tag in CHARACTERISTICS and options.keep_characteristics)
         if kept or (tag in CONTENT and options.looked):
             return "K"
-        # a name or a date the table does not know yet is still one
-        unknown = "Z" if element.VR in ("PN", "DA", "DT") else otherwise
+        # a name, a date or a UID the table does not know yet is still one
+        unknown = otherwise if tag in OF_KINDS else BY_VR.get(element.VR, otherwise)
         if unknown == "K" and (element.VR in FREE_TEXT or tag == Tag("ContentLabel")) and tag not in NOT_FREE:
             unknown = "N"
         return action or unknown

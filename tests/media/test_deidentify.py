@@ -240,6 +240,32 @@ def test_no_object_names_the_patient_in_its_free_text(made: Callable, tmp_path: 
     assert result.get("ContentDescription", "Key images of") in ("Key images of", "ANONYMIZED", "")
 
 
+def test_uids_and_addresses_the_table_does_not_name_lead_nowhere(made: Callable, tmp_path: Path) -> None:
+    dataset = identifying()
+    dataset.SOPInstanceUIDOfConcatenationSource, dataset.VolumeFrameOfReferenceUID = "1.2.3.77", "1.2.3.5"
+    dataset.ReferencedImageSequence = item(
+        ReferencedSOPClassUID="1.2.840.113619.4.2",  # private: no UID of the standard, yet a kind
+        ReferencedSOPInstanceUID="1.2.3.77",
+        RetrieveURL="https://pacs.elsewhere.example/studies/1.2.3.99",
+    )
+    result = made(dataset)
+    data = (tmp_path / "out.dcm").read_bytes()
+    assert not any(old in data for old in (b"1.2.3.", b"elsewhere"))
+    (reference,) = result.ReferencedImageSequence
+    assert reference.ReferencedSOPClassUID == "1.2.840.113619.4.2"
+    assert result.SOPInstanceUIDOfConcatenationSource == reference.ReferencedSOPInstanceUID == OPTIONS.uid("1.2.3.77")
+    assert result.VolumeFrameOfReferenceUID == result.FrameOfReferenceUID
+
+
+def test_what_no_dictionary_knows_is_not_kept(made: Callable, tmp_path: Path) -> None:
+    dataset = identifying()
+    dataset.add_new(0x00189FFE, "UN", SECRET.encode() + b" ")  # as Implicit VR has elements of an edition to come
+    dataset.SourceImageSequence = item(ReferencedSOPInstanceUID="1.2.3.4.1")
+    dataset.SourceImageSequence[0].add_new(0x00189FFE, "UN", SECRET.encode() + b" ")
+    result = made(dataset)
+    assert SECRET.encode() not in (tmp_path / "out.dcm").read_bytes() and 0x00189FFE not in result
+
+
 def test_a_label_that_names_nobody_stays(made: Callable) -> None:
     dataset = identifying()
     dataset.ContentLabel, dataset.ContentDescription = "CHEST_AP", "Brown fat, chest window"
