@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import unicodedata
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -355,7 +356,7 @@ class _Deidentifier:
 
     def _without_names(self, element: DataElement) -> None:
         values = [element.value] if element.VM == 1 else list(element.value)
-        if any(word in self.names for value in values for word in _split(str(value))):
+        if any(_tells(str(value), self.names) for value in values):
             cleaned = [_without(str(value), self.names) or "ANONYMIZED" for value in values]
             element.value = cleaned[0] if element.VM == 1 else cleaned
 
@@ -405,20 +406,34 @@ PLACES = ("InstitutionName", "InstitutionAddress", "StationName")
 
 
 def _words_of(dataset: Dataset, named: tuple[str, ...]) -> set[str]:
-    """Words of this data set that say who: all names, and what `named` attributes hold."""
+    """Words of this data set that say who: all names, also written as one word, and what `named` attributes hold."""
     found: set[str] = set()
     for element in dataset.iterall():
+        if element.VR == "PN":
+            found.update("".join(_split(group)) for group in re.split(r"[=\\]", str(element.value)))
         if element.VR == "PN" or element.keyword in named:
-            found.update(word for word in _split(str(element.value)) if len(word) > 1)
-    return found
+            found.update(_split(str(element.value)))
+    return {word for word in found if len(word) > 1}
 
 
 def _split(text: str) -> list[str]:
     return [word.casefold() for word in re.split(r"[\W_]+", text)]
 
 
+def _runs_on(word: str) -> bool:
+    """Whether it is in a script that does not part words, or joins others to them: letters without case."""
+    return any(unicodedata.category(letter) == "Lo" for letter in word)
+
+
+def _tells(text: str, words: set[str]) -> bool:
+    parts = set(_split(text))
+    return any(word in parts or (_runs_on(word) and word in text.casefold()) for word in words)
+
+
 def _without(text: str, words: set[str]) -> str:
     """The text without those words and without numbers of four digits and more (dates, record numbers)."""
+    for word in sorted(filter(_runs_on, words), key=len, reverse=True):
+        text = re.sub(re.escape(word), " ", text, flags=re.IGNORECASE)
     parts = re.split(r"([\W_]+)", text)
     kept = ["" if part.casefold() in words or re.search(r"\d{4}", part) else part for part in parts]
     return " ".join("".join(kept).split())

@@ -240,6 +240,26 @@ def test_no_object_names_the_patient_in_its_free_text(made: Callable, tmp_path: 
     assert result.get("ContentDescription", "Key images of") in ("Key images of", "ANONYMIZED", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "山田太郎の計測、やまだ様", "の計測、 様"),
+        ("Wang^Ming=王^明", "王明的胸片", "的胸片"),  # one letter each: the whole name alone is looked for
+        ("Kim^HuiJung=金^喜中=김^희중", "환자 김희중님", "환자 님"),
+        ("אבוטבול^נתי", "צילום לנתי", "צילום ל"),  # "for Nati" is one word
+        ("DOE^JANE", "DoeJane, chest", ", chest"),
+    ],
+)
+@pytest.mark.parametrize("clean", ["ContentDescription", "SeriesDescription"])
+def test_names_are_found_where_no_blank_parts_words(
+    made: Callable, name: str, text: str, left: str, clean: str
+) -> None:
+    dataset = identifying()
+    dataset.SpecificCharacterSet, dataset.PatientName = "ISO_IR 192", name
+    setattr(dataset, clean, text)
+    assert made(dataset, replace(OPTIONS, descriptors="clean"))[clean].value == left
+
+
 def test_uids_and_addresses_the_table_does_not_name_lead_nowhere(made: Callable, tmp_path: Path) -> None:
     dataset = identifying()
     dataset.SOPInstanceUIDOfConcatenationSource, dataset.VolumeFrameOfReferenceUID = "1.2.3.77", "1.2.3.5"
