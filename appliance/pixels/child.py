@@ -188,7 +188,7 @@ def _encoded(
     source: Source, number: int, suffix: str, quality: int, window: list[float] | None, max_edge: int | None
 ) -> Answer:
     chosen = (window[0], window[1]) if window else None
-    shown = picture.square(picture.shown_frame(source, number - 1, chosen, max_edge), source.header)
+    shown = picture.square(picture.shown_frame(source, number - 1, chosen, max_edge), source.header, number - 1)
     shown = picture.shrink(shown, max_edge)
     return {"shape": list(shown.shape)}, picture.encode(shown, suffix, quality)
 

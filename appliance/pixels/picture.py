@@ -56,9 +56,9 @@ def shrink(picture: NDArray[Any], max_edge: int | None) -> NDArray[Any]:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
-def square(picture: NDArray[Any], header: Dataset) -> NDArray[Any]:
-    """With square pixels, where Pixel Aspect Ratio (vertical, horizontal) says they are not."""
-    aspect = aspect_ratio(header)
+def square(picture: NDArray[Any], header: Dataset, index: int) -> NDArray[Any]:
+    """Frame `index` with square pixels, where Pixel Aspect Ratio (vertical, horizontal) says they are not."""
+    aspect = aspect_ratio(header, index)
     if abs(aspect - 1) < 0.01:
         return picture
     rows, columns = picture.shape[:2]
@@ -66,10 +66,11 @@ def square(picture: NDArray[Any], header: Dataset) -> NDArray[Any]:
     return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
 
 
-def aspect_ratio(header: Dataset) -> float:
-    """Height of a pixel by its width; 1 where nothing (or nonsense) is said."""
+def aspect_ratio(header: Dataset, index: int) -> float:
+    """Height of a pixel of frame `index` by its width; 1 where nothing (or nonsense) is said."""
+    groups = display.frame_groups(header, index)
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
-        value = header.get(keyword)
+        value = next((group.get(keyword) for group in groups if group.get(keyword)), None)
         try:
             vertical, horizontal = (float(v) for v in value) if value else (1.0, 1.0)
         except (TypeError, ValueError):
@@ -81,7 +82,7 @@ def aspect_ratio(header: Dataset) -> float:
 
 def icon(source: Source, index: int) -> NDArray[np.uint8]:
     """A frame as grey, ICON_EDGE pixels square, with black beside a picture that is not (PS3.3 F.7)."""
-    shown = shrink(square(shown_frame(source, index, None, 4 * ICON_EDGE), source.header), ICON_EDGE)
+    shown = shrink(square(shown_frame(source, index, None, 4 * ICON_EDGE), source.header, index), ICON_EDGE)
     grey = cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY) if shown.ndim == 3 else shown
     rows, columns = grey.shape
     made = np.zeros((ICON_EDGE, ICON_EDGE), np.uint8)
@@ -117,7 +118,7 @@ def preview(source: Source, index: int, max_edge: int, budget: int, near: int) -
 
 
 def _color_preview(source: Source, index: int, max_edge: int, budget: int) -> tuple[dict[str, Any], bytes]:
-    picture = square(shown_frame(source, index, max_edge=max_edge), source.header)
+    picture = square(shown_frame(source, index, max_edge=max_edge), source.header, index)
     while True:
         for quality in QUALITY_STEPS:
             data = encode(picture, ".jpg", quality)
@@ -150,7 +151,7 @@ def _grey_preview(source: Source, index: int, max_edge: int, budget: int, near: 
         "inverted": rules.inverted,
         "unit": rules.unit,
         "near": near,
-        "aspect": aspect_ratio(source.header),
+        "aspect": aspect_ratio(source.header, index),
         "tones": [_tone(tone) for tone in tones[:8]],
     }
     return about, data

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import Dataset
 
 from appliance.errors import UsageError
 from appliance.pixels import Limits, PixelError
-from appliance.pixels.display import full_range, grey_rules, modality, tone_values
+from appliance.pixels.display import frame_groups, full_range, grey_rules, modality, tone_values
 from appliance.pixels.picture import shown_frame
 from appliance.pixels.source import Source
 from appliance.pixels.stored import frame_values
@@ -43,7 +44,7 @@ def client_image(path: Path, *, color: bool = False, frame: int = 1) -> ClientIm
             source = Source(file, Limits())
             source.enter_pixels()
             pixels = _rgb(source, frame - 1) if color else _p_values(source, frame - 1)
-            return ClientImage(pixels=pixels, PixelAspectRatio=_aspect(source.header))
+            return ClientImage(pixels=pixels, PixelAspectRatio=_aspect(source.header, frame - 1))
     except (PixelError, ValueError, KeyError, AttributeError, OSError, EOFError) as error:
         raise UsageError(say("%(path)s can't be printed: %(why)s", path=path, why=error)) from error
 
@@ -67,13 +68,13 @@ def _rgb(source: Source, index: int) -> NDArray[np.uint8]:
     return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
-def _aspect(header: Any) -> tuple[int, int]:
+def _aspect(header: Dataset, index: int) -> tuple[int, int]:
     """Vertical, horizontal, from Pixel Aspect Ratio or Pixel Spacing."""
     ratio = header.get("PixelAspectRatio")
     if ratio and len(ratio) == 2:
         return int(ratio[0]), int(ratio[1])
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        spacing = header.get(keyword)
+        spacing = next((group.get(keyword) for group in frame_groups(header, index) if group.get(keyword)), None)
         if spacing and len(spacing) == 2 and float(spacing[0]) != float(spacing[1]):
             return round(float(spacing[0]) * 1000), round(float(spacing[1]) * 1000)
     return 1, 1

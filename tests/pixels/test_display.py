@@ -175,3 +175,20 @@ def test_pixels_that_are_not_square_are_made_so_in_pictures(decoder: Decoder, sa
     path = saved(grey(np.zeros((40, 80), np.uint8), PixelAspectRatio=[2, 1]))
     picture = cv2.imdecode(np.frombuffer(decoder.png(path), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert picture.shape == (80, 80)
+
+
+def test_an_enhanced_multiframe_has_its_pixels_shape_in_its_functional_groups(decoder: Decoder, saved: Save) -> None:
+    import cv2
+
+    from appliance.printing.client_images import client_image
+
+    measures, shared = Dataset(), Dataset()
+    measures.PixelSpacing = [1.0, 0.5]
+    shared.PixelMeasuresSequence = Sequence([measures])
+    dataset = grey(np.zeros((2, 40, 80), np.uint16))
+    dataset.SharedFunctionalGroupsSequence = Sequence([shared])
+    path = saved(dataset)
+    picture = cv2.imdecode(np.frombuffer(decoder.png(path, 2), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture.shape == (80, 80)
+    assert decoder.preview(path, 2, max_edge=512, budget=10_000).about["aspect"] == 2
+    assert client_image(path, frame=2).PixelAspectRatio == (1000, 500), "on a film as well"
