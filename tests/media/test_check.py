@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.datadict import dictionary_VM
+from pydicom.fileset import FileSet
 
 from appliance.media import build
 from appliance.media.check import examine, verify
@@ -191,6 +192,32 @@ def test_study_and_series_records_may_not_be_twice(disc: Path) -> None:
 
     spoil(disc / "DICOMDIR", change)
     assert {"record-twice", "wrong-place"} <= codes(disc)
+
+
+@pytest.mark.parametrize(
+    ("values", "noticed"),
+    [
+        ({"PatientName": "SMITH^JOHN"}, True),
+        ({"PatientBirthDate": "19410101"}, True),
+        ({"PatientName": "Doe^Jane^^Mrs", "PatientBirthDate": ""}, False),
+        ({"PatientName": "JANE DOE", "SpecificCharacterSet": "ISO_IR 192"}, False),
+        ({"PatientName": "DOE^JANE=王^明", "SpecificCharacterSet": "GB18030"}, False),
+        ({"PatientName": "王^明", "SpecificCharacterSet": "GB18030"}, False),  # who can say?
+    ],
+)
+def test_two_patients_that_another_maker_put_below_one_record_are_noticed(
+    tmp_path: Path, values: dict[str, str], noticed: bool
+) -> None:
+    """pydicom goes by the Patient ID alone: nothing on its disc says that these are two people."""
+    fileset = FileSet()
+    for number, said in enumerate(({}, values, values), 1):
+        path = tmp_path / f"{number}.dcm"
+        path.write_bytes(made.as_file(made.image(number, study=number, **said)))
+        fileset.add(path)
+    fileset.write(tmp_path / "disc")
+    found = [each for each in verify(tmp_path / "disc") if each.code not in ("profile-key", "character-set")]
+    assert [(each.code, each.severity) for each in found] == [("other-person", "warning")] * noticed
+    assert not any("SMITH" in each.text or "DOE" in each.text for each in found), "findings get around"
 
 
 def test_report_text_in_the_directory_is_noticed(disc: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from appliance.words import say
@@ -28,7 +29,10 @@ _IDENTITY = (
     (0x00041511, 0x03, 0x00080018, "SOP Instance UID"),
     (0x00041512, 0x10, 0, "Transfer Syntax UID"),
 )
-_KEPT = frozenset({0x00080016, 0x00080018, 0x00100020, 0x0020000D, 0x0020000E})
+_PERSON = _CHARSET, _NAME, _BIRTH_DATE = 0x00080005, 0x00100010, 0x00100030
+_KEPT = frozenset(
+    {0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00100020, _CHARSET, _NAME, _BIRTH_DATE},
+)
 _REFERENCED_IMAGES = 0x00081140
 _REFERENCED_UID = b"\x08\x00\x55\x11"
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
@@ -49,7 +53,8 @@ class InstanceChecker:
         self.directory = directory
         self.demands = demands
         self.findings = findings
-        self._told: set[tuple[str, str]] = set()  # (Patient ID of a record, another one of the same patient)
+        self._told: set[tuple[str, str]] = set()  # (Patient ID of a record, what instances say otherwise)
+        self._persons: dict[int, dict[int, str]] = {}  # by offset of the PATIENT record
 
     def check(self, file: DiscFile, record: Record) -> None:
         """Compare a file with its record, and walk to its end."""
@@ -140,6 +145,38 @@ class InstanceChecker:
                 "it lies below %(name)s %(tag)s, but belongs to %(own)s", name=name, tag=above.text(tag), own=own
             )
             self.findings.error("wrong-place", where, text)
+        if patient is not None:
+            self._check_person(where, patient, values)
+
+    def _check_person(self, where: str, patient: Record, values: dict[int, str]) -> None:
+        """Whether record and instance speak of one person: makers that go by the Patient ID alone merge two.
+
+        Who it is stays unsaid: findings get around.
+        """
+        known = self._persons.setdefault(patient.offset, {tag: patient.text(tag) for tag in _PERSON})
+        if not known[_NAME]:
+            known |= {tag: values.get(tag, "") for tag in (_NAME, _CHARSET)}
+        known[_BIRTH_DATE] = known[_BIRTH_DATE] or values.get(_BIRTH_DATE, "")
+        if all(known[tag] == values.get(tag, "") for tag in _PERSON):
+            return
+        same_charset = known[_CHARSET] == values.get(_CHARSET, "")
+        said, own = (_names(name, same_charset) for name in (known[_NAME], values.get(_NAME, "")))
+        dates = {known[_BIRTH_DATE], values.get(_BIRTH_DATE, "")}
+        if said and own and not any(one <= other or other <= one for one in said for other in own):
+            what = say("Patient's Name")
+        elif len(dates) > 1 and all(len(each) == 8 for each in dates):
+            what = say("Patient's Birth Date")
+        else:
+            return
+        key = (patient.text(0x00100020), f"{values.get(_NAME)} {values.get(_BIRTH_DATE)}")
+        if key not in self._told:
+            self._told.add(key)
+            text = say(
+                "its %(what)s is another one than that of its PATIENT record or of other instances below it. Two "
+                "patients may share one record here: look whose this is before it is imported",
+                what=what,
+            )
+            self.findings.warning("other-person", where, text)
 
     def _say_two_ids(self, where: str, filed: str, own: str) -> None:
         """Once for each: the directory itself says that both are one patient's, and importers go by the instance."""
@@ -168,6 +205,13 @@ class InstanceChecker:
 def _is_same(said: str, own: str) -> bool:
     """Whether a record's key is the instance's; of several values (a backslash) a record can only hold one."""
     return said in {own, own.replace("\\", "/"), own.partition("\\")[0]} and bool(said)
+
+
+def _names(name: str, same_charset: bool) -> list[frozenset[str]]:
+    """The words of each group of a name that can be compared; letters beyond ASCII only within one character set."""
+    groups = [group for group in name.split("=") if "\x1b" not in group and (same_charset or group.isascii())]
+    words = (frozenset(re.findall(r"[^\W_]+", group.casefold())) for group in groups)
+    return [each for each in words if each]
 
 
 def _filled(body: memoryview, element: Element) -> bool:
