@@ -220,6 +220,60 @@ def test_two_patients_that_another_maker_put_below_one_record_are_noticed(
     assert not any("SMITH" in each.text or "DOE" in each.text for each in found), "findings get around"
 
 
+# discs that were right by an earlier edition
+
+
+def record_of_a_retired_type(disc: Path) -> None:
+    spoil(disc / "DICOMDIR", lambda data: data.__setitem__(slice(*_type_at(data)), b"CURVE "))
+
+
+def _type_at(data: bytearray) -> tuple[int, int]:
+    at = record(data, b"IMAGE ") + 8 + 34 + 8
+    return at, at + 6
+
+
+def record_no_longer_in_use(disc: Path) -> None:
+    spoil(disc / "DICOMDIR", lambda data: struct.pack_into("<H", data, record(data, b"IMAGE ", 1) + 28, 0))
+    (disc / "DICOM/D0000000/I0000001").unlink()
+
+
+def file_named_by_a_shared_record(disc: Path) -> None:
+    """Two IMAGE records leave it to an MRDR, outside the tree, to name the file of the first."""
+
+    def change(data: bytearray) -> None:
+        first = data.index(b"\x04\x00\x00\x15CS")
+        shared = data[first : data.index(b"\x08\x00", first)]  # File ID and UIDs
+        name = b"\x04\x00\x00\x15" + bytes(shared[4 : 8 + shared[6]])
+        for at in (first, data.index(b"\x04\x00\x00\x15CS", first + 1)):
+            offset = b"\x04\x00\x04\x15UL\x04\x00" + struct.pack("<L", len(data))
+            data[at : at + len(name)] = offset + b"\x04\x00\x06\x15LO" + struct.pack("<H", len(name) - 20)
+            data[at + 20 : at + 20] = bytes(len(name) - 20)
+        body = b"\x04\x00\x00\x14UL\4\0" + bytes(4) + b"\x04\x00\x10\x14US\2\0\xff\xff"
+        body += b"\x04\x00\x20\x14UL\4\0" + bytes(4) + b"\x04\x00\x30\x14CS\4\0MRDR" + shared
+        data += b"\xfe\xff\x00\xe0" + struct.pack("<L", len(body)) + body
+        whole = data.index(b"\x04\x00\x20\x12SQ\0\0") + 8
+        struct.pack_into("<L", data, whole, struct.unpack_from("<L", data, whole)[0] + 8 + len(body))
+
+    spoil(disc / "DICOMDIR", change)
+
+
+@pytest.mark.parametrize(
+    ("old", "said"),
+    [(record_of_a_retired_type, {"record-type"}), (record_no_longer_in_use, {"in-use-flag"})],
+)
+def test_what_earlier_editions_allowed_is_a_warning_not_an_error(
+    disc: Path, old: Callable[[Path], None], said: set[str]
+) -> None:
+    old(disc)
+    assert {(each.code, each.severity) for each in verify(disc)} == {(code, "warning") for code in said}
+
+
+def test_a_record_outside_the_tree_that_several_share_is_followed(disc: Path) -> None:
+    file_named_by_a_shared_record(disc)
+    # the second image's own file is left over; nothing of the directory is lost
+    assert {(each.code, each.where) for each in verify(disc)} == {("unreferenced", "DICOM/D0000000/I0000001")}
+
+
 def test_report_text_in_the_directory_is_noticed(disc: Path) -> None:
     def change(data: bytearray) -> None:
         at = data.index(b"HAS CONCEPT MOD ")

@@ -15,6 +15,8 @@ from .finding import Findings
 WHERE = "DICOMDIR"
 _EXPLICIT = Encoding()
 _PATIENT_ID, _OTHER_PATIENT_IDS = 0x00100020, 0x00101002
+_SHARED_RECORD = 0x00041504  # MRDR Directory Record Offset, retired
+_REFERENCE = (0x00041500, 0x00041510, 0x00041511, 0x00041512)
 _COMPONENT = re.compile(r"[A-Z0-9_]{1,8}")
 
 
@@ -129,6 +131,7 @@ def _follow(directory: Directory, root: tuple[int, int], findings: Findings) -> 
         for record in _chain(directory, offset, seen, findings):
             tail = record.offset
             directory.parents[record.offset] = parent
+            _take_shared(directory, record, seen)
             _check_record(directory, record, parent, findings)
             if record.child > 0:
                 levels.append((record.child, record.offset))
@@ -141,6 +144,14 @@ def _follow(directory: Directory, root: tuple[int, int], findings: Findings) -> 
             WHERE,
             say("%(lost)s records can't be reached: a chain of offsets is broken", lost=lost),
         )
+
+
+def _take_shared(directory: Directory, record: Record, seen: set[int]) -> None:
+    """A record may leave it to one outside the tree to name its file (MRDR: Multi-Referenced File Directory Record)."""
+    shared = directory.records.get(int.from_bytes(record.keys.get(_SHARED_RECORD, b""), "little"))
+    if shared is not None and shared.type == "MRDR":
+        seen.add(shared.offset)
+        record.keys |= {tag: shared.keys[tag] for tag in _REFERENCE if tag in shared.keys}
 
 
 def _chain(directory: Directory, offset: int, seen: set[int], findings: Findings) -> Iterator[Record]:
@@ -166,11 +177,13 @@ def _chain(directory: Directory, offset: int, seen: set[int], findings: Findings
 
 def _check_record(directory: Directory, record: Record, parent: int, findings: Findings) -> None:
     where = record.file_id or say("%(type)s record at %(offset)s", type=record.type, offset=record.offset)
-    if record.type not in rules.TYPE_1:
-        findings.error("record-type", where, say("there is no directory record type %(type)s", type=repr(record.type)))
+    if not record.in_use:
+        text = say("the record is marked as no longer in use, as earlier editions allowed: readers pass over it")
+        findings.warning("in-use-flag", where, text)
+        return
     if record.in_use != 0xFFFF:
         findings.error("in-use-flag", where, say("the Record In-use Flag is not FFFF"))
-    _check_level(directory, record, parent, where, findings)
+    _check_type(directory, record, parent, where, findings)
     for tag in rules.TYPE_1.get(record.type, ()):
         if not record.keys.get(tag, b"").strip(b" \0") and not _is_number_zero(record, tag):
             text = say(
@@ -221,8 +234,23 @@ def _is_number_zero(record: Record, tag: int) -> bool:
     )
 
 
+def _check_type(directory: Directory, record: Record, parent: int, where: str, findings: Findings) -> None:
+    if record.type in rules.RETIRED:
+        text = say(
+            "directory record type %(type)s is retired: present systems may pass over its file",
+            type=repr(record.type),
+        )
+        findings.warning("record-type", where, text)
+        return
+    if record.type not in rules.TYPE_1:
+        findings.error("record-type", where, say("there is no directory record type %(type)s", type=repr(record.type)))
+    _check_level(directory, record, parent, where, findings)
+
+
 def _check_level(directory: Directory, record: Record, parent: int, where: str, findings: Findings) -> None:
     above = directory.records[parent].type if parent else ""
+    if above in rules.RETIRED:
+        return
     if not parent:
         right = record.type in rules.IN_ROOT
     elif above in rules.BELOW:
@@ -292,7 +320,7 @@ def _check_charset(record: Record, where: str, findings: Findings) -> None:
 
 def _check_reference(record: Record, where: str, findings: Findings) -> None:
     if 0x00041500 not in record.keys:
-        if record.type not in rules.WITHOUT_FILE and record.type != "PRIVATE":
+        if record.type not in rules.WITHOUT_FILE | rules.RETIRED and record.type != "PRIVATE":
             findings.error("no-file", where, say("the %(type)s record references no file", type=record.type))
         return
     parts = record.text(0x00041500).split("\\")
@@ -321,6 +349,8 @@ def _check_identity(directory: Directory, findings: Findings) -> None:
             tag, name = _UNIQUE[record.type]
             _once(seen, name, record.text(tag), findings)
     for record in directory.instances:
+        if _SHARED_RECORD in record.keys:
+            continue
         _once(seen, say("SOP instance"), record.text(0x00041511), findings)
         _once(seen, "file", record.file_id, findings)
 

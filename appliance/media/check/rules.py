@@ -62,6 +62,14 @@ BELOW = {"PATIENT": {"STUDY", "PRIVATE"}, "STUDY": {"SERIES", "PRIVATE"}}
 NOT_BELOW_SERIES = IN_ROOT - {"PRIVATE"} | {"STUDY", "SERIES"}
 WITHOUT_FILE = frozenset({"PATIENT", "STUDY", "SERIES"})
 
+RETIRED = frozenset(
+    {
+        "CURVE", "FILM BOX", "FILM SESSION", "HL7 STRUC DOC", "IMAGE BOX", "INTERPRETATION", "MODALITY LUT", "MRDR",
+        "OVERLAY", "PRINT QUEUE", "RESULTS", "STORED PRINT", "STUDY COMPONENT", "TOPIC", "VISIT", "VOI LUT",
+    }
+)  # fmt: skip
+"""Record types of earlier editions, on discs that were right when they were made; where they may lie is not checked."""
+
 NAMES = {
     0x00080020: "Study Date",
     0x00080030: "Study Time",
