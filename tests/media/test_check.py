@@ -325,6 +325,18 @@ def test_an_image_by_xorriso_with_rock_ridge_and_joliet_is_read(good: Path, tmp_
     assert not [finding for finding in verify(path) if finding.severity == "error"]
 
 
+@pytest.mark.parametrize("maker", ["genisoimage -cache-inodes", "xorriso -as mkisofs --hardlinks"])
+def test_a_second_name_of_a_file_is_no_fault(disc: Path, tmp_path: Path, maker: str) -> None:
+    """PS3.10 8.2 allows a link, as with an extension for viewers; makers keep what is twice there once."""
+    (disc / "IMG1.DCM").hardlink_to(disc / "DICOM/D0000000/I0000001")
+    (disc / "A.DLL").write_bytes(b"a viewer's")
+    (disc / "B.DLL").hardlink_to(disc / "A.DLL")
+    path = tmp_path / "x.iso"
+    options = ["-quiet", "-iso-level", "1", "-sysid", "", "-V", "TESTDISC", "-o", str(path), str(disc)]
+    subprocess.run([*maker.split(), *options], check=True, capture_output=True)
+    assert verify(path) == []
+
+
 def test_the_name_of_the_system_must_be_blank(good: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.iso"
     command = ["genisoimage", "-quiet", "-iso-level", "1", "-V", "OTHER", "-o", path, good]

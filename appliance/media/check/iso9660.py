@@ -106,9 +106,11 @@ def _joliet_names(whole: memoryview, descriptor: bytes | None, findings: Finding
 
 
 def _check_overlaps(files: list[File], findings: Findings) -> None:
-    """Two files on the same bytes are one file written under two names, or damage."""
+    """Files that share some of their bytes are damage; two names of one whole file are not (PS3.10 8.2)."""
     last = None
-    for file in sorted((file for file in files if file.size), key=lambda file: file.offset):
+    for file in sorted((file for file in files if file.size), key=lambda file: (file.offset, file.size)):
+        if last is not None and (file.offset, file.size) == (last.offset, last.size):
+            continue
         if last is not None and file.offset < last.offset + last.size:
             findings.error("overlap", file.path, say("its bytes overlap those of %(path)s", path=last.path))
         last = file

@@ -33,6 +33,7 @@ class DiscFile:
     size: int
     content: Callable[[], memoryview]
     long_path: str = ""  # its name in the Joliet view, if there is one
+    place: int | None = None  # offset in an image: files of one place are names of one file
 
 
 @dataclass
@@ -88,7 +89,7 @@ def _image(whole: memoryview, findings: Findings) -> Medium:
     medium = Medium(volume_id=found.volume_id, image=whole[: found.size])
     for entry in found.files:
         content = partial(_part, whole, entry.offset, entry.offset + entry.size)
-        medium.files[entry.path] = DiscFile(entry.path, entry.size, content, entry.long_path)
+        medium.files[entry.path] = DiscFile(entry.path, entry.size, content, entry.long_path, entry.offset)
     return medium
 
 

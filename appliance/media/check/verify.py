@@ -127,8 +127,9 @@ def _check_files(medium: Medium, directory: Directory, checker: InstanceChecker,
             path = other
         referenced.add(path)
         checker.check(medium.files[path], record)
+    places = {medium.files[path].place for path in referenced} - {None}
     for path, file in medium.files.items():
-        if path not in referenced and _looks_like_dicom(file):
+        if path not in referenced and file.place not in places and _looks_like_dicom(file):
             findings.error("unreferenced", path, say("it is a DICOM file, but the directory does not reference it"))
     for path, file in medium.files.items():
         if file.long_path and path in referenced and file.long_path != path:
