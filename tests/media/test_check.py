@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import random
 import shutil
 import struct
@@ -386,6 +387,61 @@ def test_a_udf_view_by_another_maker_is_read(good: Path, tmp_path: Path) -> None
     ]
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
     assert verify(path) == []
+
+
+def without_iso9660(path: Path) -> None:
+    """Take the ISO 9660 volume out of a bridge image: what is left is what PS3.12 Annex P allows a DVD to be."""
+
+    def change(data: bytearray) -> None:
+        sectors = [bytes(data[at : at + 2048]) for at in range(16 * 2048, 32 * 2048, 2048)]
+        kept = [each for each in sectors if each[1:6] in (b"BEA01", b"NSR02", b"TEA01")]
+        data[16 * 2048 : 32 * 2048] = b"".join(kept).ljust(16 * 2048, b"\0")
+
+    spoil(path, change)
+
+
+def inside_its_entry(path: Path, content: bytes, kind: int) -> None:
+    """Lay a small file's bytes into its UDF entry (kind 261, or the extended one, 266), as Windows does."""
+
+    def change(data: bytearray) -> None:
+        place = data.index(content) // 2048
+        start = 257  # of genisoimage's partition
+        for at in range(257 * 2048, len(data), 2048):
+            attributes, length = struct.unpack_from("<LL", data, at + 168)
+            found = struct.unpack_from("<H", data, at)[0] == 261 and length == 8
+            if found and struct.unpack_from("<L", data, at + 180 + attributes)[0] + start == place:
+                break
+        entry = data[at : at + 176] if kind == 261 else data[at : at + 56] + data[at + 56 : at + 64] * 2
+        if kind == 266:
+            entry += bytes(216 - len(entry))
+        struct.pack_into("<H", entry, 0, kind)
+        struct.pack_into("<H", entry, 34, 3)
+        struct.pack_into("<LL", entry, len(entry) - 8, 0, len(content))
+        entry += content
+        crc = binascii.crc_hqx(entry[16:], 0)
+        struct.pack_into("<HH", entry, 8, crc, len(entry) - 16)
+        entry[4] = (sum(entry[:4]) + sum(entry[5:16])) % 256
+        data[at : at + 2048] = entry.ljust(2048, b"\0")
+        data[place * 2048 : place * 2048 + len(content)] = bytes(len(content))
+
+    spoil(path, change)
+
+
+@pytest.mark.parametrize("kind", [261, 266])
+def test_a_dvd_of_udf_alone_is_read(disc: Path, tmp_path: Path, kind: int) -> None:
+    """7-Zip and udfinfo read these images as well (tried by hand)."""
+    (disc / "README.TXT").write_bytes(b"a few words of the maker")
+    path = tmp_path / "x.iso"
+    command = ["genisoimage", "-quiet", "-iso-level", "1", "-V", "TESTDISC", "-udf", "-o", path, disc]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    inside_its_entry(path, b"a few words of the maker", kind)
+    without_iso9660(path)
+    found = examine(path)
+    assert [(each.code, each.severity) for each in found.findings] == [("no-iso9660", "warning")]
+    assert (found.instances, found.file_set_id) == (8, "TESTDISC")
+    noise = path.read_bytes().index(b"DICM")
+    spoil(path, lambda data: data.__setitem__(slice(noise + 40, noise + 44), b"\xff\xff\xff\xff"))
+    assert not examine(path).good
 
 
 @pytest.mark.parametrize("text", ["I0000500", "README.TXT", "viewer"])

@@ -18,7 +18,7 @@ from appliance.words import say
 
 from . import udf
 from .finding import Findings
-from .iso9660 import read_image
+from .iso9660 import is_iso9660, read_image
 
 _BLOCK = 1 << 20
 _IN_MEMORY = 1 << 26
@@ -83,9 +83,12 @@ def _readable(file: BinaryIO, size: int, findings: Findings) -> int:
 
 
 def _image(whole: memoryview, findings: Findings) -> Medium:
-    found = read_image(whole, findings)
-    if udf.has_udf(whole):
-        udf.compare(whole, found, findings)
+    if udf.has_udf(whole) and not is_iso9660(whole):
+        found = udf.read_alone(whole, findings)
+    else:
+        found = read_image(whole, findings)
+        if udf.has_udf(whole):
+            udf.compare(whole, found, findings)
     medium = Medium(volume_id=found.volume_id, image=whole[: found.size])
     for entry in found.files:
         content = partial(_part, whole, entry.offset, entry.offset + entry.size)

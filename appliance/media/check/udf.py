@@ -1,4 +1,4 @@
-"""The UDF view of a bridge disc (ECMA-167, UDF 1.02): today's systems read that one, so it must show the same files."""
+"""UDF (ECMA-167, UDF 1.02 to 2.01): the other view of a bridge disc, showing the same files, or all of a DVD."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 from appliance.words import say
 
 from .finding import Findings
-from .iso9660 import SECTOR, Image
+from .iso9660 import SECTOR, File, Image
 
 _ANCHOR_AT = 256
 _PRIMARY, _ANCHOR, _PARTITION, _LOGICAL, _TERMINATOR = 1, 2, 5, 6, 8
-_FILE_SET, _NAME, _ENTRY = 256, 257, 261
+_FILE_SET, _NAME, _ENTRY, _EXTENDED_ENTRY = 256, 257, 261, 266
 _DIRECTORY = 4  # file type in an ICB tag (ECMA-167 4/14.6.6)
 _MOST = 2_000_000
 
@@ -30,6 +30,25 @@ class _Place(NamedTuple):
 def has_udf(whole: memoryview) -> bool:
     """Whether the volume recognition sequence announces UDF (ECMA-167 3/9)."""
     return any(bytes(whole[at * SECTOR + 1 : at * SECTOR + 6]) in (b"NSR02", b"NSR03") for at in range(16, 32))
+
+
+def read_alone(whole: memoryview, findings: Findings) -> Image:
+    """The files of a disc that has no ISO 9660 volume."""
+    text = say("it is a UDF volume without ISO 9660: allowed on a DVD (PS3.12 Annex P), not on a CD")
+    findings.warning("no-iso9660", "", text)
+    image = Image(size=len(whole))
+    try:
+        reader = _Reader(whole)
+        image.volume_id = reader.volume_id
+        for path, place in reader.files():
+            if place.offset + place.size > len(whole):
+                text = say("the file lies beyond the end of the image: the image is cut short")
+                findings.error("file-outside", path, text)
+            else:
+                image.files.append(File(path, *place))
+    except (UdfError, struct.error, UnicodeDecodeError) as error:
+        findings.error("udf", "", say("the UDF view can't be read: %(why)s", why=error))
+    return image
 
 
 def compare(whole: memoryview, image: Image, findings: Findings) -> None:
@@ -81,10 +100,13 @@ class _Reader:
             raise UdfError(say("sector %(number)s is beyond the end", number=number))
         return data
 
-    def _descriptor(self, sector: int, kind: int) -> bytes:
+    def _entry(self, block: int) -> bytes:
+        return self._descriptor(self.start + block, _ENTRY, _EXTENDED_ENTRY)
+
+    def _descriptor(self, sector: int, kind: int, other: int = 0) -> bytes:
         data = self._sector(sector)
         found, total = struct.unpack_from("<H", data)[0], sum(data[:4]) + sum(data[5:16])
-        if found != kind or data[4] != total % 256:
+        if found not in (kind, other) or data[4] != total % 256:
             raise UdfError(say("sector %(sector)s holds no descriptor of kind %(kind)s", sector=sector, kind=kind))
         return data
 
@@ -111,15 +133,14 @@ class _Reader:
             seen.add(block)
             for name, entry_block in self._names(block):
                 path = f"{parent}/{name}" if parent else name
-                entry = self._descriptor(self.start + entry_block, _ENTRY)
-                if entry[27] == _DIRECTORY:
+                if self._entry(entry_block)[27] == _DIRECTORY:
                     folders.append((path, entry_block))
                 else:
-                    yield path, self._place(entry)
+                    yield path, self._place(entry_block)
 
     def _names(self, block: int) -> Iterator[tuple[str, int]]:
         """(name, block of its entry) of all in a folder (ECMA-167 4/14.4)."""
-        place = self._place(self._descriptor(self.start + block, _ENTRY))
+        place = self._place(block)
         data, position = bytes(self.whole[place.offset : place.offset + place.size]), 0
         while position + 38 <= len(data):
             kind, traits, length = *struct.unpack_from("<H", data, position), data[position + 18], data[position + 19]
@@ -134,18 +155,22 @@ class _Reader:
                 yield _name(name), entry_block
             position += -(-(38 + use + length) // 4) * 4
 
-    def _place(self, entry: bytes) -> _Place:
-        """Where the bytes of a file entry lie; they have to be in one piece (ECMA-167 4/14.9)."""
+    def _place(self, block: int) -> _Place:
+        """Where the bytes of a file entry lie; they have to be in one piece (ECMA-167 4/14.9, 4/14.17)."""
+        entry = self._entry(block)
         kind, size = struct.unpack_from("<H", entry, 34)[0] & 7, struct.unpack_from("<Q", entry, 56)[0]
-        attributes, length = struct.unpack_from("<LL", entry, 168)
+        head = 216 if struct.unpack_from("<H", entry)[0] == _EXTENDED_ENTRY else 176
+        attributes, length = struct.unpack_from("<LL", entry, head - 8)
+        if kind == 3:  # small ones lie inside their entry
+            return _Place((self.start + block) * SECTOR + head + attributes, size)
         width = {0: 8, 1: 16}.get(kind)
         if width is None:
-            raise UdfError(say("a file's bytes lie inside its entry"))
-        pieces = [struct.unpack_from("<LL", entry, 176 + attributes + at) for at in range(0, length, width)]
+            raise UdfError(say("a file's bytes are described in a way UDF does not know"))
+        pieces = [struct.unpack_from("<LL", entry, head + attributes + at) for at in range(0, length, width)]
         first = (self.start + pieces[0][1]) * SECTOR if pieces else 0
         expected = first
-        for extent, block in pieces:
-            if (self.start + block) * SECTOR != expected:
+        for extent, at in pieces:
+            if (self.start + at) * SECTOR != expected:
                 raise UdfError(say("a file is in several pieces"))
             expected += (extent & 0x3FFFFFFF) // SECTOR * SECTOR
         return _Place(first, size)
