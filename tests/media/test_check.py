@@ -221,6 +221,29 @@ def test_two_patients_that_another_maker_put_below_one_record_are_noticed(
     assert not any("SMITH" in each.text or "DOE" in each.text for each in found), "findings get around"
 
 
+def shown_by_linux(disc: Path) -> None:
+    """As the kernel shows ISO 9660 without extensions (its mount option map=normal)."""
+    for path in sorted(disc.rglob("*"), key=lambda each: -len(each.parts)):
+        path.rename(path.with_name(path.name.lower()))
+
+
+def shown_with_versions(disc: Path) -> None:
+    """As it is shown with map=off."""
+    for path in [each for each in disc.rglob("*") if each.is_file()]:
+        path.rename(path.with_name(f"{path.name}.;1"))
+
+
+@pytest.mark.parametrize("shown", [shown_by_linux, shown_with_versions])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_sound_disc_is_sound_however_a_system_shows_its_names(
+    disc: Path, tmp_path: Path, shown: Callable[[Path], None], packed: bool
+) -> None:
+    shown(disc)
+    path = Path(shutil.make_archive(str(tmp_path / "x"), "zip", disc)) if packed else disc
+    assert [(each.code, each.severity) for each in verify(path)] == [("file-name", "warning")]
+    assert examine(path).instances == 8
+
+
 # discs that were right by an earlier edition
 
 

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -49,10 +49,10 @@ class Medium:
 def open_medium(path: Path, findings: Findings, stack: ExitStack) -> Medium:
     """Open what lies at `path`; closed with the stack. Raises OSError."""
     if path.is_dir():
-        return _folder(path, findings)
+        return _by_file_id(_folder(path, findings), findings)
     whole = _mapped(path, findings, stack)
     if bytes(whole[:4]) in (b"PK\3\4", b"PK\5\6"):
-        return _archive(path, whole, findings, stack)
+        return _by_file_id(_archive(path, whole, findings, stack), findings)
     return _image(whole, findings)
 
 
@@ -93,6 +93,18 @@ def _image(whole: memoryview, findings: Findings) -> Medium:
     for entry in found.files:
         content = partial(_part, whole, entry.offset, entry.offset + entry.size)
         medium.files[entry.path] = DiscFile(entry.path, entry.size, content, entry.long_path, entry.offset)
+    return medium
+
+
+def _by_file_id(medium: Medium, findings: Findings) -> Medium:
+    """Files under the names they have on a disc: Linux shows a sound one in lower case, some programs with versions."""
+    names = {path: path.replace("\\", "/").upper().split(";")[0].removesuffix(".") for path in medium.files}
+    shown = next((path for path, name in names.items() if name == "DICOMDIR"), "DICOMDIR")
+    if "DICOMDIR" in medium.files or shown not in medium.files or len(set(names.values())) < len(names):
+        return medium
+    text = say("the DICOMDIR and all other names are written as some systems show those of a disc, not as on the disc")
+    findings.warning("file-name", shown, text)
+    medium.files = {name: replace(medium.files[path], path=name) for path, name in names.items()}
     return medium
 
 
