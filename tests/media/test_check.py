@@ -361,6 +361,31 @@ def test_a_second_name_of_a_file_is_no_fault(disc: Path, tmp_path: Path, maker: 
     assert verify(path) == []
 
 
+def test_of_a_disc_of_several_sessions_the_last_one_counts(disc: Path, tmp_path: Path) -> None:
+    """As readers have it (PS3.12 F); the first says that all is well, and knows nothing of the second."""
+
+    def burned(folder: Path, name: str, *options: str) -> bytes:
+        command = ["genisoimage", "-quiet", "-iso-level", "1", "-sysid", "", "-V", "TESTDISC", *options]
+        subprocess.run([*command, "-o", tmp_path / name, folder], check=True, capture_output=True)
+        return (tmp_path / name).read_bytes()
+
+    first = burned(disc, "1.iso")
+    start = len(first) // 2048 + 11400  # run-out and run-in between sessions of a CD
+    later = tmp_path / "later"
+    made.built([kept(tmp_path / "in", made.image(1, study=2))], tmp_path / "out", "STD-GEN-USB-JPEG", "usb").rename(
+        later
+    )
+    second = burned(later, "2.iso", "-C", f"0,{start}", "-M", str(tmp_path / "1.iso"))
+    whole = tmp_path / "whole.iso"
+    whole.write_bytes(first.ljust(start * 2048, b"\0") + second)
+    seen = subprocess.run(["isoinfo", "-f", "-T", str(start), "-i", whole], capture_output=True, text=True, check=True)
+    assert "/SHA256.TXT" in seen.stdout
+    found = examine(whole)
+    assert found.instances == 1, found.findings
+    spoil(whole, lambda data: data.__setitem__(data.index(b"DICM", start * 2048), 0))
+    assert not examine(whole).good
+
+
 def test_the_name_of_the_system_must_be_blank(good: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.iso"
     command = ["genisoimage", "-quiet", "-iso-level", "1", "-V", "OTHER", "-o", path, good]

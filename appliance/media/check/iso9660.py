@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from appliance.words import say
 
-from .finding import Findings
+from .finding import NOTE, Findings
 
 SECTOR = 2048
 _LEVEL_1 = re.compile(r"[A-Z0-9_]{1,8}(\.[A-Z0-9_]{0,3})?;1")
 _FOLDER = re.compile(r"[A-Z0-9_]{1,8}")
+_PRIMARY = b"\1CD001"
 _MOST_RECORDS = 2_000_000
 
 
@@ -31,7 +32,8 @@ class Image:
     """What the descriptors and folders say."""
 
     volume_id: str = ""
-    size: int = 0  # bytes of the volume
+    size: int = 0  # bytes of the volume, and of the sessions before it
+    session: int = 0  # sector at which the last session begins
     files: list[File] = field(default_factory=list)
 
 
@@ -42,9 +44,12 @@ def is_iso9660(whole: memoryview) -> bool:
 
 def read_image(whole: memoryview, findings: Findings) -> Image:
     """Read the primary view; everything odd is a finding."""
-    image = Image(size=len(whole))
+    image = Image(size=len(whole), session=_last_session(whole))
+    if image.session:
+        text = say("the disc has several sessions; what is checked is the last, as systems do")
+        findings.add(NOTE, "sessions", "", text)
     primary = supplementary = None
-    for sector in range(16, 64):
+    for sector in range(image.session + 16, image.session + 64):
         descriptor = bytes(whole[sector * SECTOR : (sector + 1) * SECTOR])
         if len(descriptor) < SECTOR or descriptor[1:6] != b"CD001" or descriptor[0] == 255:
             break
@@ -61,6 +66,25 @@ def read_image(whole: memoryview, findings: Findings) -> Image:
         image.files.append(File(path, offset, size, joliet.get((offset, size), "")))
     _check_overlaps(image.files, findings)
     return image
+
+
+def _last_session(whole: memoryview) -> int:
+    """The sector at which the last session begins: its descriptors lie behind the end of the volume before it."""
+    start = 0
+    while len(descriptor := whole[(start + 16) * SECTOR : (start + 17) * SECTOR]) == SECTOR:
+        end = _end(descriptor, start)
+        places = range(max(end, start + 17) * SECTOR, len(whole), SECTOR)
+        found = next((at for at in places if whole[at : at + 6] == _PRIMARY), None)
+        if found is None or not end:
+            break
+        start = found // SECTOR - 16
+    return start
+
+
+def _end(descriptor: bytes | memoryview, start: int) -> int:
+    """The sector behind a session's volume; some count from the session's beginning, some from the disc's."""
+    blocks = _both(bytes(descriptor), 80, 4) or 0
+    return blocks if blocks > start else start + blocks
 
 
 def _read_descriptor(primary: bytes, whole: memoryview, image: Image, findings: Findings) -> None:
@@ -81,7 +105,7 @@ def _read_descriptor(primary: bytes, whole: memoryview, image: Image, findings: 
     if blocks is None:
         findings.error("volume-size", "", say("the volume's size is written differently in its two byte orders"))
         return
-    image.size = blocks * SECTOR
+    image.size = _end(primary, image.session) * SECTOR
     if image.size > len(whole):
         text = say(
             "the image is cut short: %(whole)s bytes of %(size)s", whole=f"{len(whole):,}", size=f"{image.size:,}"

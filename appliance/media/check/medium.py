@@ -87,7 +87,7 @@ def _image(whole: memoryview, findings: Findings) -> Medium:
         found = udf.read_alone(whole, findings)
     else:
         found = read_image(whole, findings)
-        if udf.has_udf(whole):
+        if udf.has_udf(whole) and not found.session:
             udf.compare(whole, found, findings)
     medium = Medium(volume_id=found.volume_id, image=whole[: found.size])
     for entry in found.files:
