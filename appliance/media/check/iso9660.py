@@ -42,9 +42,9 @@ def is_iso9660(whole: memoryview) -> bool:
     return bytes(whole[16 * SECTOR + 1 : 16 * SECTOR + 6]) == b"CD001"
 
 
-def read_image(whole: memoryview, findings: Findings) -> Image:
-    """Read the primary view; everything odd is a finding."""
-    image = Image(size=len(whole), session=_last_session(whole))
+def read_image(whole: memoryview, findings: Findings, session: int = 0) -> Image:
+    """Read the primary view of the session that begins at a sector; everything odd is a finding."""
+    image = Image(size=len(whole), session=session)
     if image.session:
         text = say("the disc has several sessions; what is checked is the last, as systems do")
         findings.add(NOTE, "sessions", "", text)
@@ -68,7 +68,7 @@ def read_image(whole: memoryview, findings: Findings) -> Image:
     return image
 
 
-def _last_session(whole: memoryview) -> int:
+def last_session(whole: memoryview) -> int:
     """The sector at which the last session begins: its descriptors lie behind the end of the volume before it."""
     start = 0
     while len(descriptor := whole[(start + 16) * SECTOR : (start + 17) * SECTOR]) == SECTOR:

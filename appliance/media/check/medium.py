@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
@@ -18,11 +19,12 @@ from appliance.words import say
 
 from . import udf
 from .finding import Findings
-from .iso9660 import is_iso9660, read_image
+from .iso9660 import is_iso9660, last_session, read_image
 
 _BLOCK = 1 << 20
 _IN_MEMORY = 1 << 26
 _MOST_OF_A_MEMBER = 1 << 30
+_LAST_SESSION, _BY_SECTOR = 0x5310, 1  # CDROMMULTISESSION, CDROM_LBA of linux/cdrom.h
 
 
 @dataclass
@@ -53,7 +55,7 @@ def open_medium(path: Path, findings: Findings, stack: ExitStack) -> Medium:
     whole = _mapped(path, findings, stack)
     if bytes(whole[:4]) in (b"PK\3\4", b"PK\5\6"):
         return _by_file_id(_archive(path, whole, findings, stack), findings)
-    return _image(whole, findings)
+    return _image(whole, findings, _session(path, whole))
 
 
 def _mapped(path: Path, findings: Findings, stack: ExitStack) -> memoryview:
@@ -82,11 +84,23 @@ def _readable(file: BinaryIO, size: int, findings: Findings) -> int:
     return size
 
 
-def _image(whole: memoryview, findings: Findings) -> Medium:
+def _session(path: Path, whole: memoryview) -> int:
+    """The sector of the last session: a drive knows it; what lies behind the volume on a medium written anew is old."""
+    if not path.is_block_device():
+        return last_session(whole)
+    try:
+        with path.open("rb") as file:
+            told = fcntl.ioctl(file, _LAST_SESSION, struct.pack("iBB2x", 0, 0, _BY_SECTOR))
+    except OSError:  # it is no optical drive
+        return 0
+    return max(0, int(struct.unpack_from("i", told)[0]))
+
+
+def _image(whole: memoryview, findings: Findings, session: int) -> Medium:
     if udf.has_udf(whole) and not is_iso9660(whole):
         found = udf.read_alone(whole, findings)
     else:
-        found = read_image(whole, findings)
+        found = read_image(whole, findings, session)
         if udf.has_udf(whole) and not found.session:
             udf.compare(whole, found, findings)
     medium = Medium(volume_id=found.volume_id, image=whole[: found.size])
