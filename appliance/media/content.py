@@ -241,7 +241,9 @@ class _Maker:
         wanted = viewer.spread(frames, self.options.frames)
         pictures = []
         for frame in wanted:
-            data = self.decoder.jpeg(item.path, frame, max_edge=self.options.max_edge, quality=self.options.quality)
+            data = self.decoder.jpeg(
+                item.path, frame, max_edge=self.options.max_edge, quality=self.options.quality, overlays=True
+            )
             folder = f"S{series.number:04d}/F{number // PER_FOLDER:03d}"
             suffix = f"{chr(65 + wanted.index(frame))}" if frames > 1 else ""
             href = f"{folder}/I{number:05d}{suffix}.JPG"
@@ -271,7 +273,7 @@ class _Maker:
         else:
             report = self.decoder.report(one.item.path)
         pictures = {uid: shown.pictures[0] for uid, shown in where.items() if shown.pictures}
-        context = {"one": one, "report": report, "pictures": pictures, "keys": one.item.keys}
+        context = {"one": one, "report": report, "pictures": pictures, "here": set(where), "keys": one.item.keys}
         self._page(f"IHE_PDI/{one.page}", "REPORT.HTM", context)
 
     def _page(self, name: str, template: str, context: dict[str, Any]) -> None:

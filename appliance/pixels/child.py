@@ -185,10 +185,17 @@ def _frame(source: Source, number: int, window: list[float] | None, max_edge: in
 
 
 def _encoded(
-    source: Source, number: int, suffix: str, quality: int, window: list[float] | None, max_edge: int | None
+    source: Source,
+    number: int,
+    suffix: str,
+    window: list[float] | None,
+    max_edge: int | None,
+    quality: int = 0,
+    overlays: bool = False,
 ) -> Answer:
     chosen = (window[0], window[1]) if window else None
-    shown = picture.square(picture.shown_frame(source, number - 1, chosen, max_edge), source.header, number - 1)
+    shown = picture.shown_frame(source, number - 1, chosen, max_edge, overlays)
+    shown = picture.square(shown, source.header, number - 1)
     shown = picture.shrink(shown, max_edge)
     return {"shape": list(shown.shape)}, picture.encode(shown, suffix, quality)
 

@@ -187,13 +187,15 @@ class Decoder:
         window: Window | None = None,
         max_edge: int | None = None,
         quality: int = 85,
+        overlays: bool = False,
     ) -> bytes:
-        """Frame `number` as baseline JPEG with square pixels."""
-        return self._encoded(path, number, ".jpg", quality, window, max_edge)
+        """Frame `number` as baseline JPEG with square pixels; with `overlays` the image's graphics are in it."""
+        more = {"quality": quality, "overlays": overlays}
+        return self._encoded(path, number, ".jpg", window, max_edge, **more)
 
     def png(self, path: Path, number: int = 1, *, window: Window | None = None, max_edge: int | None = None) -> bytes:
         """Frame `number` as PNG with square pixels."""
-        return self._encoded(path, number, ".png", 0, window, max_edge)
+        return self._encoded(path, number, ".png", window, max_edge)
 
     def preview(self, path: Path, number: int, *, max_edge: int, budget: int, near: int = 0) -> Preview:
         """Frame `number` for the viewer in about `budget` bytes."""
@@ -259,10 +261,10 @@ class Decoder:
         return about, bytes(data)
 
     def _encoded(
-        self, path: Path, number: int, suffix: str, quality: int, window: Window | None, max_edge: int | None
+        self, path: Path, number: int, suffix: str, window: Window | None, max_edge: int | None, **more: Any
     ) -> bytes:
-        request = {"do": "encoded", "number": number, "suffix": suffix, "quality": quality}
-        return bytes(self._ask(path, {**request, "window": window, "max_edge": max_edge})[1])
+        request = {"do": "encoded", "number": number, "suffix": suffix, "window": window, "max_edge": max_edge}
+        return bytes(self._ask(path, {**request, **more})[1])
 
     def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
         try:

@@ -255,10 +255,20 @@ def show_palette(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
     return show_color(colored, 8 * colored.dtype.itemsize)
 
 
+def _value(header: Dataset, tag: tuple[int, int]) -> Any:
+    return header[tag].value if tag in header else None
+
+
+def has_overlay(header: Dataset) -> bool:
+    """Whether there are graphics besides the pixels, or in bits of theirs that are not used (retired)."""
+    groups = range(0x6000, 0x6020, 2)
+    return any((group, 0x3000) in header or _value(header, (group, 0x0100)) not in (None, 1) for group in groups)
+
+
 def burn_overlays(picture: NDArray[np.uint8], header: Dataset, index: int) -> NDArray[np.uint8]:
-    """White over the picture where the image's overlays (60xx) say so (PS3.3 C.9)."""
+    """White over the picture where the image's graphics (60xx) say so (PS3.3 C.9.2); regions of interest stay away."""
     for group in range(0x6000, 0x6020, 2):
-        if (group, 0x3000) not in header:
+        if (group, 0x3000) not in header or _value(header, (group, 0x0040)) == "R":
             continue
         try:
             overlay = header.overlay_array(group)

@@ -114,6 +114,7 @@ def preview(source: Source, index: int, max_edge: int, budget: int, near: int) -
     else:
         about, data = _color_preview(source, index, max_edge, budget)
     about["full_rows"], about["full_columns"] = source.rows, source.columns
+    about["overlay"] = display.has_overlay(source.header)
     return about | place(source, index), data
 
 

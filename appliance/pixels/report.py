@@ -55,13 +55,14 @@ def structured_report(header: Dataset) -> dict[str, Any]:
 
 
 def references(header: Dataset) -> list[str]:
-    """SOP Instance UIDs of the images a presentation state is for (Referenced Series Sequence, PS3.3 C.11.11)."""
+    """SOP Instance UIDs of the images a presentation state is for, wherever its kind names them (PS3.3 C.11)."""
     found = [
         str(image.get("ReferencedSOPInstanceUID") or "")
-        for series in header.get("ReferencedSeriesSequence") or []
-        for image in series.get("ReferencedImageSequence") or []
+        for element in header.iterall()
+        if element.keyword == "ReferencedImageSequence"
+        for image in element.value
     ]
-    return found[:MAX_NODES]
+    return list(dict.fromkeys(found))[:MAX_NODES]
 
 
 def _node(item: Dataset, left: list[int], depth: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -44,3 +45,14 @@ def document(folder: Path, name: str, sop_class: str, modality: str, **elements:
     path = folder / name
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def with_overlay(dataset: Dataset, kind: str = "G") -> None:
+    """A whole line of graphics on top."""
+    rows, columns = dataset.Rows, dataset.Columns
+    for element, vr, value in ((0x10, "US", rows), (0x11, "US", columns), (0x40, "CS", kind), (0x50, "SS", [1, 1]),
+                               (0x100, "US", 1), (0x102, "US", 0)):  # fmt: skip
+        dataset.add_new((0x6000, element), vr, value)
+    bits = np.zeros((rows, columns), np.uint8)
+    bits[0] = 1
+    dataset.add_new((0x6000, 0x3000), "OW", np.packbits(bits, bitorder="little").tobytes())

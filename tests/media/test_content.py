@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -17,7 +19,7 @@ from appliance.media.content import ContentOptions, content_files, readme, sha25
 from appliance.media.description import Site
 from appliance.media.words import languages, words
 from appliance.pixels import Decoder
-from tests.media.content_helpers import document, volume
+from tests.media.content_helpers import document, volume, with_overlay
 from tests.pixels.conftest import SHIPPED, grey
 
 NAMES = ["CT_small.dcm", "MR_small.dcm", "examples_ybr_color.dcm", "test-SR.dcm", "rtplan.dcm"]
@@ -130,6 +132,30 @@ def encapsulated(folder: Path, data: bytes, kind: str, tail: str) -> Path:
     return document(folder, f"{tail}.dcm", f"1.2.840.10008.5.1.4.1.1.104.{tail}", "DOC", DocumentTitle="Letter",
                     EncapsulatedDocument=data + bytes(len(data) % 2), EncapsulatedDocumentLength=len(data),
                     MIMETypeOfEncapsulatedDocument=kind)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "white"), [("G", True), ("R", False)])
+def test_graphics_of_an_image_are_in_its_picture_and_regions_are_not(
+    decoder: Decoder, tmp_path: Path, kind: str, white: bool
+) -> None:
+    dataset = grey(np.full((64, 64), 500, np.uint16), WindowCenter=1000, WindowWidth=2000, Modality="CR")
+    with_overlay(dataset, kind)
+    dataset.save_as(tmp_path / "cr.dcm", enforce_file_format=True)
+    files = made(decoder, [tmp_path / "cr.dcm"], tmp_path / "out", viewer=False)
+    (picture,) = [data for name, data in files.items() if name.endswith(".JPG")]
+    with Image.open(BytesIO(picture)) as shown:
+        assert bool(np.asarray(shown.convert("L"))[0].mean() > 200) is white
+
+
+def test_an_image_that_is_not_on_this_disc_is_said_to_be_elsewhere(decoder: Decoder, tmp_path: Path) -> None:
+    """A Key Object on the first of two discs, its image on the second."""
+    reference, item = Dataset(), Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4"
+    item.RelationshipType, item.ValueType, item.ReferencedSOPSequence = "CONTAINS", "IMAGE", Sequence([reference])
+    key = document(tmp_path, "ko", "1.2.840.10008.5.1.4.1.1.88.59", "KO", ValueType="CONTAINER", ContentSequence=[item])
+    files = made(decoder, [key], tmp_path / "out", viewer=False)
+    (page,) = [data for name, data in files.items() if "/R" in name]
+    assert "(image: not on this disc)" in page.decode()
 
 
 def test_an_encapsulated_pdf_lies_on_the_disc_byte_for_byte(decoder: Decoder, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from appliance.media.viewer import FIXED, literal, size_bound, spread, viewer_fi
 from appliance.media.words import words
 from appliance.pixels import Decoder
 from appliance.resources import shipped
-from tests.media.content_helpers import document, volume
+from tests.media.content_helpers import document, volume, with_overlay
 from tests.pixels.conftest import SHIPPED, grey
 from tests.pixels.test_display import lut
 
@@ -329,6 +329,38 @@ def test_a_presentation_state_is_said_where_it_belongs(browser: Browser, decoder
         page.keyboard.press("ArrowDown")
         settled(page)
         assert page.locator("#note").inner_text() == "Saved presentation not applied"
+
+
+def referring(kind: str, uid: str) -> dict[str, Sequence]:
+    """Where a presentation state of a kind names its images (PS3.3 C.11.11, C.11.14, C.11.29, C.11.23)."""
+    image, holder, outer = Dataset(), Dataset(), Dataset()
+    image.ReferencedSOPInstanceUID = uid
+    holder.ReferencedImageSequence = Sequence([image])
+    if kind == "11.4":
+        outer.ReferencedSeriesSequence = Sequence([holder])
+        return {"BlendingSequence": Sequence([outer])}
+    return {
+        {"11.8": "AdvancedBlendingSequence", "11.6": "VolumetricPresentationStateInputSequence"}[kind]: Sequence(
+            [holder]
+        )
+    }
+
+
+@pytest.mark.parametrize("kind", ["11.4", "11.6", "11.8"])
+def test_images_of_every_kind_of_presentation_state_are_known(decoder: Decoder, tmp_path: Path, kind: str) -> None:
+    state = document(tmp_path, "pr", f"1.2.840.10008.5.1.4.1.1.{kind}", "PR", **referring(kind, "1.2.3.4"))
+    assert decoder.references(state) == ["1.2.3.4"]
+
+
+def test_an_overlay_is_said_not_to_be_shown(browser: Browser, decoder: Decoder, tmp_path: Path) -> None:
+    datasets = slices(2)
+    with_overlay(datasets[1])
+    disc = Disc(tmp_path, datasets, decoder, 1.0, [])
+    for page in opened(browser, disc):
+        assert page.locator("#note").is_hidden()
+        page.keyboard.press("ArrowDown")
+        settled(page)
+        assert page.locator("#note").inner_text() == "Overlay not shown"
 
 
 def test_a_part_of_the_disc_that_cannot_be_read_is_said(browser: Browser, disc: Disc, tmp_path: Path) -> None:
