@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydicom import dcmread
@@ -13,26 +14,37 @@ from appliance.media.deidentify import CannotDeidentifyError, DeidentifyOptions,
 from appliance.media.ordering import LOOKED, unlooked
 from appliance.media.progress import Watch
 from appliance.media.selection import Gathered
-from appliance.media.source import SourceInstance
+from appliance.media.source import Placed, SourceInstance
 from appliance.pixels import PixelError
 from appliance.store import files
 from appliance.studies import keys, part10, records
 
 
 def anonymous_sources(
-    gathered: Gathered, key: bytes, choices: CopyType, decisions: frozenset[str], folder: Path, watch: Watch
+    gathered: Gathered,
+    filed: Mapping[str, Placed],
+    key: bytes,
+    choices: CopyType,
+    decisions: frozenset[str],
+    folder: Path,
+    watch: Watch,
 ) -> tuple[tuple[SourceInstance, ...], tuple[tuple[str, str], ...]]:
-    """Anonymous copies in `folder`, and (SOP Instance UID, reason) of what is left out."""
+    """Anonymous copies in `folder`, and (SOP Instance UID, reason) of what is left out.
+
+    `filed` is where the originals would lie, by SOP Instance UID: below which patient, and which of two contents.
+    """
     files.make_folder(folder)
     left_out = dict([*gathered.left_out, *unlooked(gathered.sources, decisions)])
     made = []
     for number, source in enumerate(gathered.sources):
         watch.step(number, len(gathered.sources))
         uid = source.keys.SOPInstanceUID
-        if uid in left_out:
+        place = filed.get(uid)
+        if uid in left_out or (place is not None and place.source is not source):
             continue
         options = DeidentifyOptions(
             key=key,
+            filed_under=place.patient_id if place is not None else "",
             dates=choices.dates,
             descriptors=choices.descriptors,
             keep_device=choices.keep_device,

@@ -66,6 +66,7 @@ class DeidentifyOptions:
     """Choices of one anonymous order (PS3.15 E.3)."""
 
     key: bytes  # random, of this order; who has it can link the copies to their originals
+    filed_under: str = ""  # the Patient ID whose instance it is taken for, where that may not be its own
     dates: str = "remove"  # remove, shift (all by the same number of days), keep
     descriptors: str = "remove"  # remove, clean (descriptions stay without the words that identify)
     keep_device: bool = False  # Retain Device Identity Option
@@ -96,7 +97,7 @@ class DeidentifyOptions:
 
     def patient(self, dataset: Dataset) -> str:
         """The new Patient ID; the same for the same old one."""
-        known = f"{dataset.get('PatientID', '')}\0{dataset.get('IssuerOfPatientID', '')}"
+        known = self.filed_under or f"{dataset.get('PatientID', '')}\0{dataset.get('IssuerOfPatientID', '')}"
         return "ANON" + self.digest("patient", known).hex()[:10].upper()
 
 

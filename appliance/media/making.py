@@ -45,7 +45,6 @@ from appliance.media.settling import (
     summary_of,
 )
 from appliance.media.signing import signer_of
-from appliance.media.source import SourceInstance
 from appliance.media.video import Mp4, as_mp4
 from appliance.pixels import Decoder, PixelError
 from appliance.store import discs, files
@@ -157,30 +156,32 @@ def _plan(
     watch: Watch,
     undecodable: dict[str, str],
 ) -> tuple[Plan, tuple[Note, ...]]:
-    """The plan, and what is left out of an anonymous disc, whose UIDs may not stand on it."""
+    """The plan, and what is left out of an anonymous disc, whose UIDs may not stand on it.
+
+    Whose the instances are is asked of them as they came: in anonymous copies nobody could see it any more.
+    """
     decisions = ordering.known_decisions(store, tuple(disc.decisions))
     leave_out = tuple((uid, reason) for uid, reason in disc.leave_out)
-    sources: tuple[SourceInstance, ...] | None = None
-    hidden: tuple[Note, ...] = ()
-    if choices.anonymous:
-        here = replace(gathered, left_out=gathered.left_out + leave_out)
-        sources, left_out = anonymous_sources(here, disc.key, choices, decisions, folder / "anonymous", watch)
-        hidden = tuple(Note(SOPInstanceUID=uid, reason=reason) for uid, reason in left_out)
     made = partial(
         ordering.plan_of,
         gathered,
-        choices,
         file_set_id=disc.file_set_id,
         decisions=decisions,
         leave_out=leave_out,
-        sources=sources,
         undecodable=undecodable,
     )
-    plan = made()
-    if same := same_images(plan, gathered.sources if sources is None else sources, COMPARE_SECONDS):
-        plan = made(same_image=same)
+    plan = made(choices)
+    if same := same_images(plan, gathered.sources, COMPARE_SECONDS):
+        plan = made(choices, same_image=same)
     if plan.conflicts:
         raise HeldError("decision-needed", "; ".join(conflict.message for conflict in plan.conflicts), plan)
+    hidden: tuple[Note, ...] = ()
+    if choices.anonymous:
+        here = replace(gathered, left_out=gathered.left_out + leave_out)
+        filed = {placed.source.keys.SOPInstanceUID: placed for volume in plan.volumes for placed in volume.all}
+        sources, left_out = anonymous_sources(here, filed, disc.key, choices, decisions, folder / "anonymous", watch)
+        hidden = tuple(Note(SOPInstanceUID=uid, reason=reason) for uid, reason in left_out)
+        plan = made(choices.model_copy(update={"several_patients": True}), sources=sources)
     if plan.refused and can_be_left_out(plan) and disc.request_uid is None:
         raise HeldError("decision-needed", refusals_of(plan), plan)
     if plan.refused:

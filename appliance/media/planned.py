@@ -61,6 +61,11 @@ class Volume:
     size: int  # bytes of the image, folder or archive, with room kept for content
     videos: tuple[Placed, ...] = ()  # MP4 files beside the file-set
 
+    @property
+    def all(self) -> tuple[Placed, ...]:
+        """The instances, in the file-set or beside it."""
+        return self.placed + self.videos
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

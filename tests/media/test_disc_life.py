@@ -181,6 +181,30 @@ def test_an_anonymous_disc_names_nobody(store: Store, tmp_path: Path) -> None:
     assert looked["volumes"][0]["instances"] == 4
 
 
+@pytest.mark.parametrize("other", [{"IssuerOfPatientID": "HOSP"}, {"PatientID": " P-1"}, {"PatientID": "P-2"}], ids=str)
+def test_one_patient_is_one_in_anonymous_copies_however_the_id_is_written(
+    store: Store, tmp_path: Path, other: dict[str, str]
+) -> None:
+    """As it came, or as a person decided: the copies had two made-up IDs, about which nobody could decide."""
+    keep(store, [made.image(9, **other)])
+    plan, _ = verbs.plan_disc(store, DiscOrder(selection=Selection(studies=(STUDY,)), copy_type="anonymous"))
+    decisions = tuple(conflict.decision for conflict in plan.conflicts)
+    view = work_off(store, ordered(store, copy_type="anonymous", decisions=decisions))
+    assert view["execution_status"] == "DONE", view["message"]
+    command = ["xorriso", "-osirrox", "on", "-indev", view["volumes"][0]["image"], "-extract", "/", str(tmp_path / "o")]
+    subprocess.run(command, capture_output=True, check=True)
+    found = [pydicom.dcmread(path).PatientID for path in (tmp_path / "o" / "DICOM").rglob("I*")]
+    assert len(found) == 4 and len(set(found)) == 1
+
+
+def test_two_names_under_one_id_wait_for_a_person_on_an_anonymous_disc_too(store: Store) -> None:
+    """In the copies both are called the same: asked of them, nobody was asked."""
+    keep(store, [made.image(9, PatientName="SMITH^JOHN")])
+    view = work_off(store, ordered(store, copy_type="anonymous"))
+    assert (view["held"], view["reasons"]) == (True, ["decision-needed"])
+    assert "stands for 2 different people" in view["message"]
+
+
 @pytest.mark.parametrize(("dates", "code"), [("remove", None), ("shift", "113107"), ("keep", "113106")])
 def test_dates_of_an_anonymous_disc_are_what_was_chosen_and_it_says_so(
     store: Store, tmp_path: Path, dates: str, code: str | None
