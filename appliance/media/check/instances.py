@@ -163,9 +163,9 @@ class InstanceChecker:
         said, own = (_names(name, same_charset) for name in (known[_NAME], values.get(_NAME, "")))
         dates = {known[_BIRTH_DATE], values.get(_BIRTH_DATE, "")}
         if said and own and not any(one <= other or other <= one for one in said for other in own):
-            what = say("Patient's Name")
+            what = "Patient's Name"
         elif len(dates) > 1 and all(len(each) == 8 for each in dates):
-            what = say("Patient's Birth Date")
+            what = "Patient's Birth Date"
         else:
             return
         key = (patient.text(0x00100020), f"{values.get(_NAME)} {values.get(_BIRTH_DATE)}")
