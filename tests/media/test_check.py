@@ -244,6 +244,25 @@ def test_a_sound_disc_is_sound_however_a_system_shows_its_names(
     assert examine(path).instances == 8
 
 
+@pytest.mark.parametrize("path", ["DICOMDIR", "DICOM/D0000000/I0000002"])
+@pytest.mark.parametrize("count", [8, 2000])
+def test_zeros_that_fill_a_sector_behind_a_file_are_a_warning(disc: Path, path: str, count: int) -> None:
+    """dcmdump reads such files without a word; all of the directory was called lost."""
+    spoil(disc / path, lambda data: data.extend(bytes(count)))
+    assert subprocess.run(["dcmdump", "-q", disc / path], capture_output=True, check=False).returncode == 0
+    assert [(each.code, each.severity, each.where) for each in verify(disc)] == [("padding", "warning", path)]
+    assert examine(disc).instances == 8
+
+
+def test_a_file_whose_second_half_is_zeros_is_damaged(tmp_path: Path, good: Path) -> None:
+    """As a copy may be that broke off."""
+    folder = shutil.copytree(good, tmp_path / "disc")
+    whole = made.as_file(made.image(2, rows=512, columns=512, series=1))
+    at = whole.index(b"\xe0\x7f\x10\x00OW")
+    (folder / "DICOM/D0000000/I0000001").write_bytes(whole[:at] + bytes(len(whole) - at))
+    assert not examine(folder).good
+
+
 # discs that were right by an earlier edition
 
 

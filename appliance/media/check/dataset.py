@@ -17,6 +17,8 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 
 UNDEFINED = 0xFFFFFFFF
+PADDING = 0
+_MOST_PADDING = 1 << 16
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MOST_DEPTH = 64
@@ -132,8 +134,15 @@ def read_element(data: memoryview, position: int, end: int, encoding: Encoding, 
 
 
 def elements(data: memoryview, position: int, end: int, encoding: Encoding) -> Iterator[Element]:
-    """The elements of a data set, as they come. Raises TruncatedError or MalformedError."""
+    """The elements of a data set, as they come. Raises TruncatedError or MalformedError.
+
+    Zeros to the end, as some writers fill a sector, come as one element with the tag PADDING.
+    """
     while position < end:
+        rest = end - position
+        if rest <= _MOST_PADDING and not any(data[position : position + 4]) and not any(data[position:end]):
+            yield Element(PADDING, b"", position, rest, end)
+            return
         element = read_element(data, position, end, encoding)
         yield element
         position = element.end

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from appliance.words import say
 
 from . import icons, rules
-from .dataset import Element, Encoding, MalformedError, TruncatedError, elements, is_dicom, items, read_head
-from .finding import Findings
+from .dataset import PADDING, Element, Encoding, MalformedError, TruncatedError, elements, is_dicom, items, read_head
+from .finding import Findings, tell_padding
 
 WHERE = "DICOMDIR"
 _EXPLICIT = Encoding()
@@ -83,6 +83,8 @@ def _read(data: memoryview, directory: Directory, findings: Findings) -> tuple[i
     found: dict[int, Element] = {}
     for element in elements(data, head.data_set, len(data), _EXPLICIT):
         found[element.tag] = element
+    if PADDING in found:
+        tell_padding(findings, WHERE, found[PADDING].length)
     if 0x00041130 in found:
         directory.file_set_id = _value(data, found[0x00041130]).rstrip(b" \0").decode("latin-1")
     if _number(data, found.get(0x00041212)) != 0:

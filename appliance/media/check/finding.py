@@ -29,6 +29,12 @@ class Finding:
         return f"{self.severity}: {self.where + ': ' if self.where else ''}{self.text}"
 
 
+def tell_padding(findings: Findings, where: str, count: int) -> None:
+    """A file with zeros behind its end."""
+    text = say("%(count)s zeros follow its end, which belong to no element; most systems pass over them", count=count)
+    findings.warning("padding", where, text)
+
+
 class Findings:
     """Collects findings; of each code only the first hundred are kept one by one."""
 

@@ -10,6 +10,7 @@ from appliance.words import say
 from . import rules
 from .dataset import (
     DEFLATED,
+    PADDING,
     UNDEFINED,
     Element,
     MalformedError,
@@ -21,7 +22,7 @@ from .dataset import (
     read_head,
 )
 from .directory import Directory, Record, other_ids
-from .finding import Findings
+from .finding import Findings, tell_padding
 from .medium import DiscFile
 
 _IDENTITY = (
@@ -110,6 +111,9 @@ class InstanceChecker:
         pixels, last = False, -1
         for element in elements(body, 0, len(body), encoding_of(syntax)):
             tag = element.tag
+            if tag == PADDING and last > PADDING:
+                tell_padding(self.findings, where, element.length)
+                break
             if tag <= last:
                 self.findings.warning(
                     "order", where, say("%(tag)s is out of order (PS3.5 7.1)", tag=rules.name_of(tag))
