@@ -37,6 +37,7 @@ LONGEST_SEQUENCE = 16 << 20
 MOST_ELEMENTS = 2_000_000
 DEEPEST = 64
 MOST_INFLATED = 64 << 20
+MOST_PADDING = 64 * 1024
 HEAD = 32 * 1024
 """Bytes of a file that are looked at first: most headers end before."""
 
@@ -133,6 +134,10 @@ def refusal(what: str) -> RefusedError:
     return RefusedError(CANNOT_UNDERSTAND, say("the data set %(what)s", what=what))
 
 
+def without_vr(position: int) -> RefusedError:
+    return refusal(say("has an element without a VR (byte %(position)s)", position=position))
+
+
 def _too_short(tag: int) -> RefusedError:
     return refusal(
         say(
@@ -141,6 +146,14 @@ def _too_short(tag: int) -> RefusedError:
             tag_2=f"{tag & 0xFFFF:04X}",
         )
     )
+
+
+class PaddedError(RefusedError):
+    """The data set is whole; behind it there are zeros to the end of the file, as some writers fill a sector."""
+
+    def __init__(self, end: int) -> None:
+        super().__init__(CANNOT_UNDERSTAND, str(without_vr(end)))
+        self.end = end  # byte of the file
 
 
 class _BeyondHeadError(Exception):
@@ -200,6 +213,8 @@ class _Scan:
             group, number, vr, length = short(self.data, position)
             tag, start = group << 16 | number, position + 8
             if self.implicit or vr not in _SHORT_FORM or group == 0xFFFE:
+                if vr == b"\0\0" and not self.implicit:
+                    self._check_padding(position)
                 tag, vr, length, start = self._element(position, self.implicit)
             else:
                 self._count()
@@ -217,6 +232,14 @@ class _Scan:
                 return
             yield tag, vr, start, position
 
+    def _check_padding(self, position: int) -> None:
+        if self.end - position > MOST_PADDING or not self.whole:
+            return
+        if self.is_head:
+            raise _BeyondHeadError
+        if not any(self.data[position : self.end]):
+            raise PaddedError(position)
+
     def _count(self) -> None:
         self.left -= 1
         if self.left < 0:
@@ -232,7 +255,7 @@ class _Scan:
         if vr in _SHORT_FORM:
             return tag, vr, length, position + 8
         if vr not in _LONG_FORM and not (vr.isalpha() and vr.isupper()):
-            raise refusal(say("has an element without a VR (byte %(position)s)", position=position))
+            raise without_vr(position)
         return tag, vr, self.long(self.data, position + 8)[0], position + 12
 
     def _undefined(self, tag: int, vr: bytes, start: int) -> int:

@@ -8,10 +8,11 @@ import uuid
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ from appliance.store import files
 from appliance.store.store import Store
 from appliance.studies import part10
 from appliance.studies.completeness import count_again
+from appliance.studies.header import PaddedError
 from appliance.studies.import_sources import Candidate, candidates, named_in_dicomdir
 from appliance.studies.intake import Arrival, Intake, Taken
 from appliance.words import say
@@ -156,7 +158,7 @@ class _Import:
 
     def _take(self, name: str, arrival: Arrival) -> None:
         try:
-            taken = self.intake.take(arrival, self.actor)
+            taken = self._taken(arrival)
             with self._lock:
                 self.report.count(taken)
         except ApplianceError as error:
@@ -165,6 +167,20 @@ class _Import:
         finally:
             files.remove(arrival.path)
             self._room.release()
+
+    def _taken(self, arrival: Arrival) -> Taken:
+        """Into the index; without the zeros that some media have behind an instance, which are none of it."""
+        try:
+            return self.intake.take(arrival, self.actor)
+        except PaddedError as padded:
+            with arrival.path.open("rb") as file:
+                head = file.read(arrival.offset)
+                blocks = _blocks(file, padded.end - arrival.offset)
+                cut = self._spooled(head, blocks, arrival.transfer_syntax)
+            try:
+                return self.intake.take(cut, self.actor)
+            finally:
+                files.remove(cut.path)
 
     def finish(self) -> None:
         self._threads.shutdown()
@@ -188,11 +204,14 @@ class _Import:
         if meta.MediaStorageSOPClassUID == part10.MEDIA_STORAGE_DIRECTORY:
             return None
         head = head_of_file(meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID)
+        return self._spooled(head, chain((rest,), _blocks(file)), meta.TransferSyntaxUID)
+
+    def _spooled(self, head: bytes, blocks: Iterable[bytes], transfer_syntax: str) -> Arrival:
+        """A file in the spool of a head of our own and a data set."""
         digest, size = hashlib.sha256(), 0
         with files.PartFile(self.spool / uuid.uuid4().hex) as part:
             part.write(head)
-            block = rest
-            while block:
+            for block in blocks:
                 digest.update(block)
                 part.write(block)
                 size += len(block)
@@ -200,17 +219,23 @@ class _Import:
                     raise UsageError(say("it is larger than %(largest)s MiB", largest=self.largest >> 20))
                 if not self.store.has_room(BLOCK):
                     raise ResourceError(say("The disk is short: the import stops here. Make room and import again."))
-                block = file.read(BLOCK)
             part.keep()
         return Arrival(
             path=part.part,
             offset=len(head),
             size=size,
             sha256=digest.hexdigest(),
-            transfer_syntax=meta.TransferSyntaxUID,
+            transfer_syntax=transfer_syntax,
             source=self.source,
             assumed_charset=self.assumed_charset,
         )
+
+
+def _blocks(file: BinaryIO, most: int | None = None) -> Iterator[bytes]:
+    """What is left of a file, or `most` bytes of it."""
+    while block := file.read(BLOCK if most is None else min(BLOCK, most)):
+        yield block
+        most = None if most is None else most - len(block)
 
 
 def _record(store: Store, actor: Actor, report: ImportReport) -> None:

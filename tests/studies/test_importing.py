@@ -39,6 +39,24 @@ def test_a_folder_is_imported_with_what_is_no_dicom_counted_apart(store: Store, 
     assert (again["stored"], again["known"]) == (0, 3)
 
 
+@pytest.mark.parametrize("rows", [16, 512])  # within what is looked at first, and beyond
+def test_zeros_behind_an_instance_are_none_of_it(store: Store, clerk: Actor, saved: SaveFiles, rows: int) -> None:
+    """Some discs fill the last sector of a file; DCMTK reads it, and ours do not hand it on."""
+    folder = saved(made.image(1, rows=rows, columns=rows))
+    (path,) = folder.iterdir()
+    data = path.read_bytes()
+    path.write_bytes(data + bytes(2048 - len(data) % 2048))
+    report = import_path(store, folder, clerk).to_json()
+    assert (report["stored"], report["refused_count"]) == (1, 0), report
+    (kept,) = files_of(store)
+    assert kept.read_bytes().endswith(made.image(1, rows=rows, columns=rows).PixelData)
+    assert list(store.folder.spool.iterdir()) == []
+    path.write_bytes(data)
+    assert import_path(store, folder, clerk).to_json()["known"] == 1, "the same as without them"
+    path.write_bytes(data + bytes(100) + b"x")
+    assert import_path(store, folder, clerk).to_json()["refused_count"] == 1
+
+
 def test_links_that_lead_out_are_not_followed(store: Store, clerk: Actor, saved: SaveFiles, tmp_path: Path) -> None:
     secret = saved(made.image(9), folder="elsewhere")
     folder = saved(made.image(1))
