@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from appliance.errors import ApplianceError, NotFoundError
+from appliance.errors import ApplianceError, NotFoundError, ResourceError
 from appliance.events import process_actor
 from appliance.jobs.retry import wait_after
 from appliance.media.burn_request import Group, Requests
@@ -57,6 +57,8 @@ def burn_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], boo
         _Burn(store, disc_id, worker, stopped).run()
     except _StopError:
         return
+    except ResourceError as error:  # the claim stays: the burner is asked when the database is there
+        log.warning("not found out about yet: %s", error, extra={"disc": disc_id})
     except Exception as error:  # a burner never raises: this is a fault of ours, in the middle of a burn
         log.exception("burning broke", extra={"disc": disc_id})
         message = say("Burning broke: %(name)s: see the log.", name=type(error).__name__)
@@ -304,7 +306,7 @@ class _Burn:
     def _request(self, group: Group) -> BurnRequest:
         return replace(
             self.requests.of(group),
-            is_canceled=self._is_canceled,
+            is_canceled=self._hears_a_cancel,
             begin=lambda: self._begin(group),
             progress=self._step,
         )
@@ -317,10 +319,15 @@ class _Burn:
 
     def _step(self, done: int, total: int) -> None:
         """A burner's own progress; a cancel is heard by is_canceled, between its pieces."""
-        try:
+        with suppress(CanceledError, ResourceError):
             self.watch.step(done, total)
-        except CanceledError:
-            return
+
+    def _hears_a_cancel(self) -> bool:
+        """For a burner at work. While the database is away nobody can cancel, and no disc is wasted for it."""
+        try:
+            return self._is_canceled()
+        except ResourceError:
+            return False
 
     def _check_image(self, group: Group) -> None:
         """An image damaged on disk is made again, not burned."""

@@ -53,6 +53,7 @@ from tests.media.disc_helpers import (
     ordered,
     work_off,
 )
+from tests.support.away import away_between, away_once
 from tests.support.robots import Robot
 
 
@@ -413,6 +414,33 @@ def test_a_drive_asks_for_one_disc_after_the_other(store: Store) -> None:
     assert (view["execution_status"], view["volumes"][0]["verified"]) == ("DONE", True)
     size = view["volumes"][0]["bytes"]
     assert {hashlib.sha256(data[:size]).hexdigest() for data in out} == {view["volumes"][0]["sha256"]}
+
+
+@pytest.mark.parametrize("burner", ["folder", "drive"])
+def test_a_database_that_is_away_during_a_burn_costs_no_disc(
+    store: Store, monkeypatch: pytest.MonkeyPatch, burner: str
+) -> None:
+    """How far it is and whether it was cancelled are courtesies: the program that writes is not stopped for them."""
+    drive = store.folder.burned / "drive.img"
+    drive.write_bytes(b"")
+    add(store, "drive", f"drive:stdio:{drive}")
+    disc_id = ordered(store, burner=burner)
+    with away_between(monkeypatch, "burn.begun", "burn.done", thread="burn-"):
+        view = work_off(store, disc_id)
+    assert (view["execution_status"], view["volumes"][0]["verified"]) == ("DONE", True), view["message"]
+    assert [piece["state"] for piece in view["volumes"][0]["pieces"]] == ["verified"]
+
+
+@pytest.mark.parametrize("told", [1, 3], ids=["begun", "verified"])
+def test_a_step_of_a_burn_that_could_not_be_written_down_is_asked_about_not_shown_to_a_person(
+    store: Store, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    disc_id = ordered(store)
+    away_once(monkeypatch, "disc", "burner", skip=told)  # the first is the claim
+    work_off(store, disc_id)
+    view = work_off(store, disc_id)  # a worker of the service looks for its own, too; in the foreground it is the next
+    assert (view["execution_status"], view["volumes"][0]["verified"]) == ("DONE", True), view["message"]
+    assert len(burned(store)) == 3
 
 
 def _verified(store: Store, disc_id: int) -> int:
