@@ -319,7 +319,7 @@ class _Burn:
 
     def _step(self, done: int, total: int) -> None:
         """A burner's own progress; a cancel is heard by is_canceled, between its pieces."""
-        with suppress(CanceledError, ResourceError):
+        with suppress(CanceledError):
             self.watch.step(done, total)
 
     def _hears_a_cancel(self) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from appliance.errors import ResourceError
 from appliance.store import discs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
@@ -48,14 +50,18 @@ class Watch:
         self._phase = ""
 
     def step(self, done: int, total: int) -> None:
-        """So many bytes of the phase are done. Raises CanceledError."""
+        """So many bytes of the phase are done. Raises CanceledError.
+
+        While the database is away nobody can cancel, and nothing is broken off because it could not be told.
+        """
         moment = time.monotonic()
         if moment - self._told < TELL_SECONDS:
             return
         self._told = moment
-        self.check()
-        with self.store.database.write("disc") as connection:
-            discs.change(connection, self.disc_id, done=done, total=total)
+        with suppress(ResourceError):
+            self.check()
+            with self.store.database.write("disc") as connection:
+                discs.change(connection, self.disc_id, done=done, total=total)
 
     def check(self) -> None:
         """Raise CanceledError when nobody wants the disc any more, or the worker stops."""

@@ -14,6 +14,7 @@ from appliance.media.progress import Watch
 from appliance.store.store import Store
 from tests.media import made
 from tests.media.disc_helpers import fresh, keep, ordered, work_off
+from tests.support.away import away_between
 
 
 @pytest.fixture
@@ -48,3 +49,22 @@ def test_bytes_are_counted_while_pictures_are_made_images_decompressed_and_the_i
     assert [done for done, _ in built] == sorted(done for done, _ in built)
     assert len({done for done, _ in built if done < total // 2}) > 4, "it moves before the image is written"
     assert ("check", 0, image) in told
+
+
+def test_a_database_that_is_away_while_images_are_made_begins_nothing_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    phase = Watch.phase
+
+    def noted(watch: Watch, name: str, total: int = 0) -> None:
+        begun.append(name)
+        phase(watch, name, total)
+
+    monkeypatch.setattr(progress, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(Watch, "phase", noted)
+    disc_id = ordered(store)
+    with away_between(monkeypatch, "build.content", "iso.data", thread=f"build-{disc_id}"):
+        view = work_off(store, disc_id)
+    assert view["execution_status"] == "DONE", view["message"]
+    assert begun.count("plan") == 1
