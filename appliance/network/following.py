@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from appliance.errors import ApplianceError
 from appliance.network.association import BoundedAssociation
 from appliance.network.limits import Limits
+
+log = logging.getLogger("appliance.network")
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 0.5
 WAKE_SECONDS = 0.05
@@ -99,7 +105,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
-            if self._cancelled_at is None and self._following.cancelled():
+            if self._cancelled_at is None and _answer(self._following.cancelled, False):
                 self._cancelled_at = time.monotonic()
                 self._ask_to_stop()
             if self._is_too_long(time.monotonic()):
@@ -109,7 +115,7 @@ class Watch:
     def _is_too_long(self, moment: float) -> bool:
         if self._cancelled_at is not None:
             return moment - self._cancelled_at > CANCEL_GRACE
-        seen = self._following.arriving()
+        seen = _answer(self._following.arriving, self._seen)
         if seen != self._seen or self._association.busy:
             self._seen, self._heard = seen, moment
         return moment - self._heard > self._patience
@@ -124,6 +130,15 @@ class Watch:
         self._association.cut_now()
         while not self._over.wait(WAKE_SECONDS):  # the association's own thread may take one before it ends
             self._association.dimse.msg_queue.put((None, None))
+
+
+def _answer(asked: Callable[[], T], otherwise: T) -> T:
+    """What those say who follow; whom they ask in turn may be away for a moment, and the watch goes on."""
+    try:
+        return asked()
+    except ApplianceError as error:
+        log.warning("a retrieve can't be followed now: %s", error)
+        return otherwise
 
 
 def each_response(responses: Iterator[tuple[Any, Any]], watch: Watch) -> Iterator[Any]:

@@ -8,12 +8,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom.events import Event
 
-from appliance.errors import ApplianceError, ConflictError, DeviceError, NotFoundError
+from appliance.errors import ApplianceError, ConflictError, DeviceError, NotFoundError, ResourceError
 from appliance.events import Actor
 from appliance.network import scu
 from appliance.network.following import Following, Retrieved
@@ -347,7 +348,8 @@ class _Fetch:
     def _progress(self, found: pacs.Held) -> Callable[[Retrieved], None]:
         def tell(counts: Retrieved) -> None:
             done = counts.completed + counts.warning + counts.failed
-            self._tell(done, self._wanted_count(found) or (done + counts.remaining))
+            with suppress(ResourceError):  # what can't be told now breaks nothing off
+                self._tell(done, self._wanted_count(found) or (done + counts.remaining))
 
         return tell
 

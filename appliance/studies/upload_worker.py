@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, ResourceError
 from appliance.events import Actor
 from appliance.store import files, uploads
 from appliance.store.store import Store
@@ -98,6 +98,9 @@ class Importer:
         try:
             with self.store.tally.timed(KIND):
                 state, message = work.run()
+        except ResourceError as error:  # the database is away: what was uploaded lies nowhere else, and waits for it
+            log.warning("import %s waits: %s", row.import_id, error)
+            state, message = uploads.PENDING, ""
         except ApplianceError as error:
             state, message = uploads.ABORTED, str(error)
         except Exception as error:

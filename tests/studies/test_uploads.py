@@ -132,6 +132,17 @@ def test_an_import_whose_end_could_not_be_written_down_is_gone_on_with(
     assert (told["state"], told["stored"]) == ("completed", 1)
 
 
+def test_an_upload_is_not_given_up_for_a_database_that_was_away_in_the_middle(
+    store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken (202), and its files are nowhere else."""
+    number, worker = uploaded(store, clerk, a=content("CT_small.dcm"), b=content("MR_small.dcm")), Importer(store)
+    away_once(monkeypatch, "import", skip=2)  # the first claims it, the others tell how far it is
+    worker.work_off()
+    told = uploads.get_import(store, number)
+    assert (told["state"], told["stored"] + told["known"]) == ("completed", 2), told["message"]
+
+
 def test_an_import_whose_files_are_gone_says_so(store: Store, clerk: Actor) -> None:
     number = uploaded(store, clerk, a=content("CT_small.dcm"))
     for path in store.folder.uploads.glob("*/*"):
