@@ -245,11 +245,17 @@ class Child:
     start_at: float = field(default=0.0)
 
     def start(self) -> None:
+        """Raises OSError when the system gives no process, or no descriptors."""
         reading, writing = os.pipe()
         os.set_inheritable(writing, True)
-        command = [*self.command, "--ready-fd", str(writing)]
-        self.process = subprocess.Popen(command, pass_fds=(writing,), stdin=subprocess.DEVNULL)
-        os.close(writing)
+        try:
+            command = [*self.command, "--ready-fd", str(writing)]
+            self.process = subprocess.Popen(command, pass_fds=(writing,), stdin=subprocess.DEVNULL)
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
         os.set_blocking(reading, False)
         self.pipe, self.beaten, self.begun = reading, 0.0, time.monotonic()
 
@@ -302,7 +308,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         for child in self.children:
-            child.start()
+            self._start(child)
         while not self.stopping:
             self._look()
         return self._end()
@@ -330,18 +336,28 @@ class Supervisor:
             child.forget()
             if code == DamagedError.exit_code:  # it has said why: starting it again mends nothing
                 self.code, self.stopping = code, True
-            wait = RESTART_SECONDS[min(child.failures, len(RESTART_SECONDS) - 1)]
-            child.failures += 1
-            child.start_at = time.monotonic() + wait
-            log.error("ended with %s; started again in %s s", code, wait, extra={"part": child.part})
+            self._put_off(child, f"ended with {code}")
         elif child.process is None and time.monotonic() >= child.start_at:
-            child.start()
+            self._start(child)
         elif child.process is not None and child.silent() > STUCK_SECONDS[child.part]:
             log.error("shows no life; it is killed and started again", extra={"part": child.part})
             child.process.kill()
             child.beaten = time.monotonic()  # once is enough
         elif child.beaten and time.monotonic() - child.start_at > 60:
             child.failures = 0
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start()
+        except OSError as error:  # of processes, memory or descriptors there may be more in a moment
+            self._put_off(child, f"can't be started ({error.strerror})")
+
+    @staticmethod
+    def _put_off(child: Child, what: str) -> None:
+        wait = RESTART_SECONDS[min(child.failures, len(RESTART_SECONDS) - 1)]
+        child.failures += 1
+        child.start_at = time.monotonic() + wait
+        log.error("%s; started again in %s s", what, wait, extra={"part": child.part})
 
     def _tell(self) -> None:
         moment = time.monotonic()
