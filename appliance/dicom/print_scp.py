@@ -321,9 +321,13 @@ class PrintScp:
     def _submission_folder(self, here: PrintAssociation, session: FilmSession) -> Path:
         """A folder with second names for exactly the files the session needs: no bytes are copied."""
         folder = files.make_folder(self.store.folder.spool / f"submit-{uuid.uuid4().hex}")
-        for name in files_of_session(session):
-            files.link(here.folder / name, folder / name)
-        files.failpoint("print.linked")
+        try:
+            for name in files_of_session(session):
+                files.link(here.folder / name, folder / name)
+            files.failpoint("print.linked")
+        except OSError:
+            files.remove_tree(folder)
+            raise
         return folder
 
     def _job_reply(self, here: PrintAssociation, uid: str) -> Dataset | None:

@@ -490,6 +490,18 @@ def test_events_of_a_job_go_to_the_association_that_made_it(door: Door) -> None:
         assert client.get(PRINTER, PRINTER_INSTANCE).status == 0
 
 
+def test_a_film_the_disk_had_no_names_for_leaves_none_of_it(door: Door) -> None:
+    with door.client() as client:
+        film = one_film(client)
+        files.set_fault("print.linked:ENOSPC")
+        try:
+            assert client.action(FILM, film).status == 0xC602
+        finally:
+            files.set_fault("")
+        assert not list(door.store.folder.spool.glob("submit-*"))
+        assert client.action(FILM, film).status == 0
+
+
 def test_the_first_event_of_a_job_is_told_though_it_was_looked_for_before_the_answer(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
