@@ -46,12 +46,9 @@ def export_studies(
                 reasons=reasons[0] if reasons else "nothing would be in it",
             )
         )
-    work = files.make_folder(store.folder.spool / (SPOOL_PREFIX + uuid.uuid4().hex))
-    try:
+    with files.work_folder(store.folder.spool / (SPOOL_PREFIX + uuid.uuid4().hex)) as work:
         [built] = build(made, work)
         _hand_over(built.path, target)
-    finally:
-        files.remove_tree(work)
     with store.database.write() as connection:
         for uid in gathered.studies:
             detail = {"instances": built.instances, "sha256": built.sha256}

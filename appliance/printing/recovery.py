@@ -66,13 +66,13 @@ def sweep(store: Store, settled_seconds: float = 60.0) -> None:
     """Before associations are taken: empty the spool, remove half files, set aside folders no row knows.
 
     What lies in the spool was never acknowledged. A folder without a row is one whose N-ACTION was not answered: it is
-    kept aside for a while, and not printed. What is younger than `settled_seconds` may be a command's or a page's at
-    work in this moment, and is left for the next time. The spool is this machine's own; the jobs are everybody's, and
-    another machine may be about to write the row of a folder.
+    kept aside for a while, and not printed. What somebody works in, or is younger than `settled_seconds`, may be a
+    command's or a page's of this moment, and is left for the next time. The spool is this machine's own; the jobs are
+    everybody's, and another machine may be about to write the row of a folder.
     """
     moment = _moment(store)
     for path in store.folder.spool.iterdir():
-        if not path.name.startswith(IN_USE) or moment - path.stat().st_mtime > settled_seconds:
+        if not (path.name.startswith(IN_USE) and _is_in_use(path, moment - settled_seconds)):
             files.remove_tree(path) if path.is_dir() else files.remove(path)
     store.locks.sweep(("films", "discs"))
     numbered = {int(path.name): path for path in store.folder.jobs.iterdir() if path.name.isdigit()}
@@ -83,6 +83,13 @@ def sweep(store: Store, settled_seconds: float = 60.0) -> None:
         with suppress(FileNotFoundError):  # another machine starts, too, and was first
             if moment - numbered[number].stat().st_mtime > settled_seconds:
                 _set_aside(store, numbered[number])
+
+
+def _is_in_use(path: Path, since: float) -> bool:
+    try:
+        return path.stat().st_mtime >= since or files.is_work_folder(path)
+    except FileNotFoundError:  # it has just ended
+        return False
 
 
 def _moment(store: Store) -> float:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -130,6 +132,34 @@ def make_folder(path: Path) -> Path:
             path.mkdir(mode=0o700, exist_ok=True)
             sync_folder(path.parent)
     return path
+
+
+@contextmanager
+def work_folder(path: Path) -> Iterator[Path]:
+    """A folder that is there for the block alone. Other processes can tell that somebody works in it."""
+    make_folder(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # gone with this process, however that ends
+        yield path
+    finally:
+        os.close(descriptor)
+        remove_tree(path)
+
+
+def is_work_folder(path: Path) -> bool:
+    """Whether some process works in it now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def rename(source: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -108,13 +108,8 @@ def import_path(
     return report
 
 
-@contextmanager
-def _spool(store: Store) -> Iterator[Path]:
-    folder = files.make_folder(store.folder.spool / (SPOOL_PREFIX + uuid.uuid4().hex))
-    try:
-        yield folder
-    finally:
-        files.remove_tree(folder)
+def _spool(store: Store) -> AbstractContextManager[Path]:
+    return files.work_folder(store.folder.spool / (SPOOL_PREFIX + uuid.uuid4().hex))
 
 
 class _Import:

@@ -64,17 +64,15 @@ class Made:
 
 def make_backup(store: Store, path: Path, actor: Actor, *, passphrase: str = "", settings_only: bool = False) -> Made:
     """Write a backup to `path`, whole or not at all. Raises UsageError on PostgreSQL, ResourceError."""
-    scratch = files.make_folder(store.folder.spool / f"backup-{secrets.token_hex(4)}")
     try:
-        tables.snapshot(store.database, scratch / DATABASE, settings_only=settings_only)
-        files.failpoint("backup.snapshot")
-        made = _write(store, path, scratch / DATABASE, passphrase, settings_only)
+        with files.work_folder(store.folder.spool / f"backup-{secrets.token_hex(4)}") as scratch:
+            tables.snapshot(store.database, scratch / DATABASE, settings_only=settings_only)
+            files.failpoint("backup.snapshot")
+            made = _write(store, path, scratch / DATABASE, passphrase, settings_only)
     except OSError as error:
         raise ResourceError(
             say("The backup %(path)s can't be written: %(why)s.", path=path, why=error.strerror or error)
         ) from error
-    finally:
-        files.remove_tree(scratch)
     files.failpoint("backup.written")
     detail = {"bytes": made.bytes, "files": made.files, "encrypted": bool(passphrase), "settings_only": settings_only}
     with store.database.write() as connection:

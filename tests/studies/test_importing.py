@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import pytest
 from appliance.errors import UsageError
 from appliance.events import Actor
 from appliance.media.export import export_studies
+from appliance.printing import recovery
+from appliance.store import files
 from appliance.store.store import Store
-from appliance.studies import import_sources, removal, search
+from appliance.studies import import_sources, importing, removal, search
 from appliance.studies.importing import import_path
 from tests.media import made
 from tests.studies.arrivals import files_of
@@ -163,3 +166,14 @@ def test_an_import_is_stopped_when_asked(store: Store, clerk: Actor, saved: Save
     report = import_path(store, folder, clerk, cancelled=lambda: asked.append(1) or len(asked) > 3)  # type: ignore[func-returns-value]
     assert report.to_json()["stored"] == 3
     assert search.show_study(store, STUDY)["instances"] == 3
+
+
+def test_an_import_that_takes_long_keeps_its_spool_when_another_part_starts(tmp_path: Path, store: Store) -> None:
+    """A part that starts empties the spool of what died; one large file may be copied for minutes."""
+    left = files.make_folder(store.folder.spool / "import-left")
+    with importing._spool(store) as spool:
+        for folder in (left, spool):
+            os.utime(folder, (0, 0))
+        recovery.sweep(store)
+        assert spool.is_dir() and not left.exists()
+    assert not spool.exists()
