@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -21,6 +22,8 @@ COLOR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_4
 NEAR_STEPS = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64)
 QUALITY_STEPS = (85, 75, 60, 45, 30)
 SMALLEST_EDGE = 64
+FEWEST = 1024
+"""Pixels of a JPEG-LS image: CharLS fails for an 8 × 8 of noise."""
 KNOTS = 256
 """A curve goes to the viewer as so many values at most."""
 
@@ -138,7 +141,7 @@ def _grey_preview(source: Source, index: int, max_edge: int, budget: int, near: 
     rules = display.grey_rules(source.header, index)
     tones = rules.tones or (display.full_range(values, source.header, rules),)
     coded, slope, intercept = _coded(values, rules)
-    coded = shrink(coded, max_edge)
+    coded = _enlarged(shrink(coded, max_edge))
     data, near = _fit(coded, budget, near, worst=max(1.0, tones[0].window[1] / (32 * abs(slope))))
     if len(data) > budget:
         # so few bytes do not hold the values; they hold one view of them
@@ -192,6 +195,12 @@ def _coded(values: NDArray[Any], rules: display.GreyRules) -> tuple[NDArray[Any]
     wide[padded] = high if rules.inverted == (slope > 0) else low
     coded = np.rint((wide - low) / step).astype(np.uint16)
     return (coded.astype(np.uint8) if coded.max() < 256 else coded), slope * step, intercept + slope * float(low)
+
+
+def _enlarged(coded: NDArray[Any]) -> NDArray[Any]:
+    """Each pixel several times where there are so few that the encoder, which reckons with that, has no room."""
+    times = math.ceil(math.sqrt(FEWEST / coded.size))
+    return coded.repeat(times, axis=0).repeat(times, axis=1) if times > 1 else coded
 
 
 def _fit(coded: NDArray[Any], budget: int, near: int, worst: float) -> tuple[bytes, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jpeg_ls import CharLS
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -162,6 +163,20 @@ def test_overlays_are_burned_in_only_when_asked_for(decoder: Decoder) -> None:
     changed = plain != burned
     assert 0 < changed.sum() < changed.size / 2
     assert (burned[changed] == 255).all()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (8, 8), (2, 40), (31, 33)])
+def test_the_smallest_picture_keeps_its_values_for_the_viewer(
+    decoder: Decoder, saved: Save, rows: int, columns: int
+) -> None:
+    """As maps of spectroscopy are; the encoder has no room for so few."""
+    values = np.random.default_rng(1).integers(0, 65536, (rows, columns), dtype=np.uint16)
+    found = decoder.preview(saved(grey(values)), 1, max_edge=512, budget=100_000)
+    decoded = np.asarray(CharLS.decode(np.frombuffer(found.data, np.uint8)))
+    times = decoded.shape[0] // rows
+    assert (found.about["kind"], found.about["near"], decoded.shape) == ("jls", 0, (rows * times, columns * times))
+    back = decoded[::times, ::times] * found.about["slope"] + found.about["intercept"]
+    assert np.array_equal(back, values)
 
 
 def test_a_picture_is_shrunk_never_enlarged(decoder: Decoder) -> None:
