@@ -137,6 +137,14 @@ class Source:
             )
 
     @property
+    def unused_low_bits(self) -> int:
+        """How far values lie above the lowest bit, which older editions allowed (PS3.5 8.1.1); 0 in compressed ones."""
+        high = self.header.get("HighBit")
+        if self.encapsulated or not isinstance(high, int) or not self.bits_stored <= high < self.bits_allocated:
+            return 0
+        return high + 1 - self.bits_stored
+
+    @property
     def encapsulated(self) -> bool:
         return bool(self.transfer_syntax.is_encapsulated)
 

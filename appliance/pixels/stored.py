@@ -31,8 +31,11 @@ def frame_values(source: Source, index: int, *, to_rgb: bool) -> tuple[NDArray[A
         return _bits(source, index), source.pixel_options()
     decoder = _decoder(source)
     data = _frame_data(source, index)
+    options, shift = source.pixel_options(), source.unused_low_bits if to_rgb else 0
     try:
-        values, properties = decoder.as_array(data, index=0, raw=not to_rgb, **source.pixel_options())
+        options["bits_stored"] += shift
+        values, properties = decoder.as_array(data, index=0, raw=not to_rgb, **options)
+        values = values >> shift if shift else values
     except (PixelError, MemoryError):
         raise
     except Exception as error:
@@ -40,7 +43,7 @@ def frame_values(source: Source, index: int, *, to_rgb: bool) -> tuple[NDArray[A
         raise DamagedPixelsError(
             say("Frame %(index)s can't be decoded: %(why)s", index=index + 1, why=_short(error))
         ) from error
-    return values, {**source.pixel_options(), **properties}
+    return values, {**source.pixel_options(), **properties, "bits_stored": source.bits_stored}
 
 
 def _decoder(source: Source) -> Decoder:

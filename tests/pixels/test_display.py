@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from jpeg_ls import CharLS
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -177,6 +179,20 @@ def test_the_smallest_picture_keeps_its_values_for_the_viewer(
     assert (found.about["kind"], found.about["near"], decoded.shape) == ("jls", 0, (rows * times, columns * times))
     back = decoded[::times, ::times] * found.about["slope"] + found.about["intercept"]
     assert np.array_equal(back, values)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_values_in_the_high_bits_of_their_words_are_shown_as_dcmtk_shows_them(
+    decoder: Decoder, saved: Save, tmp_path: Path, signed: bool
+) -> None:
+    """High Bit 15 of 12 bits stored, as ACR-NEMA and older editions had it."""
+    values = np.arange(64 * 64).reshape(64, 64) % 4096 - (2048 if signed else 0)
+    window = {"WindowCenter": 0 if signed else 2048, "WindowWidth": 4000}
+    path = saved(grey((values << 4).astype(np.int16 if signed else np.uint16), BitsStored=12, HighBit=15, **window))
+    subprocess.run(["dcm2pnm", "+Ww", str(window["WindowCenter"]), "4000", "+op", path, tmp_path / "x.pgm"], check=True)
+    with Image.open(tmp_path / "x.pgm") as judged:
+        assert np.abs(np.asarray(judged.convert("L")).astype(int) - decoder.frame(path, 1)).max() <= 1
+    assert decoder.preview(path, 1, max_edge=64, budget=100_000).about["intercept"] == values.min()
 
 
 def test_a_picture_is_shrunk_never_enlarged(decoder: Decoder) -> None:
