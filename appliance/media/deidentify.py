@@ -277,6 +277,13 @@ class _Deidentifier:
             raise CannotDeidentifyError(
                 say("An instance without SOP Class or SOP Instance UID can't be made anonymous.")
             )
+        if any(_in_pixels(self.dataset, group) for group in range(0x6000, 0x6100, 2)):
+            raise CannotDeidentifyError(
+                say(
+                    "An instance can't be made anonymous: it has graphics in unused bits of its pixels, which may name "
+                    "the patient. Leave it out."
+                )
+            )
         self._walk(self.dataset)
         self.dataset.PatientName = f"Anonymous^{self.patient}"
         self.dataset.PatientID = self.patient
@@ -380,6 +387,12 @@ def _code(value: str) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", CODES[value]
     return item
+
+
+def _in_pixels(dataset: Dataset, group: int) -> bool:
+    """Whether an overlay lies in the pixels, as editions before 2004 allowed (Overlay Bits Allocated is not 1)."""
+    tag = (group, 0x0100)
+    return tag in dataset and dataset[tag].value not in (None, "", 1) and (group, 0x3000) not in dataset
 
 
 def _is_masked(tag: BaseTag) -> bool:

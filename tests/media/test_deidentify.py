@@ -179,6 +179,17 @@ def test_what_cannot_be_made_anonymous_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_graphics_in_unused_bits_of_the_pixels_do_not_pass(made: Callable, tmp_path: Path) -> None:
+    """The pixels are copied byte for byte, and with them what an old scanner wrote into their highest bits."""
+    dataset = grey(np.zeros((8, 8), np.uint16), BitsStored=12, HighBit=11)
+    dataset.add_new(0x60000010, "US", 8)
+    dataset.add_new(0x60000100, "US", 16)
+    dataset.add_new(0x60000102, "US", 15)
+    with pytest.raises(ApplianceError, match="graphics in unused bits"):
+        made(dataset)
+    assert not (tmp_path / "out.dcm").exists()
+
+
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(UsageError):
         DeidentifyOptions(key=b"short")
