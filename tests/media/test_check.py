@@ -511,6 +511,12 @@ def test_a_dvd_of_udf_alone_is_read(disc: Path, tmp_path: Path, kind: int) -> No
     assert not examine(path).good
 
 
+def test_a_bridge_disc_that_lost_its_first_descriptor_is_no_disc_of_udf_alone(bridge: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(bridge, tmp_path / "x.iso"))
+    spoil(path, lambda data: data.__setitem__(slice(16 * 2048, 17 * 2048), bytes(2048)))
+    assert ("no-iso9660", "error") in {(each.code, each.severity) for each in verify(path)}
+
+
 @pytest.mark.parametrize("text", ["I0000500", "README.TXT", "viewer"])
 def test_a_udf_view_that_shows_something_else_is_noticed(bridge: Path, tmp_path: Path, text: str) -> None:
     data = bytearray(bridge.read_bytes())

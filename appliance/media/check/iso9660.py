@@ -37,11 +37,6 @@ class Image:
     files: list[File] = field(default_factory=list)
 
 
-def is_iso9660(whole: memoryview) -> bool:
-    """Whether there is a volume descriptor where the first has to be."""
-    return bytes(whole[16 * SECTOR + 1 : 16 * SECTOR + 6]) == b"CD001"
-
-
 def read_image(whole: memoryview, findings: Findings, session: int = 0) -> Image:
     """Read the primary view of the session that begins at a sector; everything odd is a finding."""
     image = Image(size=len(whole), session=session)

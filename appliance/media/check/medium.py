@@ -19,7 +19,7 @@ from appliance.words import say
 
 from . import udf
 from .finding import Findings
-from .iso9660 import is_iso9660, last_session, read_image
+from .iso9660 import last_session, read_image
 
 _BLOCK = 1 << 20
 _IN_MEMORY = 1 << 26
@@ -97,7 +97,7 @@ def _session(path: Path, whole: memoryview) -> int:
 
 
 def _image(whole: memoryview, findings: Findings, session: int) -> Medium:
-    if udf.has_udf(whole) and not is_iso9660(whole):
+    if udf.is_alone(whole):
         found = udf.read_alone(whole, findings)
     else:
         found = read_image(whole, findings, session)

@@ -32,6 +32,11 @@ def has_udf(whole: memoryview) -> bool:
     return any(bytes(whole[at * SECTOR + 1 : at * SECTOR + 6]) in (b"NSR02", b"NSR03") for at in range(16, 32))
 
 
+def is_alone(whole: memoryview) -> bool:
+    """Whether UDF begins where ISO 9660 would; of a bridge disc whose first descriptor is lost it does not."""
+    return has_udf(whole) and bytes(whole[16 * SECTOR + 1 : 16 * SECTOR + 6]) == b"BEA01"
+
+
 def read_alone(whole: memoryview, findings: Findings) -> Image:
     """The files of a disc that has no ISO 9660 volume."""
     text = say("it is a UDF volume without ISO 9660: allowed on a DVD (PS3.12 Annex P), not on a CD")
