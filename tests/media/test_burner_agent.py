@@ -12,7 +12,7 @@ import pytest
 from appliance.commands.burner_agent import Agent, Server
 from appliance.errors import ApplianceError, DeviceError, NotFoundError, UsageError
 from appliance.media import discs as verbs
-from appliance.media.burner.agent import folder_of, report
+from appliance.media.burner.agent import folder_of, jobs_of, report
 from appliance.media.burner.options import BurnerOptions
 from appliance.media.burner.registry import open_burner
 from appliance.media.housekeeping import forget_agent_jobs
@@ -153,3 +153,8 @@ def test_no_path_leads_out_of_the_agents_folder(tmp_path: Path) -> None:
             folder_of(tmp_path, name)
     with pytest.raises(NotFoundError):
         report(tmp_path, "../../etc/passwd", {})
+
+
+def test_a_job_that_ends_while_an_agent_asks_is_just_not_there(tmp_path: Path) -> None:
+    (tmp_path / "000001-1.json").symlink_to(tmp_path / "gone")  # in the folder's list, and no more
+    assert jobs_of(tmp_path) == []

@@ -224,7 +224,7 @@ def jobs_of(folder: Path) -> list[dict[str, Any]]:
     """
     files.write_scratch(files.make_folder(folder) / "seen", b"")
     found = []
-    for path in sorted(folder.glob("*.json"), key=lambda each: each.stat().st_mtime):
+    for path in sorted(folder.glob("*.json"), key=_age):
         facts = read_json(path)
         if facts is not None:
             has_label = bool(facts.pop("label"))
@@ -234,6 +234,13 @@ def jobs_of(folder: Path) -> list[dict[str, Any]]:
             if said.get("state") not in OVER:
                 found.append({**facts, "has_label": has_label, "canceled": canceled, "begun": bool(said.get("begun"))})
     return found
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # ended in this moment
+        return 0.0
 
 
 def serials_of(folder: Path) -> dict[str, tuple[str, ...]]:
