@@ -71,7 +71,7 @@ def sweep_shard(store: Store, shard: int, settled_seconds: float = SETTLED_SECON
     if not folder.is_dir():
         return 0
     limit = time.time() - settled_seconds
-    settled = [path for path in folder.iterdir() if path.stat().st_mtime <= limit]
+    settled = [path for path in folder.iterdir() if _is_settled(path, limit)]
     with store.database.read() as connection:
         lost = _unknown(connection, settled)
     if lost:
@@ -82,6 +82,13 @@ def sweep_shard(store: Store, shard: int, settled_seconds: float = SETTLED_SECON
     if lost:
         log.warning("%s files below instances/%s had no row and were removed", len(lost), folder.name)
     return len(lost)
+
+
+def _is_settled(path: Path, limit: float) -> bool:
+    try:
+        return path.stat().st_mtime <= limit
+    except FileNotFoundError:  # its study was deleted in this moment
+        return False
 
 
 def _unknown(connection: Connection, paths: list[Path]) -> list[Path]:

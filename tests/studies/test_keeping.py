@@ -110,6 +110,13 @@ def test_files_without_a_row_are_swept_and_young_ones_are_left(store: Store) -> 
     assert files_of(store) == [kept]
 
 
+def test_a_file_that_goes_while_its_folder_is_swept_ends_no_round(store: Store) -> None:
+    take(store, 1)
+    [kept] = files_of(store)
+    kept.with_name("gone").symlink_to(kept.with_name("never"))  # in the folder's list, and no more
+    assert retention.sweep(store, settled_seconds=0) == 0
+
+
 RULE = {"profile": "STD-GEN-CD", "burner": "folder", "seconds": 60}
 
 
