@@ -50,6 +50,8 @@ ALL_GOOD, SOME_FAILED = 1, 2  # Event Type ID
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 MOST_REFERENCES = 100_000
 POLL_SECONDS = 0.3
+AT_ONCE = 8
+"""Peers that are told at a time."""
 AGAIN_SECONDS = (5, 30, 120, 600, 1800, 3600)
 GIVE_UP = dt.timedelta(hours=24)
 FIRST = dt.timedelta(seconds=10)
@@ -129,7 +131,10 @@ def _asked(information: Dataset) -> tuple[str, list[tuple[str, str]]]:
 
 
 class Committer:
-    """Checks what was asked and answers, in a thread of its own; what can't be told now is told later."""
+    """Checks what was asked and answers; what can't be told now is told later.
+
+    Each peer is told in a thread of its own: one that takes the call and says nothing keeps no other waiting.
+    """
 
     def __init__(self, store: Store, scp: CommitmentScp) -> None:
         self._store = store
@@ -137,39 +142,55 @@ class Committer:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
+        at_work: dict[str, threading.Thread] = {}
         while not stop.wait(POLL_SECONDS):
+            at_work = {peer: thread for peer, thread in at_work.items() if thread.is_alive()}
             try:
                 with self._store.database.read() as connection:
-                    rows = commitments.due(connection)
-                for row in rows:
-                    if not stop.is_set():
-                        self._answer_if_ours(row)
+                    peers = commitments.peers_due(connection)
+                for peer in peers:
+                    if peer not in at_work and len(at_work) < AT_ONCE:
+                        arguments = (peer, stop)
+                        at_work[peer] = threading.Thread(target=self._answer_peer, args=arguments, daemon=True)
+                        at_work[peer].start()
             except Exception as error:
                 log.error("storage commitment failed: %s", type(error).__name__)
                 stop.wait(2.0)
+        for thread in at_work.values():
+            thread.join(1.0)
 
-    def _answer_if_ours(self, row: commitments.Commitment) -> None:
+    def _answer_peer(self, peer: str, stop: threading.Event) -> None:
+        """What one peer has asked for, until it can't be told."""
+        try:
+            with self._store.database.read() as connection:
+                rows = commitments.due(connection, peer)
+            for row in rows:
+                if stop.is_set() or not self._answer_if_ours(row):
+                    return
+        except Exception as error:
+            log.error("storage commitment for %s failed: %s", peer, type(error).__name__)
+            stop.wait(2.0)
+
+    def _answer_if_ours(self, row: commitments.Commitment) -> bool:
         """Of several machines one answers: first the one that was asked, which may have the association still.
 
-        The right to answer is a lock, which dies with its machine.
+        The right to answer is a lock, which dies with its machine. False when the peer could not be told.
         """
         if not self._store.node:
-            self._answer(row)
-            return
+            return self._answer(row)
         if row.commitment_id not in self._scp.open and now() - row.created < FIRST:
-            return
+            return True
         mine = self._store.locks.only_one(f"commitment-{row.commitment_id}")
         if not mine.take():
-            return
+            return True
         try:
             with self._store.database.read() as connection:
                 still = commitments.still_due(connection, row)
-            if still is not None:
-                self._answer(still)
+            return still is None or self._answer(still)
         finally:
             mine.close()
 
-    def _answer(self, row: commitments.Commitment) -> None:
+    def _answer(self, row: commitments.Commitment) -> bool:
         actor = Actor(name=row.ae_title, kind="peer", address=row.address)
         failed = row.failed
         if failed is None:
@@ -181,8 +202,12 @@ class Committer:
         except ApplianceError as error:
             values = _later(row, str(error))
             log.warning("commitment %s of %s is not told yet: %s", row.transaction_uid, row.ae_title, error)
+        except Exception as error:  # a fault of ours with this one: it must not keep the others waiting for ever
+            values = _later(row, type(error).__name__)
+            log.exception("commitment %s of %s could not be told", row.transaction_uid, row.ae_title)
         with self._store.database.write("commitment") as connection:
             commitments.change(connection, row.commitment_id, attempts=row.attempts + 1, **values)
+        return values.get("state") == commitments.ANSWERED
 
     def _tell(self, row: commitments.Commitment, report: Dataset, kind: int) -> str:
         """Send the event; how it went out. Raises ApplianceError when nobody could be told."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from appliance.store.instances import parts
 from appliance.store.tables.base import now
@@ -34,9 +34,17 @@ def pending_of(connection: Connection, transaction_uid: str, ae_title: str) -> i
     return connection.scalar(query)
 
 
-def due(connection: Connection, limit: int = 20) -> list[Commitment]:
-    """Requests to be answered now."""
-    query = select(commitment).where(commitment.c.state == PENDING, commitment.c.not_before <= now())
+def peers_due(connection: Connection) -> list[str]:
+    """Peers with requests to be answered now, who waits longest first."""
+    query = select(commitment.c.peer).where(commitment.c.state == PENDING, commitment.c.not_before <= now())
+    return list(connection.scalars(query.group_by(commitment.c.peer).order_by(func.min(commitment.c.not_before))))
+
+
+def due(connection: Connection, peer: str, limit: int = 20) -> list[Commitment]:
+    """Requests of a peer to be answered now."""
+    query = select(commitment).where(
+        commitment.c.peer == peer, commitment.c.state == PENDING, commitment.c.not_before <= now()
+    )
     return list(connection.execute(query.order_by(commitment.c.not_before).limit(limit)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -302,3 +303,19 @@ def test_a_promised_content_does_not_give_way_to_a_later_one(store: Store, door:
         removal.decide_content(store, uid, late.sha256.hex(), SCANNER)
     assert not removal.purge_study(store, STUDY, SCANNER)
     assert len(files_of(store)) == 2
+
+
+def test_a_peer_that_says_nothing_keeps_no_other_waiting(store: Store, door: DicomServer, scanner: Scanner) -> None:
+    uids = take(store, 1)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host, port = mute.getsockname()
+        add_peer(store, Peer(name="mute", ae_title="MUTE", host=host, port=port, allows=("store", "commit")), SCANNER)
+        for number in range(30):  # more than are looked at in one round
+            with store.database.write("commitment") as connection:
+                asked = {"transaction_uid": f"2.25.{number}", "asked": [[made.CT, uids[0]]], "peer": "mute"}
+                commitments.insert(connection, **asked, ae_title="MUTE", called_ae_title="APPLIANCE", address=host)
+        mute.settimeout(20)
+        called, _ = mute.accept()  # and never answered
+        with called:
+            assert scanner.ask(door.port, *uids) == 0
+            assert scanner.answer() == (1, set(uids), {})
