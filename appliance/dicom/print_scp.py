@@ -57,7 +57,7 @@ from appliance.dicom.print_classes import (
 from appliance.dicom.requests import Request, read_request
 from appliance.errors import NotFoundError, ResourceError
 from appliance.film.annotation_format import load_formats
-from appliance.film.boxes import FilmSession
+from appliance.film.boxes import FilmSession, files_of_session
 from appliance.film.catalog import load
 from appliance.network.spool import SpoolRequest
 from appliance.printing.desk import PrintDesk
@@ -379,13 +379,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
 def _check_action(request: Request) -> None:
     if request.action_type != PRINT_ACTION:
         raise StatusError(NO_SUCH_ACTION, f"action type {request.action_type}; 1 is Print")
-
-
-def files_of_session(session: FilmSession) -> set[str]:
-    """The names of the files a film session refers to."""
-    names = {film.icc_profile for film in session.film_boxes}
-    images = [box.image for film in session.film_boxes for box in film.image_boxes]
-    return {name for name in names if name} | {image.pixels.file for image in images if image}
 
 
 def files_of(tree: FilmSessionTree) -> set[str]:

@@ -160,3 +160,10 @@ def _presentation_lut(data: Mapping[str, Any] | None) -> PresentationLUT | None:
     values = _known(PresentationLUT, data)
     values["data"] = tuple(values.get("data", ()))
     return PresentationLUT(**values)
+
+
+def files_of_session(session: FilmSession) -> set[str]:
+    """The names of the files a film session refers to."""
+    names = {film.icc_profile for film in session.film_boxes}
+    images = [box.image for film in session.film_boxes for box in film.image_boxes]
+    return {name for name in names if name} | {image.pixels.file for image in images if image}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from appliance.errors import ConflictError, NotFoundError
 from appliance.events import Actor
-from appliance.film.boxes import FilmSession, from_json
+from appliance.film.boxes import FilmSession, files_of_session, from_json
 from appliance.printing.finding import index_again
 from appliance.printing.printers import Printer
 from appliance.printing.submission import FILM_JSON, Submission, submit
@@ -93,17 +93,20 @@ def reprint(store: Store, job_id: int, actor: Actor, *, printer: Printer, copies
     with store.database.read() as connection:
         job = _may(connection, job_id, "reprint")
     source = store.folder.job(job_id)
+    purged = ConflictError(
+        say("The films of job %(job_id)s are purged: send them again from the modality.", job_id=job_id)
+    )
     if job.purged or not (source / FILM_JSON).exists():
-        raise ConflictError(
-            say("The films of job %(job_id)s are purged: send them again from the modality.", job_id=job_id)
-        )
+        raise purged
     session = read_session(source)
     if copies is not None:
         session = _with_copies(session, copies)
     from pydicom.uid import generate_uid  # the one thing that needs it here: lists and counts open without
 
-    folder = _linked(source, store.folder.spool / f"reprint-{secrets.token_hex(8)}")
+    folder = files.make_folder(store.folder.spool / f"reprint-{secrets.token_hex(8)}")
     try:
+        if not _link(source, session, folder):
+            raise purged  # in this moment
         submission = Submission(
             session=session,
             folder=folder,
@@ -143,14 +146,14 @@ def remove_composed(store: Store, job_id: int) -> None:
             files.remove(path)
 
 
-def _linked(source: Path, folder: Path) -> Path:
-    """A folder with second names for what a job received: no bytes are copied."""
-    files.make_folder(folder)
-    composed = {path for pattern in COMPOSED for path in source.glob(pattern)}
-    for path in source.iterdir():
-        if path.name != FILM_JSON and path not in composed and not path.name.endswith(files.PART_SUFFIX):
-            files.link(path, folder / path.name)
-    return folder
+def _link(source: Path, session: FilmSession, folder: Path) -> bool:
+    """Second names for what a session needs: no bytes are copied. False when some of it is gone."""
+    try:
+        for name in files_of_session(session):
+            files.link(source / name, folder / name)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _with_copies(session: FilmSession, copies: int) -> FilmSession:

@@ -10,6 +10,7 @@ import pytest
 from appliance.config import Settings
 from appliance.errors import ConflictError
 from appliance.events import Actor
+from appliance.film.boxes import files_of_session
 from appliance.printing import housekeeping, jobs
 from appliance.printing.printer_verbs import add_printer, all_printers, get_printer, printer_settings
 from appliance.printing.printers import Printer
@@ -34,6 +35,18 @@ def test_films_past_their_days_are_purged_and_can_t_be_reprinted(store: Store, c
     assert show_job(store, ended)["purged"]
     with pytest.raises(ConflictError, match="purged"):
         jobs.reprint(store, ended, clerk, printer=printer)
+
+
+def test_a_film_being_purged_in_that_moment_is_not_reprinted_in_part(store: Store, clerk: Actor) -> None:
+    printer = add_folder_printer(store)
+    ended = submit_films(store, printer)
+    jobs.cancel(store, ended, clerk)
+    folder = store.folder.job(ended)
+    gone = next(iter(files_of_session(jobs.read_session(folder))))
+    (folder / gone).unlink()  # the row is not told yet
+    with pytest.raises(ConflictError, match="purged"):
+        jobs.reprint(store, ended, clerk, printer=printer)
+    assert list(store.folder.spool.iterdir()) == []
 
 
 def test_above_the_quota_the_oldest_ended_films_go_and_waiting_ones_stay(store: Store, clerk: Actor) -> None:
