@@ -136,7 +136,13 @@ class Worker(ABC):
         return True
 
     def _in_thread(self, job_id: int, name: str, work: Callable[..., None], *arguments: Any) -> None:
-        thread = threading.Thread(target=work, args=arguments, name=f"{name}-{job_id}", daemon=True)
+        def run() -> None:
+            try:
+                work(*arguments)
+            except ResourceError as error:  # the claim stays: the device is asked when the database is there
+                log.warning("%s %s is not found out about yet: %s", name, job_id, error)
+
+        thread = threading.Thread(target=run, name=f"{name}-{job_id}", daemon=True)
         self._driving[job_id] = thread
         thread.start()
 

@@ -52,13 +52,16 @@ class _StopError(Exception):
 
 
 def burn_disc(store: Store, disc_id: int, worker: str, stopped: Callable[[], bool] = lambda: False) -> None:
-    """Burn a claimed disc, or go on with one whose worker died, and settle the claim."""
+    """Burn a claimed disc, or go on with one whose worker died, and settle the claim.
+
+    Raises ResourceError when the database is away: the claim stays.
+    """
     try:
         _Burn(store, disc_id, worker, stopped).run()
     except _StopError:
         return
-    except ResourceError as error:  # the claim stays: the burner is asked when the database is there
-        log.warning("not found out about yet: %s", error, extra={"disc": disc_id})
+    except ResourceError:
+        raise
     except Exception as error:  # a burner never raises: this is a fault of ours, in the middle of a burn
         log.exception("burning broke", extra={"disc": disc_id})
         message = say("Burning broke: %(name)s: see the log.", name=type(error).__name__)

@@ -42,7 +42,7 @@ _UIDS = {
 """Where pynetdicom's primitives keep them."""
 _LONGEST_UID = 64
 _CANCELS = 10
-_EVENT_THREADS = 8
+_EVENTS_WAITING = 200
 _CHUNK = 256 * 1024
 
 
@@ -96,7 +96,7 @@ class MessageProvider(DIMSEServiceProvider):
         self._serving = False
         self._held: list[tuple[Any, int]] = []
         self._in_memory = 0
-        self._events: threading.Semaphore | None = None  # made when the first event comes: most never have one
+        self._events: list[tuple[N_EVENT_REPORT, int]] | None = None  # made when the first comes: most never have one
 
     @property
     def dul(self) -> UpperLayer:
@@ -269,27 +269,37 @@ class MessageProvider(DIMSEServiceProvider):
         )
 
     def _serve_event(self, message: N_EVENT_REPORT, context_id: int) -> None:
-        """As SCU: answer an event while our own request waits for its response.
+        """As SCU: answer an event while our own request waits for its response, one after the other as they came.
 
         Some imagers tell their state in the moment they accept, before our own thread has looked at what they accepted.
         """
-        if self._events is None:
-            self._events = threading.Semaphore(_EVENT_THREADS)
-        room = self._events
-        if not room.acquire(blocking=False):
-            return
-
-        def serve() -> None:
-            try:
-                self._assoc.wait_negotiated()
-                self._assoc.serve_request(message, context_id)
-            finally:
-                room.release()
-
+        with self._send_lock:
+            if self._events is not None:
+                if len(self._events) < _EVENTS_WAITING:
+                    self._events.append((message, context_id))
+                return
+            self._events = [(message, context_id)]
         try:
-            threading.Thread(target=serve, name="event-report", daemon=True).start()
+            threading.Thread(target=self._serve_events, name="event-report", daemon=True).start()
         except RuntimeError:  # the system gives no thread: an event is a courtesy, our request is not
-            room.release()
+            self._events = None
+
+    def _serve_events(self) -> None:
+        """Until none waits: then the thread ends, and the next event begins another."""
+        self._assoc.wait_negotiated()
+        try:
+            while event := self._next_event():
+                self._assoc.serve_request(*event)
+        except BaseException:
+            self._events = None
+            raise
+
+    def _next_event(self) -> tuple[N_EVENT_REPORT, int] | None:
+        with self._send_lock:
+            if self._events:
+                return self._events.pop(0)
+            self._events = None
+        return None
 
     def taken(self, message: Any) -> None:
         """The association's thread has taken `message` off the queue."""

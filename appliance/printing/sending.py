@@ -57,7 +57,10 @@ def device_of(store: Store, printer: Printer) -> Device:
 
 
 def send_job(store: Store, job_id: int, worker: str) -> None:
-    """Send a claimed job, or find out about an interrupted one, and settle the claim."""
+    """Send a claimed job, or find out about an interrupted one, and settle the claim.
+
+    Raises ResourceError when the database is away: the claim stays.
+    """
     job, printer = _read(store, job_id)
     if job is None:
         return
@@ -67,9 +70,8 @@ def send_job(store: Store, job_id: int, worker: str) -> None:
     except LockLostError:
         log.error("worker %s lost its lock: the send stops, and is found out about", worker, extra={"job": job_id})
         return
-    except ResourceError as error:  # the claim stays: the device is asked when the database is there
-        log.warning("not found out about yet: %s", error, extra={"job": job_id})
-        return
+    except ResourceError:
+        raise
     except Exception as error:  # a device never raises: this is a fault of ours, in the middle of a send
         log.exception("sending broke", extra={"job": job_id, "printer": job.printer})
         result = SendResult(

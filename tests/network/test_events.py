@@ -69,12 +69,13 @@ def test_no_event_without_a_context_or_an_association(bench: Bench) -> None:
     assert not send_event(association, 1, PRINTER, PRINTER_INSTANCE)
 
 
-def test_an_event_that_comes_with_the_acceptance_is_taken(bench: Bench) -> None:
+def test_events_that_come_with_the_acceptance_are_taken_in_order(bench: Bench) -> None:
     """Some imagers tell their state at once; our thread may not yet have read what they accepted."""
-    sent, taken = threading.Event(), threading.Event()
+    sent, taken = threading.Event(), []
+    told = [1, 2, 3, 1] * 10
 
     def tell(event: evt.Event) -> None:
-        assert send_event(event.assoc, 1, PRINTER, PRINTER_INSTANCE)
+        assert all(send_event(event.assoc, kind, PRINTER, PRINTER_INSTANCE) for kind in told)
         sent.set()
 
     def be_slow(event: evt.Event) -> None:
@@ -82,15 +83,16 @@ def test_an_event_that_comes_with_the_acceptance_is_taken(bench: Bench) -> None:
         time.sleep(0.3)
 
     def take(event: evt.Event) -> tuple[int, None]:
-        taken.set()
+        taken.append(event.event_type)
         return 0, None
 
     group = bench.serve((evt.EVT_ESTABLISHED, tell))
     peer = Peer(host="127.0.0.1", port=group.port, called="APPLIANCE")
     handlers = [(evt.EVT_REQUESTED, be_slow), (evt.EVT_N_EVENT_REPORT, take)]
     with associated(peer, [context(GRAYSCALE, ImplicitVRLittleEndian)], handlers=handlers) as association:
-        assert taken.wait(10)
+        assert eventually(lambda: len(taken) == len(told))
         assert association.is_established
+    assert taken == told
 
 
 def test_events_while_films_come_in_disturb_neither(bench: Bench) -> None:
