@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from appliance.printing import recovery
 from appliance.printing.printer_verbs import add_printer, get_printer
 from appliance.printing.printers import Printer, PrinterSettings
-from appliance.printing.views import list_jobs
+from appliance.printing.views import list_jobs, show_job
 from appliance.printing.worker import FilmWorker
 from appliance.store import print_jobs
 from appliance.store.store import Store, open_store
 from tests.printing.films import MODALITY, add_folder_printer, printed, submit_films
+from tests.support.away import away_between
 from tests.support.fault_printers import IppPrinter, SocketPrinter
 from tests.support.killing import killed_at
 
@@ -102,6 +104,20 @@ def test_a_film_for_an_ipp_printer_killed_on_its_way_comes_out_once_or_is_held(s
     assert len(device.printed) == (1 if job["job_state"] == "completed" else len(device.printed))
     assert len(device.printed) <= 1
     assert job["job_state"] == "completed" or job["job_state_reasons"][0] == "in-doubt"
+
+
+def test_a_database_that_is_away_when_a_send_begins_costs_no_film(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit_films(store, add_folder_printer(store))
+    fell: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", fell.append)
+    with away_between(monkeypatch, "send.claimed", "never", thread="send-"):
+        FilmWorker(store).work_off()
+    assert (fell, printed(store)) == ([], [])
+    FilmWorker(store).work_off()
+    assert printed(store) == [f"{job_id}-01.pdf"]
+    assert show_job(store, job_id)["job_state"] == "completed"
 
 
 def _add(store: Store, uri: str) -> None:

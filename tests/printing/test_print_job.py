@@ -17,27 +17,12 @@ from appliance.printing.worker import FilmWorker
 from appliance.store import files
 from appliance.store.store import Store
 from tests.printing.films import MODALITY, add_folder_printer, printed, submission, submit_films
-from tests.support.away import away_between
 
 pytestmark = pytest.mark.both_databases
 
 
 def work(store: Store) -> None:
     FilmWorker(store).work_off()
-
-
-def test_a_database_that_is_away_when_a_send_begins_costs_no_film(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job_id = submit_films(store, add_folder_printer(store))
-    fell: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", fell.append)
-    with away_between(monkeypatch, "send.claimed", "never", thread="send-"):
-        work(store)
-    assert (fell, printed(store)) == ([], [])
-    work(store)
-    assert printed(store) == [f"{job_id}-01.pdf"]
-    assert show_job(store, job_id)["job_state"] == "completed"
 
 
 def test_a_film_is_composed_and_comes_out_once(store: Store) -> None:

@@ -47,7 +47,7 @@ def lost_once(monkeypatch: pytest.MonkeyPatch, *topics: str) -> None:
 
 @contextmanager
 def away_between(monkeypatch: pytest.MonkeyPatch, first: str, last: str, thread: str) -> Iterator[None]:
-    """From one failpoint to another, or to the block's end, a thread whose name begins so can neither read nor write."""
+    """From one failpoint to another, or to the end, a thread whose name begins so can neither read nor write."""
     is_away = threading.Event()
 
     def see(kind: str, name: str, other: str) -> None:
