@@ -150,9 +150,9 @@ class Committer:
                     peers = commitments.peers_due(connection)
                 for peer in peers:
                     if peer not in at_work and len(at_work) < AT_ONCE:
-                        arguments = (peer, stop)
-                        at_work[peer] = threading.Thread(target=self._answer_peer, args=arguments, daemon=True)
-                        at_work[peer].start()
+                        thread = threading.Thread(target=self._answer_peer, args=(peer, stop), daemon=True)
+                        thread.start()
+                        at_work[peer] = thread
             except Exception as error:
                 log.error("storage commitment failed: %s", type(error).__name__)
                 stop.wait(2.0)

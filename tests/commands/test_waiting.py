@@ -6,11 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from appliance.cli import cli
 from appliance.jobs import retry
 from tests.media.disc_helpers import STUDY, fresh
+from tests.support.cli import run
 from tests.support.fault_printers import SocketPrinter
 from tests.support.service import free_port
 
@@ -24,13 +23,6 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_PERCENT", "0")
     monkeypatch.setattr(retry, "STEPS", (1,))
     return tmp_path / "data"
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(cli, list(arguments), catch_exceptions=False, standalone_mode=False)
-    if result.exception:
-        raise result.exception
-    return result.stdout
 
 
 def test_a_film_for_a_printer_that_is_off_comes_out_once_it_is_on(data: Path) -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from appliance.cli import cli
 from appliance.commands.disc import _counted
 from appliance.errors import ApplianceError, UsageError
 from appliance.media import asking
 from appliance.studies import completeness
 from tests.media.disc_helpers import STUDY, opened, with_study
+from tests.support.cli import run
 
 
 @pytest.fixture
@@ -25,14 +24,6 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_MIB", "1")
     monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_PERCENT", "0")
     return tmp_path / "data"
-
-
-def run(*arguments: str) -> str:
-    """What a command prints; raises what makes it fail."""
-    result = CliRunner().invoke(cli, list(arguments), catch_exceptions=False, standalone_mode=False)
-    if result.exception:
-        raise result.exception
-    return result.stdout
 
 
 def asked(*arguments: str) -> Any:
