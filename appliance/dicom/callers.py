@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.events import Actor
-from appliance.printing.desk import PrintDesk, desk_for
-from appliance.security.peer_verbs import all_peers
-from appliance.security.peers import UNKNOWN, Peer, find_peer
+from appliance.printing.desk import Desks, PrintDesk
+from appliance.security.peers import Peer
 from appliance.store.store import Store
 
 # (result, source, diagnostic) of an A-ASSOCIATE-RJ (PS3.8 table 9-21)
@@ -38,12 +37,12 @@ class Caller:
         return f"{self.calling_ae_title}@{self.address}"
 
 
-def caller_of(store: Store, association: Any) -> Caller:
+def caller_of(desks: Desks, association: Any) -> Caller:
     """The caller of an association whose A-ASSOCIATE-RQ has come."""
     wanted = association.requestor.primitive
     calling, called = wanted.calling_ae_title.strip(), wanted.called_ae_title.strip()
-    desk = desk_for(store, called, calling, association.address)
-    peer = desk.peer if desk else find_peer(all_peers(store), calling, association.address) or UNKNOWN
+    desk = desks.of(called, calling, association.address)
+    peer = desk.peer if desk else desks.peer(calling, association.address)
     return Caller(
         association=association,
         calling_ae_title=calling,

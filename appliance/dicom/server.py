@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext, build_context
 
@@ -30,9 +30,10 @@ from appliance.errors import ResourceError
 from appliance.network.association import BoundedAssociation
 from appliance.network.incidents import OnIncident
 from appliance.network.limits import Limits
-from appliance.network.server import Listen, ServerGroup, start_server
+from appliance.network.server import Listen, ServerAE, ServerGroup, start_server
 from appliance.network.spool import SpoolRequest
 from appliance.network.tls import server_context
+from appliance.printing.desk import Desks
 from appliance.security.certificates import tls_files
 from appliance.store.store import Store
 
@@ -88,6 +89,7 @@ class DicomServer:
         self.print_scp = PrintScp(store)
         self.parts: list[Part] = [self.print_scp, *parts]
         self.notifier = Notifier(store, self.print_scp)
+        self._desks = Desks(store)
         self.calls = LastCalls(store)
         self._on_incident = on_incident
         self.group: ServerGroup | None = None
@@ -99,7 +101,7 @@ class DicomServer:
         settings = self.store.settings.dicom
         listen = [Listen(address=settings.address, port=port) for port in settings.ports] + self._tls()
         self.group = start_server(
-            AE(settings.ae_title),
+            ServerAE(settings.ae_title),
             listen,
             self._handlers(),
             limits=self._limits(),
@@ -181,7 +183,7 @@ class DicomServer:
 
     def _let_in(self, association: Any) -> None:
         """Find out who calls, and what it may have. Raises ResourceError when the database is away."""
-        caller = caller_of(self.store, association)
+        caller = caller_of(self._desks, association)
         if self._is_own(caller):
             self._open[id(association)] = Line(caller=caller, routes={})
             association.acceptor.supported_contexts = [_context(VERIFICATION, TRANSFER_SYNTAXES)]
@@ -202,7 +204,7 @@ class DicomServer:
         return caller.calling_ae_title == self._own_name
 
     def _plug_in(self, association: Any, caller: Caller) -> list[PresentationContext]:
-        """Ask each part what this caller may have, and remember who answers what."""
+        """Ask each part what this caller may have, and remember who answers what. Of that, what it proposes."""
         wanted: dict[str, Sequence[str]] = {VERIFICATION: TRANSFER_SYNTAXES}
         line = Line(caller=caller, routes={})
         for part in self.parts:
@@ -210,15 +212,16 @@ class DicomServer:
             wanted.update(supported)
             line.routes.update(dict.fromkeys(supported, part))
         self._open[id(association)] = line
-        self._open_parts(line, association)
-        return [_context(uid, tuple(syntaxes)) for uid, syntaxes in wanted.items()]
+        contexts = association.requestor.primitive.presentation_context_definition_list
+        proposed = dict.fromkeys(str(context.abstract_syntax) for context in contexts)
+        self._open_parts(line, proposed)
+        return [_context(uid, tuple(wanted[uid])) for uid in proposed if uid in wanted]
 
-    def _open_parts(self, line: Line, association: Any) -> None:
+    def _open_parts(self, line: Line, proposed: Iterable[str]) -> None:
         """Ready before the A-ASSOCIATE-AC leaves: the first data set may overtake EVT_ACCEPTED."""
-        proposed = association.requestor.primitive.presentation_context_definition_list
-        wanted = {line.routes.get(str(context.abstract_syntax)) for context in proposed}
+        asked = {line.routes.get(uid) for uid in proposed}
         for part in self.parts:
-            if part in wanted:
+            if part in asked:
                 part.opened(line.caller)
                 line.opened.append(part)
 

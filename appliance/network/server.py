@@ -42,6 +42,14 @@ class Listen:
     ssl_context: ssl.SSLContext | None = None  # DICOM TLS on this port
 
 
+class ServerAE(AE):
+    """An AE that does not look through every thread for each association: those of a server are counted by its gate."""
+
+    @property
+    def active_associations(self) -> list[Any]:
+        return []
+
+
 class ServerGroup:
     """Listeners that share limits. Made by :func:`start_server`."""
 
@@ -234,12 +242,11 @@ class _Handler(RequestHandler):
         return association
 
     def _describe(self, association: BoundedAssociation) -> None:
-        acceptor, ae = association.acceptor, self.ae
+        acceptor = association.acceptor
         acceptor.maximum_length = self.server.group.limits.pdu_max
         acceptor.ae_title = self.server.ae_title
-        acceptor.address_info = AddressInformation.from_tuple(self.server.server_address)
-        acceptor.implementation_class_uid = ae.implementation_class_uid
-        acceptor.implementation_version_name = ae.implementation_version_name
+        acceptor.address_info = self.server.address_info
+        acceptor.implementation_version_name = self.ae.implementation_version_name
         # Shared, not copied: negotiation only reads them, and copying a storage SCP's contexts takes 20 ms.
         acceptor.supported_contexts = self.server.contexts
         association.requestor.address_info = AddressInformation.from_tuple(self.client_address)
@@ -278,6 +285,7 @@ class _Server(ThreadedAssociationServer):
             evt_handlers=list(handlers),
             request_handler=_Handler,
         )
+        self.address_info = AddressInformation.from_tuple(self.server_address)
         self.anteroom = Anteroom(self.fileno(), group.limits.request_pdu_max)
         self._stopping = False
         self._stopped = threading.Event()

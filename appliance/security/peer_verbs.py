@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
@@ -20,7 +20,12 @@ from appliance.words import say
 def all_peers(store: Store) -> list[Peer]:
     """Every known peer, by name."""
     with store.database.read() as connection:
-        return [from_row(row) for row in peers.all_peers(connection)]
+        return peers_in(connection)
+
+
+def peers_in(connection: Connection) -> list[Peer]:
+    """:func:`all_peers` as of the moment a transaction sees."""
+    return [from_row(row) for row in peers.all_peers(connection)]
 
 
 def from_row(row: Row[Any]) -> Peer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,8 @@ class Database:
 
     def changes(self, *topics: str) -> int:
         """A number that rises with every transaction that wrote one of the topics (all when none is named)."""
-        query = select(func.coalesce(func.sum(change.c.counter), 0))
         with self.read() as connection:
-            return int(connection.scalar(query.where(change.c.topic.in_(topics)) if topics else query) or 0)
+            return changes_of(connection, *topics)
 
     def prepare(self) -> None:
         """What a new database needs once, before anyone else opens it: on SQLite the write-ahead log."""
@@ -128,6 +128,19 @@ class Database:
                 self._kept.close()
                 self._kept = None
         self.engine.dispose()
+
+
+def changes_of(connection: Connection, *topics: str) -> int:
+    """:meth:`Database.changes` as of the moment a transaction sees."""
+    values = {f"topic{place}": topic for place, topic in enumerate(topics)}
+    return int(_changes(len(topics)).rows(connection, values)[0].changes)
+
+
+@cache
+def _changes(topics: int) -> Prepared:
+    query = select(func.coalesce(func.sum(change.c.counter), 0).label("changes"))
+    named: list[Any] = [bindparam(f"topic{place}") for place in range(topics)]
+    return Prepared(query.where(change.c.topic.in_(named)) if topics else query)
 
 
 def next_number(connection: Connection, name: str) -> int:
