@@ -14,12 +14,14 @@ OF_PEERS = ("appliance.dicom", "appliance.network", "pynetdicom", "pydicom")
 """Loggers whose lines are about peers."""
 
 ABOUT_ONE = (100, 1.0)
-"""Lines about one address: so many in a row, then so many a second."""
+"""Lines about what one address does: so many in a row, then so many a second."""
+AGAINST_ONE = (1, 1.0)
+"""Warnings and errors about one address: what else it does wrong in a second is only counted."""
 SAME_WORDS = (100, 5.0)
 """Lines with the same words, about anybody."""
 REMEMBERED = 2000
 """Addresses and words counted at once."""
-ADDRESS = re.compile(r"(?:@|from )([0-9a-fA-F.:]*[0-9a-fA-F])")
+ADDRESS = re.compile(r"(?:@|from )((?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F]*:[0-9a-fA-F.:]*[0-9a-fA-F])")
 
 
 @dataclass
@@ -50,16 +52,19 @@ class Calm(logging.Filter):
             return True
         address = ADDRESS.search(record.getMessage()[:500])
         with self._lock:
-            left_out = self._count(str(record.msg)[:200], address[1] if address else "")
+            left_out = self._count(str(record.msg)[:200], address[1] if address else "", record.levelno)
         if left_out:
             record.msg = f"{record.msg} ({left_out} lines before it not logged)"
         return left_out is not None
 
-    def _count(self, words: str, address: str) -> int | None:
+    def _count(self, words: str, address: str, level: int) -> int | None:
         """None: keep it back; else how many of its kind were kept back before it."""
         moment = time.monotonic()
         buckets = [self._bucket(("words", words), SAME_WORDS, moment)]
-        buckets += [self._bucket(("address", address), ABOUT_ONE, moment)] if address else []
+        if address:
+            bad = level >= logging.WARNING
+            kind, limit = ("against", AGAINST_ONE) if bad else ("about", ABOUT_ONE)
+            buckets.append(self._bucket((kind, address), limit, moment))
         if any(bucket.left < 1 for bucket in buckets):
             buckets[-1].kept_back += 1
             return None

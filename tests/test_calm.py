@@ -25,19 +25,33 @@ def lines() -> Iterator[list[str]]:
     keep = Keep()
     keep.addFilter(Calm())
     logger.addHandler(keep)
+    level = logger.level
+    logger.setLevel(logging.INFO)
     yield found
+    logger.setLevel(level)
     logger.removeHandler(keep)
 
 
-def say(count: int, words: str, *about: object) -> None:
+def say(count: int, words: str, *about: object, level: int = logging.WARNING) -> None:
     for _ in range(count):
-        logging.getLogger("appliance.network").warning(words, *about)
+        logging.getLogger("appliance.network").log(level, words, *about)
 
 
-def test_ten_thousand_faults_of_one_peer_make_a_burst_of_lines(lines: list[str]) -> None:
+def test_ten_thousand_lines_about_one_peer_make_a_burst_of_them(lines: list[str]) -> None:
     for words in ("%s sent A", "%s sent B", "%s sent C"):
-        say(3000, words, "CT@10.0.0.1")
+        say(3000, words, "CT@10.0.0.1", level=logging.INFO)
     assert len(lines) <= ABOUT_ONE[0] + 5
+
+
+def test_of_ten_thousand_faults_of_one_peer_one_a_second_is_told(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    for number in range(10_000):
+        monkeypatch.setattr("appliance.calm.time.monotonic", lambda moment=began + number / 1000: moment)
+        say(1, f"{('C-STORE from %s', '%s sent', 'sent from %s')[number % 3]} {number}", f"FE{number}@fe80::1")
+    assert 9 <= len(lines) <= 10
+    assert lines[0] == "C-STORE from FE0@fe80::1 0" and "(999 lines before it not logged)" in lines[2]
 
 
 def test_a_loud_peer_leaves_the_lines_of_another_alone(lines: list[str]) -> None:

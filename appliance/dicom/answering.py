@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from appliance.errors import ApplianceError, RefusedError
+from appliance.store import files
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ UNRECOGNISED_OPERATION = 0x0211
 RESOURCE_LIMITATION = 0x0213
 
 WARNINGS = frozenset({ATTRIBUTE_LIST_WARNING, VALUE_OUT_OF_RANGE})
-FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+FULL_DISK = files.FULL | {errno.EROFS}
 LONGEST_COMMENT = 64
 """Error Comment (0000,0902) is LO."""
 

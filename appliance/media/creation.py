@@ -185,12 +185,11 @@ def _impossible(store: Store, references: Sequence[Reference]) -> tuple[str, lis
 def cancel_request(store: Store, uid: str, actor: Actor) -> int:
     """Cancel a request; the status to answer: 0, C201 it ended, C202 while it burns, C203. Raises NotFoundError."""
     disc = find(store, uid)
-    if disc.execution_status in discs.FINAL:
-        return ALREADY_ENDED
-    if disc.burning_by is not None:
-        return NOT_INTERRUPTIBLE  # it would cost a piece of media; a person may still do it
     try:
-        verbs.cancel(store, disc.disc_id, actor)
+        verbs.cancel(store, disc.disc_id, actor, while_burning=False)  # it would cost a piece of media
     except ConflictError:
-        return NOT_CANCELED
+        now = find(store, uid)
+        if now.execution_status in discs.FINAL:
+            return ALREADY_ENDED
+        return NOT_CANCELED if now.burning_by is None else NOT_INTERRUPTIBLE
     return 0

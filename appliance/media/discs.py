@@ -148,13 +148,15 @@ def get_disc(store: Store, disc_id: int) -> discs.Disc:
         return discs.find(connection, disc_id)
 
 
-def cancel(store: Store, disc_id: int, actor: Actor) -> None:
+def cancel(store: Store, disc_id: int, actor: Actor, *, while_burning: bool = True) -> None:
     """Never make a disc. One a worker has is stopped at its next step; what was made of it is removed.
 
-    Raises NotFoundError, ConflictError.
+    Raises NotFoundError, ConflictError; that, too, for one that is burning, unless `while_burning`.
     """
     with store.database.write("disc") as connection:
         disc = may(connection, disc_id, "cancel", (discs.IDLE, *discs.UNDERWAY))
+        if disc.burning_by is not None and not while_burning:
+            raise ConflictError(say("Disc %(disc_id)s is burning.", disc_id=disc_id))
         if disc.building_by is None and disc.burning_by is None:
             end_canceled(connection, disc, str(actor))
         else:

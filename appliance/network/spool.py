@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -190,7 +189,7 @@ Body = MemoryBody | SpoolBody
 
 
 def _disk_error(error: OSError) -> ApplianceError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    full = error.errno in files.FULL
     what = say("the disk is full") if full else say("the disk refuses to write (%(why)s)", why=error.strerror or error)
     return ResourceError(say("%(what)s: the data set was not kept", what=what))
 

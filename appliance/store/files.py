@@ -27,6 +27,8 @@ Recorder = Callable[[str, str, str], None]
 """Called with (kind, path, second path or "") before each operation."""
 
 PART_SUFFIX = ".part"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system calls a disk, a quota or a file that is full."""
 
 _lock = threading.Lock()
 _count = 0

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from appliance.errors import ApplianceError, DamagedError, ResourceError, UsageError
+from appliance.errors import DamagedError, RefusedError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.network.file_head import head_of_file
 from appliance.security.audit import record
@@ -26,7 +26,7 @@ from appliance.studies import part10
 from appliance.studies.completeness import count_again
 from appliance.studies.header import PaddedError
 from appliance.studies.import_sources import Candidate, candidates, named_in_dicomdir
-from appliance.studies.intake import Arrival, Intake, Taken
+from appliance.studies.intake import OUT_OF_RESOURCES, Arrival, Intake, Taken
 from appliance.words import say
 
 Progress = Callable[[int, int], None]
@@ -37,6 +37,7 @@ BLOCK = 1 << 20
 AT_ONCE = 4
 MOST_REPORTED = 1000
 NO_DICOM = say("it is no DICOM file")
+_SHORT = say("The disk is short: the import stops here. Make room and import again.")
 
 
 @dataclass(kw_only=True)
@@ -88,23 +89,25 @@ def import_path(
     """Take every instance of a file, folder, medium or zip archive; `source` stands as where they came from.
 
     Files that are refused are in the report and stop nothing. Raises UsageError when `path` is nothing to import from,
-    ResourceError when the disk is short.
+    ResourceError when the disk is short or the database away: what had come by then is kept, and known another time.
     """
     report = ImportReport()
-    with candidates(path) as found, _spool(store) as spool:
-        report.missing = named_in_dicomdir(found)
-        work = _Import(store, spool, actor, report, assumed_charset, source or actor.name)
-        try:
-            for number, candidate in enumerate(found):
-                if cancelled():
-                    break
-                progress(number, len(found))
-                work.offer(candidate)
-        finally:
-            work.finish()
-        progress(report.files, len(found))
-    count_again(store, report.studies)
-    _record(store, actor, report)
+    try:
+        with candidates(path) as found, _spool(store) as spool:
+            report.missing = named_in_dicomdir(found)
+            work = _Import(store, spool, actor, report, assumed_charset, source or actor.name)
+            try:
+                for number, candidate in enumerate(found):
+                    if cancelled():
+                        break
+                    progress(number, len(found))
+                    work.offer(candidate)
+            finally:
+                work.finish()
+            progress(report.files, len(found))
+    finally:  # what came before the disk was short is here
+        count_again(store, report.studies)
+        _record(store, actor, report)
     return report
 
 
@@ -149,14 +152,23 @@ class _Import:
         if arrival is not None:
             self._room.acquire()
             self._futures.append(self._threads.submit(self._take, candidate.name, arrival))
-            self._futures = [future for future in self._futures if not future.done() or future.exception()]
+            self._look_back()
+
+    def _look_back(self) -> None:
+        """Forget what is done; raise what could not be."""
+        done = [future for future in self._futures if future.done()]
+        self._futures = [future for future in self._futures if future not in done]
+        for future in done:
+            future.result()
 
     def _take(self, name: str, arrival: Arrival) -> None:
         try:
             taken = self._taken(arrival)
             with self._lock:
                 self.report.count(taken)
-        except ApplianceError as error:
+        except RefusedError as error:
+            if error.dimse_status == OUT_OF_RESOURCES:  # it is not the file's fault, and the next ones fare no better
+                raise ResourceError(str(error)) from error
             with self._lock:
                 self.report.refuse(name, str(error))
         finally:
@@ -190,6 +202,8 @@ class _Import:
             with candidate.open() as file:
                 return self._copy(file)
         except (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
+            if getattr(error, "errno", None) in files.FULL:
+                raise ResourceError(_SHORT) from error
             raise DamagedError(say("it can't be read: %(why)s", why=error)) from error
         except ValueError as error:
             raise DamagedError(say("it can't be read: %(name)s", name=type(error).__name__)) from error
@@ -213,7 +227,7 @@ class _Import:
                 if size > self.largest:
                     raise UsageError(say("it is larger than %(largest)s MiB", largest=self.largest >> 20))
                 if not self.store.has_room(BLOCK):
-                    raise ResourceError(say("The disk is short: the import stops here. Make room and import again."))
+                    raise ResourceError(_SHORT)
             part.keep()
         return Arrival(
             path=part.part,

@@ -36,11 +36,11 @@ class Importer:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.lock = store.locks.hold(KIND)
-        self._stopping: Callable[[], bool] = lambda: False
+        self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
-        self._stopping = stop.is_set
+        self._stop = stop
         seen, looked = -1, 0.0
         while not stop.is_set():
             try:
@@ -59,7 +59,7 @@ class Importer:
         if not self.lock.is_held():
             self.lock = self.store.locks.hold(KIND)
         self._take_over()
-        while not self._stopping() and self._work_one():
+        while not self._stop.is_set() and self._work_one():
             pass
 
     def _take_over(self) -> None:
@@ -94,13 +94,13 @@ class Importer:
             row = uploads.claim(connection, self.lock.name)
         if row is None:
             return False
-        work = _Work(self.store, row, self._stopping)
+        work = _Work(self.store, row, self._stop.is_set)
         try:
             with self.store.tally.timed(KIND):
                 state, message = work.run()
-        except ResourceError as error:  # the database is away: what was uploaded lies nowhere else, and waits for it
+        except ResourceError as error:  # the database is away, or the disk short: what was uploaded lies nowhere else
             log.warning("import %s waits: %s", row.import_id, error)
-            state, message = uploads.PENDING, ""
+            state, message = uploads.PENDING, say("It waits, and is tried again: %(why)s", why=error)
         except ApplianceError as error:
             state, message = uploads.ABORTED, str(error)
         except Exception as error:
@@ -113,6 +113,8 @@ class Importer:
             log.error("import %s was taken over meanwhile: another worker tells its end", row.import_id)
         elif state in uploads.FINAL:
             files.remove_tree(self.store.folder.uploads / row.folder)
+        if message and state == uploads.PENDING:
+            self._stop.wait(LOOK_SECONDS)
         return True
 
 
@@ -155,6 +157,8 @@ class _Work:
             report = importing.import_path(
                 self.store, path, self.actor, progress=progress, cancelled=self._is_over, source=self.row.actor
             ).to_json()
+        except ResourceError:
+            raise
         except ApplianceError as error:
             refused = ImportReport(files=1)
             refused.refuse(name, str(error).replace(kept, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,11 +137,40 @@ def test_an_upload_is_not_given_up_for_a_database_that_was_away_in_the_middle(
     store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was taken (202), and its files are nowhere else."""
+    monkeypatch.setattr(upload_worker, "LOOK_SECONDS", 0.01)
     number, worker = uploaded(store, clerk, a=content("CT_small.dcm"), b=content("MR_small.dcm")), Importer(store)
     away_once(monkeypatch, "import", skip=2)  # the first claims it, the others tell how far it is
     worker.work_off()
     told = uploads.get_import(store, number)
     assert (told["state"], told["stored"] + told["known"]) == ("completed", 2), told["message"]
+
+
+@pytest.mark.parametrize("number_of_files", [1, 9])
+def test_a_file_is_not_refused_for_a_database_that_was_away_while_it_was_taken(
+    store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch, number_of_files: int
+) -> None:
+    monkeypatch.setattr(upload_worker, "LOOK_SECONDS", 0.01)
+    names = ["CT_small.dcm", "MR_small.dcm", "SC_rgb_small_odd.dcm"] * 3
+    number, worker = uploaded(store, clerk, a=zipped(*names[:number_of_files])), Importer(store)
+    away_once(monkeypatch, "study")
+    worker.work_off()
+    told = uploads.get_import(store, number)
+    assert (told["state"], told["refused"], told["files"]) == ("completed", [], number_of_files)
+    assert len(search.find_studies(store, search.Query())) == min(3, number_of_files)
+
+
+def test_an_import_waits_for_room_and_says_so(store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    number, worker = uploaded(store, clerk, a=content("CT_small.dcm")), Importer(store)
+    monkeypatch.setattr(upload_worker, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(Store, "has_room", lambda store, size: False)
+    threading.Timer(0.5, worker._stop.set).start()
+    worker.work_off()
+    told = uploads.get_import(store, number)
+    assert told["state"] == "pending" and "disk is short" in told["message"]
+    monkeypatch.undo()
+    Importer(store).work_off()
+    told = uploads.get_import(store, number)
+    assert (told["state"], told["stored"], told["message"]) == ("completed", 1, "")
 
 
 def test_an_import_whose_files_are_gone_says_so(store: Store, clerk: Actor) -> None:
