@@ -31,8 +31,8 @@ def main(names: list[str]) -> None:
         results[name] = {"at": dt.date.today().isoformat(), "machine": machine(), "rows": rows}
         for row in rows:
             print("  " + line(row), flush=True)
-    RESULTS.write_text(json.dumps({"results": results}, indent=2) + "\n", "utf-8")
-    TABLE.write_text(page(results), "utf-8")
+        RESULTS.write_text(json.dumps({"results": results}, indent=2) + "\n", "utf-8")
+        TABLE.write_text(page(results), "utf-8")
 
 
 def modules() -> list[str]:

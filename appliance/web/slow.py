@@ -24,10 +24,12 @@ UNREAD_SECONDS = 60.0
 class PatientChannel(HTTPChannel):
     """A connection that knows for how long it has been waited for."""
 
+    requests: Any = ()  # until its own __init__ gives it some: it is looked at before that
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
         self._since = time.monotonic()  # a request began or ended, or the peer last took something of an answer
         self._unsent = 0
+        super().__init__(*arguments, **named)
 
     def received(self, data: bytes) -> bool:
         """As waitress'; more of the same request is no new beginning."""
@@ -54,8 +56,10 @@ class PatientChannel(HTTPChannel):
     def put_out(self) -> None:
         """Close it, from any thread: its own finds the connection ended."""
         self.will_close = True
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
+        ours = self.socket  # its own thread may have closed it meanwhile
+        if ours is not None:
+            with contextlib.suppress(OSError):
+                ours.shutdown(socket.SHUT_RDWR)
 
 
 def put_out_the_slow(server: Any, moment: float | None = None) -> int:

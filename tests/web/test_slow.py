@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from waitress.channel import HTTPChannel
 
 from appliance.store.store import Store
 from appliance.web.serve import make_server
@@ -117,3 +118,26 @@ def test_an_answer_that_nobody_reads_is_given_up(server: Any) -> None:
         assert put_out_the_slow(server, now + UNREAD_SECONDS - 1) == 0
         assert put_out_the_slow(server, now + UNREAD_SECONDS + 1) == 1
         assert eventually(lambda: not channels(server))
+
+
+def test_a_connection_that_ends_while_it_is_put_out_does_no_harm(server: Any) -> None:
+    with connected(server):
+        assert eventually(lambda: channels(server))
+        (seen,) = channels(server)
+    assert eventually(lambda: not channels(server) and seen.socket is None)
+    seen.put_out()
+
+
+def test_one_that_is_looked_at_while_it_is_being_made_does_no_harm(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter, put_out = HTTPChannel.add_channel, []
+
+    def looked_at(channel: Any, *rest: Any) -> None:
+        enter(channel, *rest)
+        put_out.append(put_out_the_slow(server))
+
+    monkeypatch.setattr(HTTPChannel, "add_channel", looked_at)
+    with connected(server, LARGE) as one:
+        assert one.recv(12) == b"HTTP/1.1 200"
+    assert put_out == [0]
