@@ -26,7 +26,7 @@ from appliance.studies import part10
 from appliance.studies.completeness import count_again
 from appliance.studies.header import PaddedError
 from appliance.studies.import_sources import Candidate, candidates, named_in_dicomdir
-from appliance.studies.intake import OUT_OF_RESOURCES, Arrival, Intake, Taken
+from appliance.studies.intake import Arrival, Intake, NotNowError, Taken
 from appliance.words import say
 
 Progress = Callable[[int, int], None]
@@ -166,9 +166,9 @@ class _Import:
             taken = self._taken(arrival)
             with self._lock:
                 self.report.count(taken)
+        except NotNowError as error:  # the files that follow would fare no better
+            raise ResourceError(str(error)) from error
         except RefusedError as error:
-            if error.dimse_status == OUT_OF_RESOURCES:  # it is not the file's fault, and the next ones fare no better
-                raise ResourceError(str(error)) from error
             with self._lock:
                 self.report.refuse(name, str(error))
         finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from appliance.errors import ApplianceError, RefusedError, UncertainError
+from appliance.errors import ApplianceError, RefusedError, ResourceError, UncertainError
 from appliance.events import Actor
 from appliance.security.audit import record
 from appliance.store import files, instances
@@ -45,6 +45,12 @@ class Taken:
     study_instance_uid: str
 
 
+class NotNowError(RefusedError):
+    """The disk is short, or the database away: no fault of the instance."""
+
+    permanent = False
+
+
 class Intake:
     """Takes instances into one store. Shared by threads; make one a process."""
 
@@ -57,18 +63,20 @@ class Intake:
         """Keep an instance for good. When this returns, it survives power loss.
 
         Raises RefusedError with the status of C-STORE: A700 no room, A900 not what was announced, Cxxx not understood.
+        It is NotNowError where trying again may help.
         """
         files.failpoint("store.part")
         if not self.store.has_room(arrival.size):
-            raise RefusedError(OUT_OF_RESOURCES, say("The disk is short: no new instances until room is made."))
+            raise NotNowError(OUT_OF_RESOURCES, say("The disk is short: no new instances until room is made."))
         try:
             return self._take(arrival, actor)
         except RefusedError:
             raise
         except OSError as error:
-            raise RefusedError(
-                OUT_OF_RESOURCES, say("The instance can't be kept: %(why)s.", why=error.strerror)
-            ) from error
+            words = say("The instance can't be kept: %(why)s.", why=error.strerror)
+            raise NotNowError(OUT_OF_RESOURCES, words) from error
+        except ResourceError as error:
+            raise NotNowError(OUT_OF_RESOURCES, str(error)) from error
         except ApplianceError as error:
             raise RefusedError(OUT_OF_RESOURCES, str(error)) from error
 
