@@ -176,8 +176,9 @@ class DicomServer:
         association: Any = event.assoc
         try:
             self._let_in(association)
-        except ResourceError as error:
-            log.warning("an association from %s is told to come again: %s", association.address, error)
+        except Exception as error:  # nobody comes in, with or without contexts, through a fault of ours
+            why = error if isinstance(error, ResourceError) else type(error).__name__
+            log.warning("an association from %s is told to come again: %s", association.address, why)
             association.acse.send_reject(*COME_AGAIN)
             association.kill()
 

@@ -17,9 +17,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.dimse_primitives import N_CREATE, N_SET
 
+from appliance.dicom.callers import COME_AGAIN
 from appliance.dicom.server import DicomServer
 from appliance.network.requestor import NoAssociationError
 from appliance.network.tls import client_context
+from appliance.printing.desk import Desks
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
 from appliance.store import files
@@ -58,6 +60,14 @@ def rejection(port: int, calling: str, called: str) -> tuple[int, int, int] | No
     answer = association.acceptor.primitive
     assert answer is not None
     return answer.result, answer.result_source, answer.diagnostic
+
+
+def test_nobody_comes_in_through_a_fault_of_ours(strict_door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def falls(*_: object) -> None:
+        raise KeyError("a row nobody expected")
+
+    monkeypatch.setattr(Desks, "of", falls)
+    assert rejection(strict_door.port, "SEALED", "APPLIANCE") == COME_AGAIN
 
 
 @pytest.mark.parametrize(
