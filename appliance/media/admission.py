@@ -7,6 +7,9 @@ for a reason that the plan says.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+
+from pydicom.uid import UID
 
 from appliance.network.file_head import head_of_file
 from appliance.studies.record_tables import ROOT_TYPES
@@ -14,7 +17,7 @@ from appliance.words import say
 
 from . import patients
 from .planned import Note, PlanOptions
-from .profiles import EXPLICIT_LE, VIDEO_SYNTAXES, ApplicationProfile, Medium, profiles_that_allow
+from .profiles import EXPLICIT_LE, PROFILES, VIDEO_SYNTAXES, ApplicationProfile, Medium, profiles_that_allow
 from .sizes import MAXIMUM_FILE
 from .source import Placed, SourceInstance
 from .video import most_bytes
@@ -22,7 +25,10 @@ from .video import most_bytes
 NOTES = ("decompress", "mp4", "supplied", "left_out", "refused")
 _DECODABLE = frozenset(
     "1.2.840.10008.1.2" + suffix
-    for suffix in ("", ".1.99", ".2", ".5", *(f".4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)))
+    for suffix in (
+        *("", ".1.98", ".1.99", ".2", ".5", ".8.1"),
+        *(f".4.{n}" for n in (50, 51, 53, 55, 57, 70, 80, 81, 90, 91, 201, 202, 203)),
+    )
 )
 
 
@@ -76,16 +82,15 @@ class Admission:
             self.note(
                 where,
                 keys.SOPInstanceUID,
-                say("no directory record exists for SOP class %(sopclassuid)s", sopclassuid=keys.SOPClassUID),
+                say("no directory record exists for SOP class %(sopclassuid)s", sopclassuid=_named(keys.SOPClassUID)),
             )
         elif self.profile.classes is not None and keys.SOPClassUID not in self.profile.classes:
-            proposal = "STD-GEN-CD" if self.medium.kind == "cd" else ""
             reason = say(
                 "%(profile)s does not allow SOP class %(sopclassuid)s",
                 profile=self.profile.name,
-                sopclassuid=keys.SOPClassUID,
+                sopclassuid=_named(keys.SOPClassUID),
             )
-            self.note("refused", keys.SOPInstanceUID, reason, proposal)
+            self.note("refused", keys.SOPInstanceUID, reason, self._takes_any_class(keys.TransferSyntaxUID))
         elif records.missing or not (keys.StudyInstanceUID and keys.SeriesInstanceUID or in_root(source)):
             names = ", ".join(records.missing) or "Study or Series Instance UID"
             self.note(
@@ -96,6 +101,11 @@ class Admission:
         else:
             return True
         return False
+
+    def _takes_any_class(self, syntax: str) -> str:
+        """The profile of this medium on which an instance in this transfer syntax could lie; "" for none."""
+        every = (each for each in PROFILES.values() if each.classes is None and self.medium.kind in each.kinds)
+        return next((each.name for each in every if each.allows(syntax) or syntax in _DECODABLE), "")
 
     def place(self, source: SourceInstance) -> Placed | None:
         """How it lies on the disc; None, and a note, where it can't."""
@@ -116,7 +126,11 @@ class Admission:
             self.note(
                 "decompress",
                 uid,
-                say("%(profile)s does not allow transfer syntax %(syntax)s", profile=self.profile.name, syntax=syntax),
+                say(
+                    "%(profile)s does not allow transfer syntax %(syntax)s",
+                    profile=self.profile.name,
+                    syntax=_named(syntax),
+                ),
                 proposal,
             )
         if source.records.supplied:
@@ -164,7 +178,7 @@ class Admission:
             return False
         if syntax in _DECODABLE:
             return True
-        what = say("transfer syntax %(syntax)s", syntax=syntax)
+        what = say("transfer syntax %(syntax)s", syntax=_named(syntax))
         self.note(
             "refused",
             uid,
@@ -174,6 +188,13 @@ class Admission:
             proposal,
         )
         return False
+
+
+@lru_cache(maxsize=256)
+def _named(uid: str) -> str:
+    """A UID of the standard with its name before it, for people."""
+    name = UID(uid).name
+    return uid if name == uid else f"{name} ({uid})"
 
 
 def in_root(source: SourceInstance) -> bool:

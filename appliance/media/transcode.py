@@ -37,7 +37,7 @@ _PIXEL_DATA = 0x7FE00010
 _PIXELS = {_PIXEL_DATA: "", 0x7FE00008: "OF", 0x7FE00009: "OD"}
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
 ICON = 0x00880200
-_ALWAYS_LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+_ALWAYS_LOSSY = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55))
 MOST_GROWTH, SMALL = 64, 16 << 20
 """How many times larger than deflated a data set may become besides its pixels, and bytes that are always allowed."""
 DAMAGES = (ValueError, KeyError, TypeError, AttributeError, NotImplementedError, RecursionError, struct.error, EOFError)

@@ -29,6 +29,7 @@ from appliance.words import say
 
 JPEG_2000 = {JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL}
 JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless}
+JPEG |= {UID("1.2.840.10008.1.2.4.53"), UID("1.2.840.10008.1.2.4.55")}  # spectral selection, full progression
 
 # ISO/IEC 10918-1 table B.1 and ISO/IEC 14495-1 table C.1: markers that begin a frame header
 START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
@@ -48,7 +49,7 @@ class CodestreamSize:
 def check(encoded: bytes, transfer_syntax: UID, rows: int, columns: int, samples: int, bits_allocated: int) -> None:
     """Raise :class:`DamagedPixelsError` unless `encoded` is as large as the header says."""
     if transfer_syntax == RLELossless:
-        _check_rle(encoded, rows, columns, samples * bits_allocated // 8)
+        _check_rle(encoded, rows, columns, max(1, samples * bits_allocated // 8))
         return
     size = read_size(encoded, transfer_syntax)
     if size is None:
@@ -114,7 +115,7 @@ def _jpeg_size(encoded: bytes) -> CodestreamSize:
 
 
 def _check_rle(encoded: bytes, rows: int, columns: int, segments: int) -> None:
-    """PS3.5 G: as many segments as bytes in a pixel, none longer than the worst encoding of its rows."""
+    """PS3.5 G: a segment for each byte of a pixel (one of single bits), none longer than its rows at worst."""
     offsets = [int.from_bytes(encoded[at : at + 4], "little") for at in range(0, min(64, len(encoded)), 4)]
     if not offsets or offsets[0] != segments or segments > 15:
         raise DamagedPixelsError(say("The compressed frame has no RLE header, or one for other pixels."))

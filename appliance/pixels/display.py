@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels import apply_color_lut
+from pydicom.tag import Tag
 
 from appliance.pixels.errors import DamagedPixelsError
 from appliance.words import say
 
 Window = tuple[float, float]
 """Center and width, in modality units."""
+
+_PALETTE = "RedPaletteColorLookupTableDescriptor"
+_PALETTES = [Tag(0x0028, start + color) for start in (0x1101, 0x1201, 0x1221) for color in range(4)]
 
 LARGEST_TABLE = 16
 """Values of up to so many bits go through a table made once; wider ones are computed pixel by pixel."""
@@ -253,6 +257,21 @@ def show_palette(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
     except (ValueError, AttributeError, KeyError, IndexError) as error:
         raise DamagedPixelsError(say("The color palette can't be used: %(why)s", why=error)) from error
     return show_color(colored, 8 * colored.dtype.itemsize)
+
+
+def has_supplement(header: Dataset) -> bool:
+    """Whether a palette colors a grey image's upper values, as of PET laid over CT (PS3.3 C.7.6.19)."""
+    mixed = str(header.get("PixelPresentation") or "") in ("COLOR", "MIXED")
+    return mixed and header.get("PhotometricInterpretation") == "MONOCHROME2" and _PALETTE in header
+
+
+def show_supplement(values: NDArray[Any], header: Dataset, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A grey frame as RGB 0..255 whose values from the first one mapped on are in the palette's colors."""
+    first = int(_values(header[_PALETTE].value)[1])
+    first = first - 65536 if _signed(header) and first > 32767 else first
+    tables = Dataset()
+    tables.update({tag: header[tag] for tag in _PALETTES if tag in header})
+    return np.where((values >= first)[..., None], show_palette(values, tables), grey[..., None])
 
 
 def _value(header: Dataset, tag: tuple[int, int]) -> Any:

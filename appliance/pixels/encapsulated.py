@@ -17,7 +17,7 @@ MAX_FRAGMENTS = 1_000_000
 # what a frame begins with (ITU-T T.81, T.87, T.800), by the end of the transfer syntax
 _SYNTAX = "1.2.840.10008.1.2.4."
 _STARTS = (
-    (("50", "51", "57", "70", "80", "81"), (b"\xff\xd8",)),
+    (("50", "51", "53", "55", "57", "70", "80", "81"), (b"\xff\xd8",)),
     # some keep the codestream in its JP2 file (ITU-T T.800 Annex I), which PS3.5 A.4.4 forbids and decoders read
     (("90", "91", "92", "93", "201", "202", "203"), (b"\xff\x4f", b"\x00\x00\x00\x0cjP  ")),
 )

@@ -31,6 +31,12 @@ ICON_EDGE = 64
 """Pixels: the largest a reader of any profile has to take (PS3.3 F.7)."""
 
 
+def is_colored(source: Source) -> bool:
+    """Whether its frames are shown in color."""
+    palette = source.header.get("PhotometricInterpretation") == "PALETTE COLOR"
+    return source.samples > 1 or palette or display.has_supplement(source.header)
+
+
 def shown_frame(
     source: Source, index: int, window: Window | None = None, max_edge: int | None = None, overlays: bool = False
 ) -> NDArray[np.uint8]:
@@ -44,6 +50,8 @@ def shown_frame(
         picture = display.show_color(values, source.bits_stored)
     else:
         picture = display.show_grey(values, source.header, index, window)
+        if display.has_supplement(source.header):
+            picture = display.show_supplement(values, source.header, picture)
     if overlays:
         picture = display.burn_overlays(picture, source.header, index)
     return shrink(picture, max_edge)
@@ -111,8 +119,7 @@ def preview(source: Source, index: int, max_edge: int, budget: int, near: int) -
     and so is grey that came compressed so far that its values don't fit.
     `near` is where to begin: what the frame before needed.
     """
-    grey = source.samples == 1 and source.header.get("PhotometricInterpretation") != "PALETTE COLOR"
-    if grey:
+    if not is_colored(source):
         about, data = _grey_preview(source, index, max_edge, budget, near)
     else:
         about, data = _color_preview(source, index, max_edge, budget)
@@ -166,7 +173,7 @@ def windows(source: Source, index: int) -> dict[str, Any]:
 
     Center and width in modality units (`unit`: HU and so on; "" unknown). Color has neither.
     """
-    if source.samples != 1 or source.header.get("PhotometricInterpretation") == "PALETTE COLOR":
+    if is_colored(source):
         return {"tones": [], "range": None, "unit": ""}
     values, _ = frame_values(source, index, to_rgb=True)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -14,6 +14,7 @@ from pydicom.filereader import read_dataset, read_preamble
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, MPEGTransferSyntaxes
 
+from appliance.newer_uids import DEFLATED_FRAMES
 from appliance.pixels.encapsulated import Fragments, find
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeError, VideoError
 from appliance.words import say
@@ -25,6 +26,8 @@ VIDEO = {
     *MPEGTransferSyntaxes,
     *(UID(f"1.2.840.10008.1.2.4.{k}{tail}") for k in range(100, 109) for tail in ("", ".1")),
 }
+NATIVE_IN_ITEMS = {UID("1.2.840.10008.1.2.1.98"), DEFLATED_FRAMES}
+"""Transfer syntaxes whose items hold frames as uncompressed pixel data has them, each from a byte of its own."""
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
 

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from appliance.errors import UsageError
 from appliance.pixels import Limits, PixelError
 from appliance.pixels.display import frame_groups, full_range, grey_rules, modality, tone_values
-from appliance.pixels.picture import shown_frame
+from appliance.pixels.picture import is_colored, shown_frame
 from appliance.pixels.source import Source
 from appliance.pixels.stored import frame_values
 from appliance.words import say
@@ -51,7 +51,7 @@ def client_image(path: Path, *, color: bool = False, frame: int = 1) -> ClientIm
 
 def _p_values(source: Source, index: int) -> NDArray[np.uint16]:
     """Modality LUT, then window or VOI LUT, at full depth; polarity applied: 0 is black."""
-    if source.samples > 1 or source.header.get("PhotometricInterpretation") == "PALETTE COLOR":
+    if is_colored(source):
         grey = _rgb(source, index).astype(np.float32) @ np.array(LUMA, np.float32)
         return np.rint(grey * (P_VALUES / 255)).astype(np.uint16)
     values, _ = frame_values(source, index, to_rgb=True)

@@ -223,8 +223,8 @@ STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 # By SOP class, written after STORAGE; all other standard storage classes are IMAGE.
 _BY_SUFFIX: dict[str, str] = {
-    "SR DOCUMENT": "88.11 88.22 88.33 88.34 88.35 88.40 88.50 88.65 88.67 88.68 88.69 88.70 88.71 88.72 88.73 88.74"
-    " 88.75 88.76 88.77 78.6 79.1",
+    "SR DOCUMENT": "88.1 88.2 88.3 88.4 88.11 88.22 88.33 88.34 88.35 88.40 88.50 88.65 88.67 88.68 88.69 88.70 88.71"
+    " 88.72 88.73 88.74 88.75 88.76 88.77 78.6 79.1",
     "PRESENTATION": "11.1 11.2 11.3 11.4 11.5 11.6 11.7 11.8 11.9 11.10 11.11 11.12 131",
     "WAVEFORM": "9.1 9.1.1 9.1.2 9.1.3 9.1.4 9.2.1 9.3.1 9.4.1 9.4.2 9.5.1 9.6.1 9.6.2 9.7.1 9.7.2 9.7.3 9.7.4 9.8.1",
     "RT DOSE": "481.2",
@@ -252,6 +252,8 @@ _BY_SUFFIX: dict[str, str] = {
 }
 
 RECORD_TYPE_BY_CLASS: dict[str, str] = {
+    "1.2.840.10008.5.1.1.29": "IMAGE",  # Hardcopy Grayscale and Color Image Storage, retired
+    "1.2.840.10008.5.1.1.30": "IMAGE",
     "1.2.840.10008.5.1.4.38.1": "HANGING PROTOCOL",
     "1.2.840.10008.5.1.4.39.1": "PALETTE",
     "1.2.840.10008.5.1.4.43.1": "IMPLANT",
@@ -264,6 +266,9 @@ RECORD_TYPE_BY_CLASS: dict[str, str] = {
 }
 
 _WITHOUT_RECORD = ("200.", "501.")  # procedure protocols and their approval, DICOS: Annex F names no record for them
+_RETIRED_WITH_RECORD = frozenset({"8", "9", "10", "11", "129"})
+"""Standalone Overlay, Curve, Modality LUT, VOI LUT and PET Curve: objects and record types were retired in 2004. IMAGE
+records would be untrue, and over records of their old types some present readers give up the whole directory."""
 
 
 def record_type(SOPClassUID: str) -> str | None:
@@ -271,4 +276,5 @@ def record_type(SOPClassUID: str) -> str | None:
     named = RECORD_TYPE_BY_CLASS.get(SOPClassUID)
     if named is not None or not SOPClassUID.startswith(STORAGE):
         return named
-    return None if SOPClassUID[len(STORAGE) :].startswith(_WITHOUT_RECORD) else "IMAGE"
+    suffix = SOPClassUID[len(STORAGE) :]
+    return None if suffix.startswith(_WITHOUT_RECORD) or suffix in _RETIRED_WITH_RECORD else "IMAGE"

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pydicom.uid import UID_dictionary
 from pynetdicom import sop_class
 
+from appliance.newer_uids import NEWER
+
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 IMPLICIT_LE = "1.2.840.10008.1.2"
 UNCOMPRESSED = (EXPLICIT_LE, IMPLICIT_LE, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
@@ -46,7 +48,7 @@ def _storage_classes() -> tuple[str, ...]:
 
 def _transfer_syntaxes() -> tuple[str, ...]:
     every = [uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax"]
-    compressed = sorted(set(every) - set(UNCOMPRESSED) - _NOT_RECEIVED)
+    compressed = sorted({*every, *NEWER} - set(UNCOMPRESSED) - _NOT_RECEIVED)
     return (*UNCOMPRESSED, *compressed)
 
 

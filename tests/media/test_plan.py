@@ -151,6 +151,20 @@ def test_profiles_decide_what_is_decompressed(
         assert "AUG-GEN" in plan.refused[0].proposal
 
 
+@pytest.mark.parametrize(
+    ("syntax", "proposal"), [("1.2", "STD-GEN-CD"), ("1.2.4.102", "AUG-GEN-CD-VIDEO"), ("1.2.4.112", "")]
+)
+def test_a_class_the_profile_does_not_take_is_named_and_only_what_takes_it_proposed(
+    one: SourceInstance, syntax: str, proposal: str
+) -> None:
+    radiograph = alter(one, SOPClassUID=made.record_tables.STORAGE + "1", TransferSyntaxUID="1.2.840.10008." + syntax)
+    (note,) = planned([radiograph], "STD-CTMR-CD").refused
+    assert (note.reason.split(" (")[0], note.proposal) == (
+        "STD-CTMR-CD does not allow SOP class Computed Radiography Image Storage",
+        proposal,
+    )
+
+
 def test_profiles_and_media_that_do_not_belong_together_are_refused(one: SourceInstance) -> None:
     for profile, medium in (("STD-GEN-CD", "dvd"), ("STD-GEN-BD", "dvd"), ("STD-GEN-CD", "floppy"), ("NO", "cd-700")):
         with pytest.raises(UsageError):

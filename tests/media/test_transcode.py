@@ -23,9 +23,11 @@ from pydicom.uid import (
 from appliance.errors import DamagedError
 from appliance.media import transcode
 from appliance.media.source import SourceInstance
+from appliance.newer_uids import DEFLATED_FRAMES
 from appliance.pixels import Decoder, RawPixels
 from tests.media import made
 from tests.media.made import planned
+from tests.pixels.test_newer_syntaxes import deflate, in_items
 
 FILES = [
     "JPEG2000.dcm",
@@ -117,6 +119,14 @@ def test_every_way_of_writing_comes_out_the_same(syntax: str, bits: int, tmp_pat
     expected = dcmread(tmp_path / "plain.dcm")
     for element in expected:
         assert after[element.tag].value == element.value, element
+
+
+def test_frames_deflated_each_for_itself_become_plain_ones(tmp_path: Path, decoder: Decoder) -> None:
+    image = made.image(rows=17, columns=13)
+    plain = image.PixelData
+    source = made.kept(tmp_path / "in", in_items(image, DEFLATED_FRAMES, [deflate(plain)]), DEFLATED_FRAMES)
+    after = dcmread(transcoded(source, tmp_path / "work", decoder))
+    assert (after.PixelData, after.file_meta.TransferSyntaxUID) == (plain, ExplicitVRLittleEndian)
 
 
 def _written(path: Path, dataset: Dataset, syntax: str) -> Path:

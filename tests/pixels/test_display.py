@@ -223,3 +223,15 @@ def test_an_enhanced_multiframe_has_its_pixels_shape_in_its_functional_groups(de
     assert picture.shape == (80, 80)
     assert decoder.preview(path, 2, max_edge=512, budget=10_000).about["aspect"] == 2
     assert client_image(path, frame=2).PixelAspectRatio == (1000, 500), "on a film as well"
+
+
+def test_a_supplemental_palette_colors_the_values_from_its_first_on(decoder: Decoder, saved: Save) -> None:
+    values = np.array([[0, 50, 99], [100, 101, 200]], np.uint16)
+    dataset = grey(values, PixelPresentation="MIXED", WindowCenter="50", WindowWidth="101")
+    for color, entries in (("Red", [255, 0]), ("Green", [0, 255]), ("Blue", [0, 0])):
+        setattr(dataset, f"{color}PaletteColorLookupTableDescriptor", [2, 100, 8])
+        setattr(dataset, f"{color}PaletteColorLookupTableData", bytes(entries))
+    shown = decoder.frame(saved(dataset), 1)
+    assert shown[1].tolist() == [[255, 0, 0], [0, 255, 0], [0, 255, 0]]
+    assert (shown[0] == shown[0][..., :1]).all() and shown[0, 0, 0] < shown[0, 1, 0] < shown[0, 2, 0]
+    assert decoder.preview(saved(dataset), 1, max_edge=64, budget=10_000).about["kind"] == "jpeg"
