@@ -20,6 +20,7 @@ from anyascii import anyascii
 
 from appliance import __version__
 from appliance.errors import UsageError
+from appliance.language import in_language
 from appliance.legible import finalized
 from appliance.pixels import Decoder, PixelError
 from appliance.resources import shipped
@@ -105,10 +106,15 @@ def sha256_list(sums: Iterable[tuple[str, str]]) -> bytes:
 
 # README.TXT
 
+CATALOGS = {"zh": "zh_Hans"}
+"""Language of a disc -> of the catalog of messages, where they are not called the same."""
+
 
 def readme(volume: VolumeDescription, options: ContentOptions, has: Iterable[str] = ()) -> bytes:
     """README.TXT for a disc that has the folders and files `has` in its root; lines end in CR LF."""
     language = "en" if options.readme == "ascii" else options.language
+    told = (in_language(one, CATALOGS.get(language, language)) for one in volume.left_out)
+    volume = replace(volume, left_out=tuple(told))
     context = {**_context(volume, language), "has": set(has), "long": options.long_names}
     text = _environment().get_template("README.TXT").render(context)
     lines = [part for one in text.splitlines() for part in _wrapped(one)]

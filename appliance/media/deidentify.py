@@ -46,8 +46,8 @@ LOOK_CLASSES = {
     "6.1": say("an ultrasound image"),
     "6.2": say("an ultrasound image"),
     "77.1": say("a photograph, endoscopy or video"),
-    "88": "a report",
-    "104": "a document",
+    "88": say("a report"),
+    "104": say("a document"),
     "9": say("a waveform, whose annotations may hold names"),
 }
 CHUNK = 1 << 20

@@ -228,6 +228,16 @@ def test_the_readme_keeps_or_transliterates_other_scripts() -> None:
     assert "HOW TO OPEN" in english and "?" not in english
 
 
+@pytest.mark.parametrize(
+    ("language", "kind", "words"),
+    [("uk", "utf-8", "немає запису каталогу"), ("zh", "utf-8", "目录记录"), ("uk", "ascii", "no directory record")],
+)
+def test_the_readme_says_why_something_is_left_out_in_its_own_language(language: str, kind: str, words: str) -> None:
+    disc = volume([], left_out=("1.2.9: no directory record exists for SOP class 1.2.3",))
+    text = readme(disc, ContentOptions(language=language, readme=kind)).decode("utf-8-sig")
+    assert words in " ".join(text.split()) and "1.2.9" in text
+
+
 def test_the_sites_files_come_along_under_fenced_names(decoder: Decoder, tmp_path: Path) -> None:
     drop = tmp_path / "drop"
     (drop / "weasis").mkdir(parents=True)
