@@ -121,7 +121,7 @@ def _run_lengths(source: Source, index: int) -> bytes:
     """One frame of single bits: a segment of bytes with eight pixels each (PS3.5 G)."""
     encoded = encapsulated.read(source.file, source.fragments, index, source.frames)
     codestream.check(encoded, source.transfer_syntax, source.rows, source.columns, source.samples, 1)
-    return bytes(decode_segment(encoded[64:]))
+    return bytes(decode_segment(encoded[int.from_bytes(encoded[4:8], "little") :]))
 
 
 def _bits(source: Source, index: int) -> NDArray[np.uint8]:
