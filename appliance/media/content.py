@@ -29,6 +29,7 @@ from appliance.words import say
 
 from . import video, viewer
 from .description import Item, Series, VolumeDescription, clock, day, line, person
+from .profiles import profile
 from .words import words
 
 RESERVED = frozenset(
@@ -296,8 +297,10 @@ def series_page(series: Series) -> str:
 
 def _context(volume: VolumeDescription, language: str) -> dict[str, Any]:
     site = replace(volume.site, address="\n".join(line(part) for part in volume.site.address.splitlines()))
+    said = words(language)["conformance" if profile(volume.profile).pdi else "conformance_dicom"]
     return {
         "words": words(language),
+        "conformance": said.format(profile=volume.profile, version=__version__),
         "language": language,
         "volume": volume,
         "site": site,

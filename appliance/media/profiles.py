@@ -79,6 +79,7 @@ class ApplicationProfile:
     keys: str  # table of PS3.11 with extra directory keys: "D.3-2", "H.3-2", "E.3-2", or "" for none
     classes: frozenset[str] | None = None  # SOP classes allowed; None: every one with a directory record
     any_syntax: bool = False  # as the conformance statement says: none is decompressed
+    pdi: bool = False  # one that IHE Portable Data for Imaging knows for its media (RAD TF-2 4.47)
     udf: bool = False  # a UDF 1.02 bridge beside ISO 9660
 
     def allows(self, TransferSyntaxUID: str) -> bool:
@@ -101,11 +102,15 @@ _CTMR = frozenset(_STORAGE + suffix for suffix in ("2", "4", "7", "11.1", "88.67
 PROFILES: dict[str, ApplicationProfile] = {
     profile.name: profile
     for profile in (
-        ApplicationProfile(name="STD-GEN-CD", kinds=("cd",), transfer_syntaxes=frozenset(), keys="D.3-2"),
-        ApplicationProfile(name="STD-GEN-DVD-JPEG", kinds=("dvd",), transfer_syntaxes=_DCT, keys="H.3-2", udf=True),
-        ApplicationProfile(name="STD-GEN-DVD-J2K", kinds=("dvd",), transfer_syntaxes=_J2K, keys="H.3-2", udf=True),
-        ApplicationProfile(name="STD-GEN-USB-JPEG", kinds=("usb",), transfer_syntaxes=_DCT, keys="H.3-2"),
-        ApplicationProfile(name="STD-GEN-USB-J2K", kinds=("usb",), transfer_syntaxes=_J2K, keys="H.3-2"),
+        ApplicationProfile(name="STD-GEN-CD", kinds=("cd",), transfer_syntaxes=frozenset(), keys="D.3-2", pdi=True),
+        ApplicationProfile(
+            name="STD-GEN-DVD-JPEG", kinds=("dvd",), transfer_syntaxes=_DCT, keys="H.3-2", pdi=True, udf=True
+        ),
+        ApplicationProfile(
+            name="STD-GEN-DVD-J2K", kinds=("dvd",), transfer_syntaxes=_J2K, keys="H.3-2", pdi=True, udf=True
+        ),
+        ApplicationProfile(name="STD-GEN-USB-JPEG", kinds=("usb",), transfer_syntaxes=_DCT, keys="H.3-2", pdi=True),
+        ApplicationProfile(name="STD-GEN-USB-J2K", kinds=("usb",), transfer_syntaxes=_J2K, keys="H.3-2", pdi=True),
         ApplicationProfile(
             name="STD-GEN-ZIP-MAIL", kinds=("zip",), transfer_syntaxes=frozenset(), keys="", any_syntax=True
         ),

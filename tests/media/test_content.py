@@ -229,6 +229,15 @@ def test_the_readme_keeps_or_transliterates_other_scripts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("profile", "pdi"),
+    [("STD-GEN-CD", True), ("STD-GEN-USB-J2K", True), ("STD-CTMR-CD", False), ("AUG-GEN-DVD-VIDEO", False)],
+)
+def test_only_profiles_ihe_knows_are_said_to_follow_it(profile: str, pdi: bool) -> None:
+    text = " ".join(readme(volume([], profile=profile), ContentOptions()).decode("utf-8-sig").split())
+    assert ("Portable Data for Imaging" in text) == pdi and f"the DICOM profile {profile}" in text
+
+
+@pytest.mark.parametrize(
     ("language", "kind", "words"),
     [("uk", "utf-8", "немає запису каталогу"), ("zh", "utf-8", "目录记录"), ("uk", "ascii", "no directory record")],
 )
