@@ -58,7 +58,8 @@ def description_of(
     )
     found = replace(found, label_text=label_text, dates=choices.dates)
     layout = layouts(label_folder)[choices.label_layout]
-    drawn = label(found, layout, language=choices.language, web=choices.web_content)
+    named = found if choices.label_names_patient else replace(found, items=())
+    drawn = label(named, layout, language=choices.language, web=choices.web_content)
     return replace(found, label_rest=drawn.rest)
 
 

@@ -228,6 +228,12 @@ def test_the_readme_keeps_or_transliterates_other_scripts() -> None:
     assert "HOW TO OPEN" in english and "?" not in english
 
 
+def test_the_readme_of_a_disc_without_pages_and_viewer_tells_of_no_pictures_in_them() -> None:
+    disc = volume([])
+    assert "NOT FOR DIAGNOSIS" not in readme(disc, ContentOptions()).decode("utf-8-sig")
+    assert "NOT FOR DIAGNOSIS" in readme(disc, ContentOptions(), {"VIEWER"}).decode("utf-8-sig")
+
+
 @pytest.mark.parametrize(
     ("profile", "pdi"),
     [("STD-GEN-CD", True), ("STD-GEN-USB-J2K", True), ("STD-CTMR-CD", False), ("AUG-GEN-DVD-VIDEO", False)],

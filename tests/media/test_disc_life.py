@@ -115,6 +115,18 @@ def test_copies_share_the_file_set_and_each_piece_has_its_record(store: Store) -
         assert audit.first_broken(connection) is None
 
 
+def test_a_label_that_names_no_patient_had_room_for_everything(store: Store, tmp_path: Path) -> None:
+    keep(store, [made.image(1, study=number, StudyDescription="Long " * 12) for number in range(2, 12)])
+    studies = tuple(f"{made.ROOT}.{number}" for number in range(1, 12))
+    view = work_off(store, ordered(store, selection=Selection(studies=studies), choices={"label_names_patient": False}))
+    subprocess.run(
+        ["xorriso", "-osirrox", "on", "-indev", view["volumes"][0]["image"], "-extract", "/README.TXT", tmp_path / "R"],
+        capture_output=True,
+        check=True,
+    )
+    assert "no room on the label" not in (tmp_path / "R").read_text("utf-8-sig")
+
+
 def test_a_large_order_takes_several_volumes_each_a_file_set_of_its_own(store: Store) -> None:
     keep(store, [made.image(number, rows=128, columns=128) for number in range(10, 22)])
     view = work_off(store, ordered(store, medium="cd:300000"))
