@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pyzipper
 from pydicom import dcmread
 from pydicom.datadict import dictionary_VM
 from pydicom.fileset import FileSet
@@ -38,6 +39,14 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def disc(good: Path, tmp_path: Path) -> Path:
     """A copy of it, to be spoiled."""
     return shutil.copytree(good, tmp_path / "disc")
+
+
+def test_an_encrypted_archive_is_said_to_be_that_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "disc.zip"
+    with pyzipper.AESZipFile(path, "w", encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(b"secret")
+        archive.writestr("DICOMDIR", b"x")
+    assert [(finding.code, "password" in finding.text) for finding in verify(path)] == [("encrypted", True)]
 
 
 def codes(path: Path) -> set[str]:

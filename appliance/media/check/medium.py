@@ -46,6 +46,7 @@ class Medium:
     volume_id: str | None = None  # of an ISO 9660 volume
     image: memoryview | None = None  # the whole volume, where it is one file
     kind: str = "iso"  # iso, folder, zip
+    locked: bool = False  # encrypted: nothing in it can be looked at
 
 
 def open_medium(path: Path, findings: Findings, stack: ExitStack) -> Medium:
@@ -154,12 +155,20 @@ def _whole(path: Path, where: str, findings: Findings) -> memoryview:
     return memoryview(b"")
 
 
+_ENCRYPTED = 1  # general purpose bit of a member
+
+
 def _archive(path: Path, whole: memoryview, findings: Findings, stack: ExitStack) -> Medium:
     medium = Medium(kind="zip", image=whole)
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
         findings.error("zip", "", say("the archive can't be read: %(why)s", why=error))
+        return medium
+    if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
+        text = say("the archive is encrypted: unpack it with its password, then verify the folder")
+        findings.error("encrypted", "", text)
+        medium.locked = True
         return medium
     for info in archive.infolist():
         if not info.is_dir():

@@ -89,6 +89,8 @@ def _sha256(data: memoryview, progress: Callable[[int, int], None] | None = None
 
 
 def _check(medium: Medium, demands: Demands, findings: Findings, report: Report) -> None:
+    if medium.locked:
+        return
     found = medium.files.get("DICOMDIR")
     if found is None:
         findings.error(
