@@ -1,9 +1,9 @@
 """The copy type anonymous: instances by the Basic Application Level Confidentiality Profile (PS3.15 Annex E).
 
-What happens to each attribute is table E.1-1, taken as data from the package dicom-anonymizer (edition 2026c); what the
-profile leaves to the one who applies it is decided here. UIDs, the patient's new ID and the shift of dates come from a
-key of the order by HMAC, so that an order of many discs stays consistent and nothing has to be remembered. Pixel data
-is copied byte for byte: whether something is burned into it a person must see (:func:`needs_a_look`).
+What happens to each attribute stands in :mod:`appliance.media.confidentiality`. UIDs, the patient's new ID and the
+shift of dates come from a key of the order by HMAC, so that an order of many discs stays consistent and nothing has to
+be remembered. Pixel data is copied byte for byte: whether something is burned into it a person must see
+(:func:`needs_a_look`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as table
 from pydicom import DataElement, Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from appliance.errors import ApplianceError, DamagedError, UsageError
+from appliance.media.confidentiality import (
+    ACTIONS,
+    BY_VR,
+    CHARACTERISTICS,
+    CODES,
+    CONTENT,
+    DESCRIPTORS,
+    DEVICE,
+    DUMMIES,
+    FREE_TEXT,
+    ITEM_ACTIONS,
+    NO_TIMES,
+    NOT_FREE,
+    OF_KINDS,
+    TEMPORAL,
+    TIMES,
+    is_masked,
+)
 from appliance.network.file_head import head_of_file
 from appliance.pixels.errors import NotShownError, VideoError
 from appliance.pixels.source import Limits, Source
@@ -50,6 +67,7 @@ LOOK_CLASSES = {
     "104": say("a document"),
     "9": say("a waveform, whose annotations may hold names"),
 }
+TIMEZONE = Tag("TimezoneOffsetFromUTC")
 CHUNK = 1 << 20
 MOST_INFLATED = 1 << 27
 """Bytes of a deflated data set, which is held in memory here."""
@@ -190,78 +208,6 @@ def _copy(file: BinaryIO, part: PartFile, start: int, end: int) -> None:
         left -= len(data)
 
 
-def _expanded() -> dict[BaseTag, str]:
-    actions = {"X_TAGS": "X", "Z_TAGS": "Z", "D_TAGS": "D", "U_TAGS": "U", "Z_D_TAGS": "D", "X_Z_TAGS": "Z"}
-    actions |= {"X_D_TAGS": "D", "X_Z_D_TAGS": "D", "X_Z_U_STAR_TAGS": "U"}
-    found = ((entry, action) for name, action in actions.items() for entry in getattr(table, name))
-    return {Tag(*entry): action for entry, action in found if len(entry) == 2}
-
-
-# dummies in these would make drawings and annotations of nothing; both may be absent
-WHOLE = {Tag("GraphicAnnotationSequence"): "X", Tag("WaveformAnnotationSequence"): "X"}
-ACTIONS = _expanded() | WHOLE
-"""Table E.1-1; of alternatives the one that keeps the instance valid whatever the attribute's type."""
-MASKED = [entry for entry in table.ALL_TAGS if len(entry) == 4]
-"""Its repeating groups (curves, overlay data and comments): group, element and their masks; all are removed."""
-
-# Clean Descriptors Option (table E.1-1, column Clean Desc.): those that a clerk writes or a protocol names
-DESCRIPTORS = {
-    Tag(keyword)
-    for keyword in (
-        "StudyDescription", "SeriesDescription", "ProtocolName", "RequestedProcedureDescription",
-        "PerformedProcedureStepDescription", "ContrastBolusAgent", "AcquisitionProtocolDescription",
-        "AcquisitionDeviceProcessingDescription", "SegmentLabel", "ROIName", "StructureSetLabel", "RTPlanLabel",
-    )
-}  # fmt: skip
-# Retain Device Identity Option
-DEVICE = {Tag(keyword) for keyword in ("DeviceSerialNumber", "StationName", "DetectorID", "TreatmentMachineName",
-                                       "GantryID", "PlateID", "CassetteID", "DeviceUID")}  # fmt: skip
-# Retain Patient Characteristics Option
-CHARACTERISTICS = {Tag(keyword) for keyword in ("PatientSex", "PatientAge", "PatientSize", "PatientWeight",
-                                                "EthnicGroup", "SmokingStatus", "PregnancyStatus")}  # fmt: skip
-# what a person who looked has let pass: text of reports and annotations, the document itself
-CONTENT = {Tag(keyword) for keyword in ("ContentSequence", "TextValue", "EncapsulatedDocument", "DocumentTitle",
-                                        "GraphicAnnotationSequence", "UnformattedTextValue")}  # fmt: skip
-
-# Free text the table does not name (Content Label, Content Description, Segment Label and so on) stays but for this
-# patient's names and numbers. Codes are left alone: a patient may be called Brown.
-FREE_TEXT = ("LO", "SH", "ST", "LT", "UT", "UC")
-NOT_FREE = frozenset(Tag(0x0008, number) for number in range(0x0100, 0x0125))
-
-# UIDs and addresses the table does not name are replaced as well, for they lead back to their originals (Retrieve URL,
-# SOP Instance UID of Concatenation Source and so on); not these, which say what kind of thing or code something is
-OF_KINDS = frozenset(
-    Tag(keyword)
-    for keyword in (
-        "SOPClassUID", "RelatedGeneralSOPClassUID", "OriginalSpecializedSOPClassUID", "SOPClassesInStudy",
-        "SOPClassesSupported", "ReferencedSOPClassUID", "PertinentSOPClassesInStudy", "PertinentSOPClassesInSeries",
-        "CodingSchemeUID", "CodingSchemeURL", "ContextGroupExtensionCreatorUID", "ContextUID", "MappingResourceUID",
-        "URNCodeValue", "StoredInstanceTransferSyntaxUID", "AvailableTransferSyntaxUID", "FlowTransferSyntaxUID",
-        "MACCalculationTransferSyntaxUID", "EncryptedContentTransferSyntaxUID", "SelectorUIValue",
-        "RelativeURIReferenceWithinEncapsulatedDocument",
-    )
-)  # fmt: skip
-BY_VR = {"PN": "Z", "DA": "Z", "DT": "Z", "UI": "U", "UR": "D", "UN": "X"}
-"""What becomes of an element the table does not name; of what the dictionary does not know either, nobody can say what
-it holds."""
-
-# PS3.15 E.3, CID 7050: what was done, by code
-CODES = {
-    "113100": "Basic Application Confidentiality Profile",
-    "113105": "Clean Descriptors Option",
-    "113106": "Retain Longitudinal Temporal Information Full Dates Option",
-    "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
-    "113108": "Retain Patient Characteristics Option",
-    "113109": "Retain Device Identity Option",
-}
-
-_DUMMIES: dict[str, object] = {
-    "PN": "Anonymous", "AS": "000Y", "DA": "19000101", "TM": "000000", "DT": "19000101000000", "IS": "0", "DS": "0",
-    "UR": "http://anonymized.invalid", "OB": b"\0\0", "OW": b"\0\0", "UN": b"\0\0", "OF": bytes(4), "OD": bytes(8),
-    "OL": bytes(4), "OV": bytes(8), **dict.fromkeys(("US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"), 0),
-}  # fmt: skip
-
-
 class _Deidentifier:
     """Changes one data set in place."""
 
@@ -291,34 +237,43 @@ class _Deidentifier:
 
     def _walk(self, dataset: Dataset, otherwise: str = "K") -> None:
         """Every element by its action; `otherwise` for those the table does not name."""
+        named = ACTIONS if dataset is self.dataset else ITEM_ACTIONS
         for tag in sorted(dataset.keys()):
-            if tag.is_private or _is_masked(tag):
+            if tag.is_private or is_masked(tag):
                 del dataset[tag]
                 continue
             element = dataset[tag]
-            self._act(dataset, element, self._action(element, otherwise))
+            kept = self._retained(element, tag in named)
+            self._act(dataset, element, kept or named.get(tag) or self._unnamed(element, otherwise))
 
-    def _action(self, element: DataElement, otherwise: str) -> str:
+    def _retained(self, element: DataElement, named: bool) -> str:
+        """The action by an option or by a person who looked; "" where none of them has a say."""
         options, tag = self.options, element.tag
-        action = ACTIONS.get(tag, "")
-        if element.VR in ("DA", "DT") and tag != Tag("PatientBirthDate") and options.dates != "remove":
-            return "K" if options.dates == "keep" else "S"
-        if element.VR == "TM" and action and tag != Tag("PatientBirthTime") and options.dates != "remove":
-            return "K"
+        if options.dates != "remove" and tag not in NO_TIMES:
+            if element.VR in ("DA", "DT"):
+                return "K" if options.dates == "keep" else "S"
+            if (element.VR == "TM" and named) or tag == TIMEZONE or (tag in TIMES and options.dates == "keep"):
+                return "K"
         if tag in DESCRIPTORS and options.descriptors == "clean":
             return "C"
         kept = (tag in DEVICE and options.keep_device) or (tag in CHARACTERISTICS and options.keep_characteristics)
-        if kept or (tag in CONTENT and options.looked):
-            return "K"
-        # a name, a date or a UID the table does not know yet is still one
-        unknown = otherwise if tag in OF_KINDS else BY_VR.get(element.VR, otherwise)
-        if unknown == "K" and (element.VR in FREE_TEXT or tag == Tag("ContentLabel")) and tag not in NOT_FREE:
-            unknown = "N"
-        return action or unknown
+        return "K" if kept or (tag in CONTENT and options.looked) else ""
+
+    def _unnamed(self, element: DataElement, otherwise: str) -> str:
+        """A name, a date or a UID the table does not know yet is still one."""
+        tag = element.tag
+        action = otherwise if tag in OF_KINDS else BY_VR.get(element.VR, otherwise)
+        if action == "D" and element.VR == "CS":
+            return "N"  # terms the standard gives, as Value Type: a dummy would be none of them
+        if action == "K" and (element.VR in FREE_TEXT or tag == Tag("ContentLabel")) and tag not in NOT_FREE:
+            return "N"
+        return action
 
     def _act(self, dataset: Dataset, element: DataElement, action: str) -> None:
-        if action == "X" or (element.VR == "SQ" and action == "Z"):
+        if action == "X":
             del dataset[element.tag]
+        elif element.VR == "SQ" and action == "Z":
+            element.value = Sequence()
         elif element.VR == "SQ":
             for item in element.value:
                 self._walk(item, "D" if action == "D" else "K")
@@ -343,7 +298,7 @@ class _Deidentifier:
         if element.VR == "UI":
             self._new_uid(element)
         else:
-            element.value = _DUMMIES.get(element.VR, "ANONYMIZED")
+            element.value = DUMMIES.get(element.VR, "ANONYMIZED")
 
     def _new_uid(self, element: DataElement) -> None:
         if element.VR != "UI":
@@ -359,7 +314,7 @@ class _Deidentifier:
 
     def _clean(self, element: DataElement) -> None:
         values = [element.value] if element.VM == 1 else list(element.value)
-        cleaned = [_without(str(value), self.identifying) for value in values]
+        cleaned = [value and (_without(str(value), self.identifying) or "ANONYMIZED") for value in values]
         element.value = cleaned[0] if element.VM == 1 else cleaned
 
     def _without_names(self, element: DataElement) -> None:
@@ -377,10 +332,22 @@ class _Deidentifier:
         codes += ["113108"] if options.keep_characteristics else []
         codes += ["113109"] if options.keep_device else []
         dataset.PatientIdentityRemoved = "YES"
-        dataset.DeidentificationMethod = [CODES[code][:64] for code in codes]
-        dataset.DeidentificationMethodCodeSequence = Sequence([_code(code) for code in codes])
-        times = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
-        dataset.LongitudinalTemporalInformationModified = times[options.dates]
+        # what somebody did to it before stays said
+        before = list(dataset.get("DeidentificationMethodCodeSequence") or ())
+        known = {item.get("CodeValue") for item in before}
+        before += [_code(code) for code in codes if code not in known]
+        dataset.DeidentificationMethodCodeSequence = Sequence(before)
+        told = dataset.get("DeidentificationMethod") or ()
+        told = [told] if isinstance(told, str) else list(told)
+        dataset.DeidentificationMethod = list(dict.fromkeys([*told, *(CODES[code][:64] for code in codes)]))
+        was = dataset.get("LongitudinalTemporalInformationModified")
+        dataset.LongitudinalTemporalInformationModified = _most_changed(TEMPORAL[options.dates], was)
+
+
+def _most_changed(now: str, was: object) -> str:
+    """Of two values of Longitudinal Temporal Information Modified: dates kept from a moved one are moved."""
+    steps = list(TEMPORAL.values())
+    return now if was not in steps else max(now, str(was), key=steps.index)
 
 
 def _code(value: str) -> Dataset:
@@ -393,14 +360,6 @@ def _in_pixels(dataset: Dataset, group: int) -> bool:
     """Whether an overlay lies in the pixels, as editions before 2004 allowed (Overlay Bits Allocated is not 1)."""
     tag = (group, 0x0100)
     return tag in dataset and dataset[tag].value not in (None, "", 1) and (group, 0x3000) not in dataset
-
-
-def _is_masked(tag: BaseTag) -> bool:
-    """Whether the tag is in one of the table's repeating groups; without its data the rest of an overlay goes too."""
-    return 0x6000 <= tag.group <= 0x60FF or any(
-        tag.group & group_mask == group & group_mask and tag.element & mask == element & mask
-        for group, element, group_mask, mask in MASKED
-    )
 
 
 def _earlier(value: str, days: int) -> str:

@@ -306,6 +306,134 @@ def test_a_label_that_names_nobody_stays(made: Callable) -> None:
     assert result.AnatomicRegionSequence[0].CodeMeaning == f"{SECRET} fat", "a code is a code"
 
 
+def told_by_dciodvfy(path: Path) -> set[str]:
+    """Its errors without the values they quote."""
+    command = ["dciodvfy", "-new", path]
+    found = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
+    lines = (found.stdout + found.stderr).splitlines()
+    return {re.sub(r"<[\d.]+>|2\.25\.\d+", "", line) for line in lines if line.startswith("Error")}
+
+
+def slide() -> Dataset:
+    """Specimens, whose sequences may be empty and not missing."""
+    description = item(SpecimenIdentifier=SECRET, SpecimenUID="1.2.3.8", SpecimenPreparationSequence=item())
+    description[0].IssuerOfTheSpecimenIdentifierSequence = item(LocalNamespaceEntityID=SECRET)
+    issuer, kind = (
+        item(LocalNamespaceEntityID=SECRET),
+        item(CodeValue="1", CodingSchemeDesignator="SCT", CodeMeaning="s"),
+    )
+    return made_up.image(
+        ContainerIdentifier=SECRET, IssuerOfTheContainerIdentifierSequence=issuer, ContainerTypeCodeSequence=kind,
+        SpecimenDescriptionSequence=description, AcquisitionContextSequence=item(ValueType="TEXT", TextValue=SECRET),
+    )  # fmt: skip
+
+
+def signed_report() -> Dataset:
+    observer = item(VerifyingObserverName=f"{SECRET}^A", VerifyingOrganization=SECRET, VerificationDateTime="20260102")
+    observer[0].VerifyingObserverIdentificationCodeSequence = item(
+        CodeValue=SECRET, CodingSchemeDesignator="99X", CodeMeaning=SECRET
+    )
+    request = item(RequestedProcedureID=SECRET, AccessionNumber=SECRET, StudyInstanceUID="1.2.3.9")
+    return made_up.report(VerifyingObserverSequence=observer, ReferencedRequestSequence=request)
+
+
+REQUIRED: dict[str, tuple[Callable[[], Dataset], dict[str, bool]]] = {  # where -> whether it has to have a value
+    "slide": (slide, {
+        "AcquisitionContextSequence": False, "IssuerOfTheContainerIdentifierSequence": False,
+        "SpecimenDescriptionSequence.IssuerOfTheSpecimenIdentifierSequence": False,
+        "SpecimenDescriptionSequence.SpecimenPreparationSequence": False,
+    }),
+    "report": (signed_report, {
+        "VerifyingObserverSequence.VerifyingObserverIdentificationCodeSequence": False,
+        "VerifyingObserverSequence.VerifyingObserverName": True,
+        "ReferencedRequestSequence.RequestedProcedureID": False,
+    }),
+    "presentation": (lambda: made_up.of_kind("PRESENTATION"), {
+        "PresentationCreationDate": True, "PresentationCreationTime": True,
+    }),
+    "treatment": (lambda: made_up.changed(made_up.of_kind("RT TREAT RECORD"), ReferencedRTPlanSequence=item(
+        ReferencedPatientSetupPhotoSequence=item(PatientSetupPhotoDescription=SECRET),
+        RTAccessoryHolderSlotSequence=item(RTAccessoryHolderSlotID=SECRET),
+        OperatorIdentificationSequence=item(ObserverType="PSN", PersonIdentificationCodeSequence=item(CodeValue="7")),
+    )), {
+        "ReferencedRTPlanSequence.ReferencedPatientSetupPhotoSequence.PatientSetupPhotoDescription": False,
+        "ReferencedRTPlanSequence.RTAccessoryHolderSlotSequence.RTAccessoryHolderSlotID": True,
+        "ReferencedRTPlanSequence.OperatorIdentificationSequence.ObserverType": True,
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REQUIRED)
+def test_what_the_kind_of_an_object_requires_is_still_there(made: Callable, tmp_path: Path, kind: str) -> None:
+    """Type 2 stays, if empty; Type 1 has a value, though table E.1-1 would remove some of both."""
+    make, required = REQUIRED[kind]
+    source = tmp_path / "source.dcm"
+    source.write_bytes(made_up.as_file(make()))
+    result = made(source, replace(OPTIONS, looked=True))
+    for where, needs_value in required.items():
+        *path, keyword = where.split(".")
+        holder = result
+        for name in path:
+            holder = holder[name].value[0]
+        assert keyword in holder, where
+        assert bool(holder[keyword].value) or not needs_value, where
+    assert SECRET.encode() not in (tmp_path / "out.dcm").read_bytes()
+    assert told_by_dciodvfy(tmp_path / "out.dcm") <= told_by_dciodvfy(source)
+
+
+def test_terms_of_the_standard_stay_terms(made: Callable) -> None:
+    dataset = identifying()
+    dataset.OperatorIdentificationSequence = item(ObserverType="PSN", InstitutionName=SECRET)
+    (operator,) = made(dataset).OperatorIdentificationSequence
+    assert (operator.ObserverType, operator.InstitutionName) == ("PSN", "ANONYMIZED")
+
+
+def test_options_keep_what_the_table_says(made: Callable) -> None:
+    """Columns of table E.1-1: K for the option; a time of the satellites is kept by none."""
+    dataset = identifying()
+    dataset.TimezoneOffsetFromUTC, dataset.GPSTimeStamp, dataset.PatientSexNeutered = "+0100", "20261120", "ALTERED"
+    dataset.DeviceDescription, dataset.UDISequence = "camera", item(UniqueDeviceIdentifier="(01)7")
+    dataset.DateOfManufacture = "20200101"
+    for dates in ("shift", "keep"):
+        kept = made(dataset, replace(OPTIONS, dates=dates))
+        assert kept.TimezoneOffsetFromUTC == "+0100" and "GPSTimeStamp" not in kept and "UDISequence" not in kept
+    kept = made(dataset, replace(OPTIONS, keep_device=True, keep_characteristics=True))
+    assert (kept.DeviceDescription, kept.PatientSexNeutered) == ("camera", "ALTERED")
+    assert kept.UDISequence[0].UniqueDeviceIdentifier == "(01)7"
+    assert "DateOfManufacture" not in kept and "TimezoneOffsetFromUTC" not in kept, "dates go the way of dates"
+
+
+def test_a_cleaned_label_is_never_empty(made: Callable) -> None:
+    dataset = identifying()
+    dataset.RTPlanLabel, dataset.StudyDescription = SECRET, ""
+    result = made(dataset, replace(OPTIONS, descriptors="clean"))
+    assert (result.RTPlanLabel, result.StudyDescription) == ("ANONYMIZED", "")
+
+
+@pytest.mark.parametrize(
+    ("was", "dates", "told"),
+    [
+        ("REMOVED", "keep", "REMOVED"),
+        ("MODIFIED", "keep", "MODIFIED"),
+        ("MODIFIED", "shift", "MODIFIED"),
+        ("UNMODIFIED", "shift", "MODIFIED"),
+        ("MODIFIED", "remove", "REMOVED"),
+        ("PERHAPS", "keep", "UNMODIFIED"),
+    ],
+)
+def test_what_was_done_to_it_before_stays_said(made: Callable, was: str, dates: str, told: str) -> None:
+    """PS3.15 E.1.1: codes are added; and dates that had been moved are not the true ones because we keep them."""
+    dataset = identifying()
+    dataset.LongitudinalTemporalInformationModified, dataset.DeidentificationMethod = was, "by hand"
+    dataset.DeidentificationMethodCodeSequence = item(
+        CodeValue="113101", CodingSchemeDesignator="DCM", CodeMeaning="Clean Pixel Data Option"
+    )
+    result = made(dataset, replace(OPTIONS, dates=dates))
+    assert result.LongitudinalTemporalInformationModified == told
+    assert [code.CodeValue for code in result.DeidentificationMethodCodeSequence][:2] == ["113101", "113100"]
+    assert result.DeidentificationMethod[:2] == ["by hand", "Basic Application Confidentiality Profile"]
+
+
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 
