@@ -40,20 +40,20 @@ INFOS = (
     ("OUT_OF_SUPPLIES", "blank media or ink are needed"),
     ("INSUFFIC_MEMORY", "our disk is short; tried again"),
     ("NO_INSTANCE", "instances are not here, or of another class"),
-    ("NOT_SUPPORTED", "the application profile is not ours, or there are several"),
+    ("NOT_SUPPORTED", "the application profile is not ours, its burner makes no such media, or there are several"),
     ("DUPL_REF_INST", "an instance is referenced twice"),
     ("INST_AP_CONFLICT", "the profile takes neither the class nor the transfer syntax of an instance"),
     ("INST_OVERSIZED", "an instance is larger than the medium"),
     ("SET_OVERSIZED", "it does not fit on one medium, and splitting is not allowed"),
     ("DIR_PROC_ERR", "what the directory needs is missing"),
     ("PROC_FAILURE", "another failure of ours"),
-    (CANCELED, "cancelled, by the modality or a person here (a term of our own)"),
+    (CANCELED, "cancelled by a person here (a term of our own)"),
 )
 FAILURES = {
     creation.NO_SUCH_INSTANCE: "not here",
     creation.CLASS_INSTANCE_CONFLICT: "here, of another SOP class",
     creation.PROFILES_CONFLICT: "several profiles in one request",
-    creation.PROFILE_NOT_SUPPORTED: "no profile of ours",
+    creation.PROFILE_NOT_SUPPORTED: "no profile of ours, or none its burner has media for",
     **{code: f"as {info}" for _, info, code in REFUSALS},
 }
 
@@ -74,7 +74,9 @@ def _media_creation(store: Store) -> str:
         f"(at most {MOST_REFERENCES:,} items). Kept and given back: {given}.",
         "The instances must have been stored here before; none is fetched. Each is looked for when the request is "
         "begun, not when it is created.",
-        "One application profile a request. Without one: that of the copy type in force.",
+        "One application profile a request. Without one: that of the copy type in force, which is then told.",
+        "Storage Media File-set UID is used, of several volumes on the first; so is Storage Media File-set ID where it "
+        "is one, with a number after it where there are several volumes. What is used is told.",
         f"Number of Copies 1 to {MAXIMUM_COPIES}; priorities {', '.join(PRIORITIES)}, MED when absent.",
         "Media are split by study, then series, then instance, unless Allow Media Splitting is NO; each volume is a "
         "whole file-set with its own UID and one item of Referenced Storage Media Sequence. Copies share the UID.",
@@ -85,8 +87,8 @@ def _media_creation(store: Store) -> str:
         "serial number: Barcode Value and Symbology, Media Disposition and Preserve Composite Instances are kept and "
         "given back, and change nothing.",
         "Nothing is compressed with loss, whatever Allow Lossy Compression says; what was received so stays so.",
-        "A request survives a restart in every state. Cancel ends it with FAILURE; while a disc is being burned it is "
-        f"refused ({creation.NOT_INTERRUPTIBLE:04X}).",
+        "A request survives a restart in every state. Cancel deletes it (N-GET then fails with 0112); while a disc is "
+        f"being burned it is refused ({creation.NOT_INTERRUPTIBLE:04X}).",
         "It is no storage commitment.",
     )
     return "\n".join((

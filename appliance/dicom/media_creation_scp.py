@@ -19,6 +19,7 @@ from appliance.dicom.answering import (
     MISSING_VALUE,
     NO_SUCH_ACTION,
     NO_SUCH_CLASS,
+    SUCCESS,
     UNRECOGNISED_OPERATION,
     Answer,
     StatusError,
@@ -108,11 +109,13 @@ class MediaCreationScp:
             raise StatusError(DUPLICATE_INSTANCE, str(error)) from None
         except UsageError as error:
             raise StatusError(INVALID_VALUE, str(error)) from None
-        return Answer(dataset=_given_back(wish), instance=uid)
+        return Answer(dataset=_as_kept(creation.find(self._store, uid)), instance=uid)
 
     def _act(self, caller: Caller, request: Request) -> Answer:
         if request.action_type == CANCEL:
             status = creation.cancel_request(self._store, request.instance, caller.actor)
+            if status == SUCCESS:
+                creation.forget(self._store, request.instance)
             return Answer(status=status, comment=CANCEL_REFUSED.get(status, ""))
         if request.action_type != INITIATE:
             raise StatusError(NO_SUCH_ACTION, "the action is 1, initiate, or 2, cancel")
@@ -170,6 +173,7 @@ def wish_of(dataset: Dataset) -> Wish:
     return Wish(
         references=references,
         file_set_id=_text(dataset, "StorageMediaFileSetID"),
+        file_set_uid=_uid(dataset, "StorageMediaFileSetUID"),
         label_text=_text(dataset, "LabelText"),
         label_extracted=_yes_no(dataset, "LabelUsingInformationExtractedFromInstances"),
         label_style=_text(dataset, "LabelStyleSelection").lower(),
@@ -193,6 +197,13 @@ def _text(dataset: Dataset, keyword: str) -> str:
     return "" if value is None else str(value).strip(" \0")
 
 
+def _uid(dataset: Dataset, keyword: str) -> str:
+    value = _text(dataset, keyword)
+    if value and not is_valid_uid(value):
+        raise StatusError(INVALID_VALUE, f"{keyword} is no UID", (keyword,))
+    return value
+
+
 def _one_of(dataset: Dataset, keyword: str, terms: Sequence[str]) -> str | None:
     value = _text(dataset, keyword)
     if value and value not in terms:
@@ -207,24 +218,25 @@ def _yes_no(dataset: Dataset, keyword: str) -> bool | None:
 
 def _copies(information: Dataset) -> int:
     try:
-        return int(information.get("NumberOfCopies", 1) or 1)
+        return int(_text(information, "NumberOfCopies") or 1)
     except (TypeError, ValueError):
         raise StatusError(INVALID_VALUE, "Number of Copies is no number", ("NumberOfCopies",)) from None
 
 
-def _given_back(wish: Wish) -> Dataset:
-    """The request as it was kept."""
-    dataset = Dataset.from_json(dict(wish.request))
-    dataset.ReferencedSOPSequence = [_item(reference) for reference in wish.references]
+def _as_kept(disc: discs.Disc) -> Dataset:
+    """A request as it was kept, with the File-set ID and the profiles that are used for it."""
+    dataset = Dataset.from_json(disc.request["dataset"])
+    dataset.StorageMediaFileSetID = disc.file_set_id
+    references = creation.references_of(disc)
+    dataset.ReferencedSOPSequence = [_item(reference, reference.profile or disc.profile) for reference in references]
     return dataset
 
 
-def _item(reference: Reference) -> Dataset:
+def _item(reference: Reference, profile: str) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = reference.sop_class_uid
     item.ReferencedSOPInstanceUID = reference.sop_instance_uid
-    if reference.profile:
-        item.RequestedMediaApplicationProfile = reference.profile
+    item.RequestedMediaApplicationProfile = profile
     return item
 
 
@@ -232,14 +244,12 @@ def status_of(store: Store, disc: discs.Disc) -> Dataset:
     """All attributes of a request as it stands (PS3.4 table S.3.2.3.1-1)."""
     with store.database.read() as connection:
         volumes, pieces = discs.volumes(connection, [disc.disc_id]), discs.pieces(connection, [disc.disc_id])
-    references = creation.references_of(disc)
-    dataset = Dataset.from_json(disc.request["dataset"])
-    dataset.ReferencedSOPSequence = [_item(reference) for reference in references]
+    dataset = _as_kept(disc)
     dataset.ExecutionStatus = disc.execution_status
     dataset.ExecutionStatusInfo = disc.execution_status_info
     made = [piece for piece in pieces if piece.state in ("burned", "verified", "unverified")]
     dataset.TotalNumberOfPiecesOfMediaCreated = len(made)
-    classes = {reference.sop_instance_uid: reference.sop_class_uid for reference in references}
+    classes = {each.sop_instance_uid: each.sop_class_uid for each in creation.references_of(disc)}
     dataset.FailedSOPSequence = [_failure(uid, classes.get(uid, ""), reason) for uid, reason in disc.failed]
     there = {piece.volume for piece in made}
     dataset.ReferencedStorageMediaSequence = [_medium(volume) for volume in volumes if volume.volume in there]

@@ -177,7 +177,7 @@ class Assembly:
     ) -> None:
         self.plan = plan
         self.volume = volume
-        self.file_set_uid = new_file_set_uid()
+        self.file_set_uid = volume.file_set_uid or new_file_set_uid()
         given = [*content, *([(SIGNER, signer.public())] if signer else [])]
         others = [content_file(path, what) for path, what in self._named(given)]
         options = replace(plan.options, content=tuple((file.path, file.size) for file in others))

@@ -75,7 +75,8 @@ class Requests:
         if self.uri.startswith("folder:"):
             later = f"-c{piece.copy}" if piece.copy > 1 else ""  # ordered again: what lies there stays as it is
             return f"{self.disc.disc_id}-{volume.volume}{later}"
-        return f"{piece.serial}-{volume.file_set_uid[-6:]}"
+        digits = volume.file_set_uid.replace(".", "")
+        return f"{piece.serial}-{digits[-6:]}"
 
     def _label(self, volume: Any, serials: tuple[str, ...]) -> Path | None:
         kind = self.burner.label_kind

@@ -7,8 +7,10 @@ and stands in Execution Status; nothing of that refuses the request itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from sqlalchemy.exc import IntegrityError
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
@@ -56,6 +58,7 @@ class Wish:
 
     references: tuple[Reference, ...]
     file_set_id: str = ""
+    file_set_uid: str = ""
     label_text: str = ""
     label_extracted: bool | None = None  # what the instances say of patient and studies stands on the label
     label_style: str = ""  # Label Style Selection: a label layout of ours
@@ -92,9 +95,25 @@ def create_request(store: Store, uid: str, wish: Wish, actor: Actor, *, burner: 
         file_set_id=wish.file_set_id if is_file_set_id(wish.file_set_id) else "",
         choices=choices,
         request_uid=uid,
-        request={"dataset": dict(wish.request), "references": [list(vars(each).values()) for each in wish.references]},
+        request={
+            "dataset": dict(wish.request),
+            "references": [list(vars(each).values()) for each in wish.references],
+            "file_set_uid": wish.file_set_uid,
+        },
     )
-    return verbs.create_disc(store, order, actor, execution_status=discs.IDLE)
+    return _kept(store, order, actor)
+
+
+def _kept(store: Store, order: DiscOrder, actor: Actor) -> int:
+    try:
+        return verbs.create_disc(store, order, actor, execution_status=discs.IDLE)
+    except IntegrityError as error:  # somebody else's came in this moment
+        raise ConflictError(say("a request with that UID is there already")) from error
+    except UsageError as error:
+        if not order.profile or error.field not in ("burner", "medium"):
+            raise
+    # its burner makes no such media: that is told, as all of that kind, when the request is begun
+    return _kept(store, replace(order, medium="", profile=""), actor)
 
 
 def _profile(wish: Wish) -> str:
@@ -137,7 +156,7 @@ def initiate(store: Store, uid: str, actor: Actor, *, copies: int = 1, priority:
         raise UsageError(
             say("1 to %(maximum_copies)s copies can be made", maximum_copies=MAXIMUM_COPIES), field="copies"
         )
-    info, failed = _impossible(store, references_of(disc))
+    info, failed = _impossible(store, references_of(disc), disc.profile)
     values: dict[str, Any] = {"copies": copies, "priority": PRIORITIES.get(priority, disc.priority), "failed": failed}
     studies: Mapping[str, int] = {}
     if not info:
@@ -159,15 +178,18 @@ def initiate(store: Store, uid: str, actor: Actor, *, copies: int = 1, priority:
     return begun
 
 
-def _impossible(store: Store, references: Sequence[Reference]) -> tuple[str, list[list[Any]]]:
-    """Execution Status Info and [SOP Instance UID, Failure Reason] of what can't be made; ("", []) when all can."""
+def _impossible(store: Store, references: Sequence[Reference], profile: str) -> tuple[str, list[list[Any]]]:
+    """Execution Status Info and [SOP Instance UID, Failure Reason] of what can't be made; ("", []) when all can.
+
+    `profile` is the one the disc would be made by.
+    """
     uids = [reference.sop_instance_uid for reference in references]
     if len(set(uids)) < len(uids):
         return "DUPL_REF_INST", []
     asked = {reference.profile.upper() for reference in references if reference.profile}
     if len(asked) > 1:
         return "NOT_SUPPORTED", [[uid, PROFILES_CONFLICT] for uid in uids]
-    if asked - set(PROFILES):
+    if asked - {profile}:
         return "NOT_SUPPORTED", [[uid, PROFILE_NOT_SUPPORTED] for uid in uids]
     with store.database.read() as connection:
         classes = discs.classes_of(connection, uids)
@@ -180,6 +202,14 @@ def _impossible(store: Store, references: Sequence[Reference]) -> tuple[str, lis
         if reference.sop_class_uid != classes[reference.sop_instance_uid]
     ]
     return ("NO_INSTANCE", other) if other else ("", [])
+
+
+def forget(store: Store, uid: str) -> None:
+    """Of a request its SCU has cancelled nothing is left to be asked about (PS3.4 S.3.2.3.2); its disc stays listed."""
+    with store.database.write("disc") as connection:
+        disc = discs.by_request_uid(connection, uid)
+        if disc is not None:
+            discs.change(connection, disc.disc_id, request_uid=None)
 
 
 def cancel_request(store: Store, uid: str, actor: Actor) -> int:

@@ -166,6 +166,7 @@ def _plan(
         ordering.plan_of,
         gathered,
         file_set_id=disc.file_set_id,
+        file_set_uid=(disc.request or {}).get("file_set_uid", ""),
         decisions=decisions,
         leave_out=leave_out,
         undecodable=undecodable,

@@ -127,6 +127,7 @@ def plan_of(
     choices: CopyType,
     *,
     file_set_id: str,
+    file_set_uid: str = "",
     decisions: frozenset[str],
     leave_out: tuple[tuple[str, str], ...] = (),
     sources: tuple[SourceInstance, ...] | None = None,
@@ -144,6 +145,7 @@ def plan_of(
     room = README_ROOM + (SIGNATURE_ROOM if choices.signed else ())
     options = PlanOptions(
         file_set_id=file_set_id,
+        file_set_uid=file_set_uid,
         several_patients=choices.several_patients,
         decisions=decisions,
         leave_out=tuple(left_out),

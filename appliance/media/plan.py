@@ -186,7 +186,10 @@ def _volume(admitted: Admission, number: int, count: int, part: split.Part) -> V
     entries = tuple(entries_of(placed, supplied, icons=admitted.options.icons))
     for uid, keywords in supplied:
         admitted.note("supplied", uid, keywords)
-    volume = Volume(number=number, file_set_id=name, placed=placed, entries=entries, size=0, videos=videos)
+    uid = admitted.options.file_set_uid if number == 1 else ""
+    volume = Volume(
+        number=number, file_set_id=name, placed=placed, entries=entries, size=0, videos=videos, file_set_uid=uid
+    )
     return replace(volume, size=size_of(volume, admitted.profile, admitted.medium, admitted.options))
 
 
@@ -195,7 +198,7 @@ def size_of(volume: Volume, profile: ApplicationProfile, medium: Medium, options
     count = len(volume.placed)
     videos = tuple(("/".join(placed.file_id), placed.size) for placed in volume.videos)
     options = replace(options, content=options.content + videos)
-    dicomdir = DicomDir(volume.file_set_id, "0" * UID_LENGTH, volume.entries).size
+    dicomdir = DicomDir(volume.file_set_id, volume.file_set_uid or "0" * UID_LENGTH, volume.entries).size
     lengths = [len("/".join(placed.file_id)) for placed in volume.placed]
     lengths += [len(path.encode()) for path, _ in options.content] + [len("DICOMDIR")]
     shape = shape_of(profile, medium, options, sum(lengths) + split.CHECKSUM_LINE * len(lengths))

@@ -22,6 +22,7 @@ class PlanOptions:
     """Choices of the one who orders the disc."""
 
     file_set_id: str = "DISC"  # with several volumes a number is put after it
+    file_set_uid: str = ""  # asked for, of the first volume; "": each gets one of ours
     several_patients: bool = False  # asked for: more than one patient on one disc
     decisions: frozenset[str] = frozenset()  # Conflict.decision of what a person decided, see patients.Conflict
     leave_out: tuple[tuple[str, str], ...] = ()  # SOP Instance UID, reason: rejected, damaged, not yet looked at
@@ -60,6 +61,7 @@ class Volume:
     entries: tuple[Entry, ...]  # of its DICOMDIR
     size: int  # bytes of the image, folder or archive, with room kept for content
     videos: tuple[Placed, ...] = ()  # MP4 files beside the file-set
+    file_set_uid: str = ""  # asked for; "": one is made when it is built
 
     @property
     def all(self) -> tuple[Placed, ...]:

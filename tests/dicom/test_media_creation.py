@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 
 from appliance.config import Settings
 from appliance.dicom.media_creation_scp import MEDIA_CREATION, MediaCreationScp
 from appliance.dicom.server import DicomServer
-from appliance.errors import NotFoundError
+from appliance.errors import ConflictError, NotFoundError
+from appliance.media import creation, handing
 from appliance.media import discs as verbs
-from appliance.media import handing
 from appliance.media.burners import StoredBurner, add_burner
 from appliance.media.ruled import check_rule
 from appliance.media.views import list_discs
@@ -179,6 +183,57 @@ def test_a_split_order_names_every_disc(store: Store) -> None:
     assert (found.ExecutionStatus, len(uids) > 1, len(set(uids))) == ("DONE", True, len(uids))
 
 
+@pytest.mark.parametrize("medium", ["", "cd:116000"])
+def test_the_file_set_uid_asked_for_is_on_the_disc(store: Store, tmp_path: Path, medium: str) -> None:
+    """PS3.4 S.3.2.1.1.1: it shall be used, and another one on each further volume; also one of full length."""
+    uid, asked = generate_uid(), "1.2.840.99999." + "7" * 48 + ".1"
+    with connected(store) as scu:
+        assert scu.create(uid, StorageMediaFileSetUID=asked, StorageMediaFileSetID="Ours!")[0] == SUCCESS
+        if medium:
+            with store.database.write("disc") as connection:
+                row = discs.by_request_uid(connection, uid)
+                discs.change(connection, row.disc_id, choices={**row.choices, "medium": medium})
+        scu.act(uid)
+        DiscWorker(store).work_off()
+        found = scu.get(uid)[1]
+    view = list_discs(store)[0]
+    told = [item.StorageMediaFileSetUID for item in found.ReferencedStorageMediaSequence]
+    assert (found.ExecutionStatus, found.StorageMediaFileSetUID, told[0]) == ("DONE", asked, asked)
+    assert len(set(told)) == len(told) == len(view["volumes"]) and (len(told) > 1) is bool(medium)
+    assert found.StorageMediaFileSetID == f"DISC{view['disc_id']:06d}", "what is used, where what was asked can't be"
+    (image, *_) = sorted((tmp_path / "data" / "burned").glob("*.iso"))
+    subprocess.run(["xorriso", "-osirrox", "on", "-indev", image, "-extract", "/DICOMDIR", tmp_path / "there"],
+                   check=True, capture_output=True)  # fmt: skip
+    command = ["dcmdump", "-q", "+P", "0002,0003", tmp_path / "there"]
+    assert asked in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_profile_that_is_used_is_told(store: Store) -> None:
+    """Requested Media Application Profile is 3/1: where nobody asked, ours."""
+    uid = generate_uid()
+    with connected(store) as scu:
+        reply = scu.create(uid, references=[(made.CT, UIDS[0])])[1]
+        (item,) = scu.get(uid, 0x00081199)[1].ReferencedSOPSequence
+    used = list_discs(store)[0]["profile"]
+    assert used and used == item.RequestedMediaApplicationProfile
+    assert reply.ReferencedSOPSequence[0].RequestedMediaApplicationProfile == used
+
+
+def test_a_profile_the_burner_makes_no_media_for_is_told_when_it_is_begun(store: Store, tmp_path: Path) -> None:
+    """PS3.4 S.3.2.1.3: not by refusing N-CREATE, after which nobody can ask why."""
+    blank = tmp_path / "data" / "burned" / "drive.img"
+    add_burner(store, StoredBurner(name="desk", burner_uri=f"drive:stdio:{blank}"), CLERK)
+    set_peer(store, replace(get_peer(store, "ris"), burner="desk"), CLERK)
+    uid = generate_uid()
+    with connected(store) as scu:
+        assert scu.create(uid, references=[(made.CT, UIDS[0], "STD-GEN-ZIP-MAIL")])[0] == SUCCESS
+        assert scu.act(uid) == SUCCESS
+        found = scu.get(uid)[1]
+    assert (found.ExecutionStatus, found.ExecutionStatusInfo) == ("FAILURE", "NOT_SUPPORTED")
+    assert [item.FailureReason for item in found.FailedSOPSequence] == [0x0204]
+    assert found.ReferencedSOPSequence[0].RequestedMediaApplicationProfile == "STD-GEN-ZIP-MAIL"
+
+
 # references -> Execution Status Info, Failure Reasons
 IMPOSSIBLE = {
     "missing": ([(made.CT, UIDS[0]), (made.CT, "1.2.3.4")], "NO_INSTANCE", [0x0112]),
@@ -234,8 +289,10 @@ def test_an_order_is_cancelled_before_it_burns_and_not_while(store: Store) -> No
         for uid in (first, second):
             scu.create(uid)
         assert scu.act(first, 2) == SUCCESS
-        reply = scu.get(first)[1]
-        assert (reply.ExecutionStatus, reply.ExecutionStatusInfo) == ("FAILURE", "CANCELED")
+        # PS3.4 S.3.2.3.2: the instance is deleted; the clerk still sees what became of the disc
+        assert (scu.get(first)[0], scu.act(first), scu.act(first, 2)) == (NO_SUCH, NO_SUCH, NO_SUCH)
+        view = list_discs(store)[-1]
+        assert (view["execution_status"], view["execution_status_info"]) == ("FAILURE", "CANCELED")
         assert scu.act(second) == SUCCESS
         with store.database.write("disc") as connection:
             row = discs.by_request_uid(connection, second)
@@ -256,10 +313,37 @@ def test_wrong_requests_are_refused_with_the_status_of_the_standard(store: Store
         assert scu.act(generate_uid()) == NO_SUCH
         assert scu.act(uid, 3) == 0x0123
         assert scu.act(uid, NumberOfCopies=1000) == 0x0106
+        assert scu.act(uid, NumberOfCopies=0) == 0x0106
+        assert scu.create(StorageMediaFileSetUID="1.2.x")[0] == 0x0106
         assert scu.get(generate_uid())[0] == NO_SUCH
         status, reply = scu.get(uid, 0x21000020, 0x00100010)
         assert (status, reply.ExecutionStatus) == (0x0001, "IDLE")
         assert "PatientName" not in reply
+
+
+def test_copies_that_are_no_whole_number_are_refused(store: Store) -> None:
+    uid, information = generate_uid(), Dataset()
+    information[0x20000010] = RawDataElement(Tag(0x20000010), "IS", 4, b"2.5 ", 0, True, True)
+    with connected(store) as scu:
+        scu.create(uid)
+        status, _ = scu.association.send_n_action(information, 1, MEDIA_CREATION, uid)
+        assert (status.Status, scu.get(uid)[1].ExecutionStatus) == (0x0106, "IDLE")
+
+
+def test_of_two_that_create_one_request_at_once_one_is_told_of_the_other(store: Store) -> None:
+    uid, together = generate_uid(), threading.Barrier(2)
+
+    def create(_: int) -> str:
+        together.wait()
+        try:
+            references = (creation.Reference(sop_class_uid=made.CT, sop_instance_uid=UIDS[0], profile=""),)
+            creation.create_request(store, uid, creation.Wish(references=references, request={}), CLERK)
+        except ConflictError:
+            return "conflict"
+        return "kept"
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(create, range(2))) == ["conflict", "kept"]
 
 
 def test_who_may_not_order_discs_gets_no_context(store: Store) -> None:
