@@ -104,4 +104,10 @@ class EpsonRobot(Robot):
         return job["IMAGE"]
 
     def say(self, job: str, text: str) -> None:
-        (self.folder / "TDBStatus.STF").write_bytes(f"[{job or 'STATUS'}]\r\nERROR={text}\r\n".encode())
+        """TDBStatus.txt as its guide describes it (PP-100II, page 76): an error belongs to a job."""
+        jobs = [each["JOB_ID"] for each in self.jobs]
+        lines = ["[ACTIVE_JOB]", *(f"JOB{number}={name}" for number, name in enumerate(jobs, 1))]
+        for name in jobs:
+            lines += [f"[{name}]", "STATUS=2", "COMPLETION_NUMBER=0", "ERRORDISC_NUMBER=-1", f"ERROR={text}"]
+        lines += ["[PUBLISHER1]", "NAME=PP-100", "INK_C=-1", "INFO1=CAE001"]
+        (self.folder / "TDBStatus.txt").write_bytes("\r\n".join(lines).encode())

@@ -6,6 +6,7 @@ robot says is its own verdict; its discs are out of our reach. Written from the 
 
 from __future__ import annotations
 
+import codecs
 import errno
 import time
 from abc import ABC, abstractmethod
@@ -30,6 +31,10 @@ from appliance.store import files
 from appliance.store.files import failpoint
 from appliance.words import say
 
+LARGEST_STATUS = 1 << 20
+"""Bytes read of a status file."""
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+"""Byte order mark -> encoding of a text that Windows saved."""
 TAKEN, WORKING, WAITING, DONE, FAILED = "taken", "working", "waiting", "done", "failed"
 # words in a robot's message -> reason; the first that fits
 TROUBLES = (
@@ -50,6 +55,7 @@ class JobFolderBurner(ABC):
     default_label: ClassVar[str]
     verifies: ClassVar[bool]  # its verdict says that it compared the disc with the image
     maker: ClassVar[str]
+    aborted: ClassVar[Sequence[str]] = ()  # extensions it renames the file that cancels a job to
 
     def __init__(self, uri: str, options: BurnerOptions) -> None:
         self.path = folder_of(uri, options)
@@ -154,9 +160,12 @@ class JobFolderBurner(ABC):
     def status(self, request: BurnRequest) -> BurnResult:
         """By the extension the robot gave the job file."""
         try:
-            state, path = self._find(request.job_name)
+            return self._status(request)
         except OSError as error:
             return self._failure(error)
+
+    def _status(self, request: BurnRequest) -> BurnResult:
+        state, path = self._find(request.job_name)
         if state is None:
             return self._missing(request)
         if state == DONE:
@@ -168,7 +177,7 @@ class JobFolderBurner(ABC):
         return self._at_work(state, path, said)
 
     def _at_work(self, state: str, path: Path, said: str) -> BurnResult:
-        age = time.time() - path.stat().st_mtime if path.exists() else 0.0
+        age = _age(path)
         if state == TAKEN and path.suffix.lower() == self.submitted.lower() and age > self.options.taken_deadline:
             text = say(
                 "The robot has not taken %(path)s for %(age)s minutes: is its program running?",
@@ -222,8 +231,9 @@ class JobFolderBurner(ABC):
                     outcome=BurnOutcome.CANCELED, message=say("The robot had ended it: %(path)s.", path=path.name)
                 )
             name, lines = self.abort(request)
-            if not (self.path / name).exists():
-                files.write_file(self.path / name, self._encoded(lines, ()))
+            asked = self.path / name
+            if not any(asked.with_suffix(suffix).exists() for suffix in (asked.suffix, *self.aborted)):
+                files.write_file(asked, self._encoded(lines, ()))
         except OSError as error:
             return self._failure(error)
         return BurnResult(outcome=BurnOutcome.WORKING, message=say("The robot was asked to stop."))
@@ -255,7 +265,12 @@ class JobFolderBurner(ABC):
         wrong = [finding for finding in self.probe() if not finding.ok]
         if wrong:
             return BurnerStatus(burner_state="stopped", burner_state_reasons=("offline",), message=wrong[0].advice)
-        said = self.says("")
+        try:
+            said = self.says("")
+        except OSError as error:
+            return BurnerStatus(
+                burner_state="stopped", burner_state_reasons=("offline",), message=self._failure(error).message
+            )
         return BurnerStatus(
             burner_state="stopped" if said else "idle",
             burner_state_reasons=_troubles(said),
@@ -296,12 +311,23 @@ def _troubles(said: str) -> tuple[str, ...]:
     return next(((reason,) for parts, reason in TROUBLES if any(part in words for part in parts)), ())
 
 
+def _age(path: Path) -> float:
+    """Seconds since the robot touched it; 0 when it was renamed in this moment."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def ini_sections(path: Path, code_page: str) -> dict[str, dict[str, str]]:
     """A status file as sections of keys in lower case; {} when it can't be read just now."""
     try:
-        text = path.read_bytes().decode(code_page, "replace")
+        with path.open("rb") as file:
+            data = file.read(LARGEST_STATUS)
     except OSError:
         return {}
+    marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), code_page)
+    text = data.decode(marked, "replace")
     sections: dict[str, dict[str, str]] = {"": {}}
     current = sections[""]
     for line in text.splitlines():

@@ -11,7 +11,12 @@ from appliance.media.burner.outcome import Burner, BurnRequest, Supply
 from appliance.words import say
 
 CLIENT = "APPLIANCE"
-NO_ERROR = ("", "0", "no error", "no errors", "none")
+STATUS_FILE = "tdbstatus.txt"
+NO_ERROR = ("", "-1", "no error", "no errors", "noerrors", "none")
+
+
+def _is_error(value: str) -> bool:
+    return value.casefold() not in NO_ERROR and bool(value.strip("0 "))
 
 
 class PrimeraBurner(JobFolderBurner):
@@ -54,9 +59,9 @@ class PrimeraBurner(JobFolderBurner):
         """The error text of the job, else of the robot, in the status files PTBurn keeps beside its jobs."""
         for path in self._status_files():
             sections = ini_sections(path, self.options.code_page)
-            for name in (job_name.casefold(), "system"):
+            for name in (job_name.casefold(), self.options.robot.casefold(), "system"):
                 for key, value in sections.get(name, {}).items():
-                    if key.endswith("errorstring") and value.casefold() not in NO_ERROR:
+                    if key.endswith("errorstring") and _is_error(value):
                         return value
         return ""
 
@@ -65,8 +70,11 @@ class PrimeraBurner(JobFolderBurner):
         return ()
 
     def _status_files(self) -> list[Path]:
+        """Of the system and of each robot; another robot's troubles are none of ours."""
         folder = self.path / "Status"
-        return sorted(folder.glob("*.txt")) if folder.is_dir() else []
+        found = sorted(folder.glob("*.txt")) if folder.is_dir() else []
+        ours = (self.options.robot.casefold(), "systemstatus")
+        return [path for path in found if not self.options.robot or path.stem.casefold() in ours]
 
 
 class EpsonBurner(JobFolderBurner):
@@ -77,6 +85,7 @@ class EpsonBurner(JobFolderBurner):
     states = {".RJD": WORKING, ".INP": WORKING, ".STP": WAITING, ".DON": DONE, ".ERR": FAILED}
     default_label = ""  # it prints from templates of its own program
     verifies = False
+    aborted = (".CDN", ".CER")
 
     def job(self, request: BurnRequest, image: str, label: str) -> list[str]:
         """An image, closed."""
@@ -103,14 +112,12 @@ class EpsonBurner(JobFolderBurner):
         return f"{request.job_name}.JCF", ["[CANCEL]", f"JOB_ID={request.job_name}"]
 
     def says(self, job_name: str) -> str:
-        """Error lines of the status files (``.STF``) in the job folder."""
-        for path in sorted(self.path.glob("*.STF")):
-            for section, values in ini_sections(path, self.options.code_page).items():
-                if job_name and section not in ("", "status", job_name.casefold()):
-                    continue
-                for key, value in values.items():
-                    if key.startswith("error") and value.casefold() not in NO_ERROR:
-                        return value
+        """What ``ERROR`` says of the job in TD Bridge's status file; of the robot itself it has codes alone."""
+        for path in sorted(self.path.iterdir()):
+            if path.name.casefold() == STATUS_FILE or path.suffix.casefold() == ".stf":
+                told = ini_sections(path, self.options.code_page).get(job_name.casefold(), {}).get("error", "")
+                if _is_error(told):
+                    return told
         return ""
 
     def levels(self) -> tuple[Supply, ...]:

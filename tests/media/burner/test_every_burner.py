@@ -209,6 +209,66 @@ def test_a_fault_of_the_robot_ends_as_it_should(harness: MakeHarness, scheme: st
         assert robot.came_out() == [request.sha256]
 
 
+# what a robot's status file says -> what is told of the job, for people
+STATUS_FILES: dict[str, tuple[str, str, bytes, str]] = {
+    "epson: unknown numbers are no error": (
+        "epson", "TDBStatus.txt", b"[000007-1]\r\nSTATUS=2\r\nERRORDISC_NUMBER=-1\r\nERROR=\r\n", ""),
+    "epson: its error": ("epson", "TDBStatus.txt", b"[000007-1]\r\nERROR=no discs left\r\n", "no discs left"),
+    "epson: zeros": ("epson", "TDBStatus.txt", b"[000007-1]\r\nERROR=0000\r\n", ""),
+    "epson: another job's": ("epson", "TDBStatus.txt", b"[000006-1]\r\nERROR=no discs left\r\n", ""),
+    "epson: half written": ("epson", "TDBStatus.txt", b"[ACTIVE_JOB]\r\nJOB1=000007-1\r\n[0000", ""),
+    "primera: its robot": ("primera", "Status/Bravo.txt", b"[System]\nSysErrorString=Ink low\n", "Ink low"),
+    "primera: the system": ("primera", "Status/SystemStatus.txt", b"[Bravo]\nSysErrorString=Ink low\n", "Ink low"),
+    "primera: another robot": ("primera", "Status/XRP.txt", b"[System]\nSysErrorString=Ink low\n", ""),
+    "primera: none": ("primera", "Status/Bravo.txt", b"[System]\nSysErrorString=No Errors\nSysErrorNumber=0\n", ""),
+    "primera: UTF-8 with a mark": (
+        "primera", "Status/Bravo.txt", "\ufeff[000007-1]\nJobErrorString=Farbe fehlt\n".encode(), "Farbe fehlt"),
+    "primera: UTF-16": (
+        "primera", "Status/Bravo.txt", "\ufeff[000007-1]\r\nJobErrorString=Ink low\r\n".encode("utf-16-le"), "Ink low"),
+    "primera: no text": ("primera", "Status/Bravo.txt", bytes(range(256)), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STATUS_FILES)
+def test_a_status_file_is_read_as_its_maker_writes_it(harness: MakeHarness, case: str) -> None:
+    scheme, name, data, told = STATUS_FILES[case]
+    robot = harness(scheme, "asleep", **({"robot": "Bravo"} if scheme == "primera" else {}))
+    request = robot.request()
+    robot.burner.submit(request)
+    path = robot.place / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    result = robot.burner.status(replace(request, begun=True))
+    if told:
+        assert result.outcome is WAITING and told in result.message
+    else:
+        assert result.outcome is WORKING, result.message
+
+
+def test_a_cancel_the_robot_answered_is_not_asked_again(harness: MakeHarness) -> None:
+    """TD Bridge renames the file that asks: .CDN, or .CER when it can't."""
+    robot = harness("epson", "asleep")
+    request = robot.request()
+    robot.burner.submit(request)
+    (robot.place / "000007-1.JDF").rename(robot.place / "000007-1.INP")
+    assert robot.burner.cancel(request).outcome is WORKING
+    (robot.place / "000007-1.JCF").rename(robot.place / "000007-1.CER")
+    assert robot.burner.cancel(request).outcome is WORKING
+    assert not (robot.place / "000007-1.JCF").exists()
+
+
+@pytest.mark.parametrize("scheme", ROBOTS)
+def test_a_job_folder_that_can_not_be_read_just_now_waits(harness: MakeHarness, scheme: str) -> None:
+    robot = harness(scheme, "asleep")
+    request = robot.request()
+    robot.burner.submit(request)
+    robot.place.rename(robot.folder / "elsewhere")
+    result = robot.burner.status(replace(request, begun=True))
+    assert (result.outcome, result.reasons) == (WAITING, ("offline",))
+    (robot.folder / "elsewhere").rename(robot.place)
+    assert robot.burner.status(replace(request, begun=True)).outcome is WORKING
+
+
 @pytest.mark.parametrize("scheme", ROBOTS)
 def test_a_robot_that_sleeps_is_said_to(harness: MakeHarness, scheme: str) -> None:
     robot = harness(scheme, "asleep", taken_deadline=0.0)
