@@ -22,11 +22,11 @@ def _expanded() -> dict[BaseTag, str]:
 
 
 # Against the table: Type 1 in presentation states, Type 2C of animals; and dummies would make drawings and annotations
-# of nothing, whose sequences may be absent.
+# of nothing, whose sequences may be absent (so may X/Z, and has an item where it is there).
 OURS = {
     **dict.fromkeys(_tags("PresentationCreationDate", "PresentationCreationTime"), "D"),
     **dict.fromkeys(_tags("ResponsiblePerson", "ResponsibleOrganization"), "Z"),
-    **dict.fromkeys(_tags("GraphicAnnotationSequence", "WaveformAnnotationSequence"), "X"),
+    **dict.fromkeys(_tags("GraphicAnnotationSequence", "WaveformAnnotationSequence", "ReferencedStudySequence"), "X"),
 }
 ACTIONS = _expanded() | OURS
 """By tag; of alternatives the one that keeps the instance valid whatever the attribute's type."""
@@ -35,6 +35,7 @@ ITEM_ACTIONS = (
     ACTIONS
     | dict.fromkeys(
         _tags(
+            "ReferencedStudySequence",
             "RequestedProcedureID",
             "ReasonForRequestedProcedureCodeSequence",
             "StudyDescription",

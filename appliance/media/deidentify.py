@@ -309,7 +309,9 @@ class _Deidentifier:
 
     def _shift(self, element: DataElement) -> None:
         values = [element.value] if element.VM == 1 else list(element.value)
-        shifted = [_earlier(str(value), self.options.days) for value in values]
+        # what can't be shifted may not be empty where the table has a dummy
+        otherwise = str(DUMMIES[element.VR]) if ACTIONS.get(element.tag) == "D" else ""
+        shifted = [_earlier(str(value), self.options.days) or otherwise for value in values]
         element.value = shifted[0] if element.VM == 1 else shifted
 
     def _clean(self, element: DataElement) -> None:

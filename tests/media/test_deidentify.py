@@ -117,8 +117,11 @@ def test_references_follow_the_instances_they_name(made: Callable) -> None:
 
 def test_dates_are_shifted_alike_and_birth_dates_are_not_kept(made: Callable) -> None:
     dataset = identifying()
-    dataset.SeriesDate = "20261125"
+    dataset.SeriesDate, dataset.ContentDate, dataset.CurveDate = "20261125", "2026", "2026"
+    dataset.ReferencedStudySequence = item(ReferencedSOPClassUID="1.2.3", ReferencedSOPInstanceUID="1.2.3")
     result = made(dataset, replace(OPTIONS, dates="shift"))
+    assert result.ContentDate == "19000101", "what can't be shifted is no reason to leave a Type 1 element empty"
+    assert result.CurveDate == "" and "ReferencedStudySequence" not in result
     shifted = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:8]}") for d in (result.StudyDate, result.SeriesDate)]
     assert shifted[1] - shifted[0] == np.timedelta64(5, "D") and shifted[0] < np.datetime64("2026-10-22")
     assert result.AcquisitionDateTime == result.StudyDate + "101112.5" and result.StudyTime == "101112"
@@ -334,6 +337,7 @@ def signed_report() -> Dataset:
         CodeValue=SECRET, CodingSchemeDesignator="99X", CodeMeaning=SECRET
     )
     request = item(RequestedProcedureID=SECRET, AccessionNumber=SECRET, StudyInstanceUID="1.2.3.9")
+    request[0].ReferencedStudySequence = item(ReferencedSOPClassUID="1.2.3", ReferencedSOPInstanceUID="1.2.3.9")
     return made_up.report(VerifyingObserverSequence=observer, ReferencedRequestSequence=request)
 
 
@@ -347,6 +351,7 @@ REQUIRED: dict[str, tuple[Callable[[], Dataset], dict[str, bool]]] = {  # where 
         "VerifyingObserverSequence.VerifyingObserverIdentificationCodeSequence": False,
         "VerifyingObserverSequence.VerifyingObserverName": True,
         "ReferencedRequestSequence.RequestedProcedureID": False,
+        "ReferencedRequestSequence.ReferencedStudySequence": False,
     }),
     "presentation": (lambda: made_up.of_kind("PRESENTATION"), {
         "PresentationCreationDate": True, "PresentationCreationTime": True,
