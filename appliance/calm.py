@@ -15,8 +15,8 @@ OF_PEERS = ("appliance.dicom", "appliance.network", "pynetdicom", "pydicom")
 
 ABOUT_ONE = (100, 1.0)
 """Lines about what one address does: so many in a row, then so many a second."""
-AGAINST_ONE = (1, 1.0)
-"""Warnings and errors about one address: what else it does wrong in a second is only counted."""
+AGAINST_ONE = (30, 1.0)
+"""Warnings and errors about one address: a job that goes wrong in many ways is told of, then one a second."""
 SAME_WORDS = (100, 5.0)
 """Lines with the same words, about anybody."""
 REMEMBERED = 2000

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from appliance.calm import AGAINST_ONE
 from tests.faults.instances import strays
 from tests.faults.plant import Plant
 from tests.fuzz.driver import Health, echo, run_cases, settled
@@ -48,7 +49,7 @@ def test_the_dicom_process_survives_spoilt_associations(works: Plant) -> None:
     assert now.resident - base.resident < GROWTH
     assert findings.answered > findings.cases // 4, "hardly a case came past the request: the fuzzer is blunt"
     assert lines < 250 + 2 * seconds, "one peer floods the log"
-    assert faults <= seconds + 5, "a line a second is enough of what a bad peer does"
+    assert faults <= seconds + AGAINST_ONE[0] + 5, "a line a second is enough of what a bad peer does"
     assert works.send_film("lpd") == "acknowledged", "another printer: what was printed here may have filled its queue"
     works.stop()
     assert list((works.data / "spool").iterdir()) == []

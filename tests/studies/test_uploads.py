@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,8 +161,12 @@ def test_a_file_is_not_refused_for_a_database_that_was_away_while_it_was_taken(
 def test_an_import_waits_for_room_and_says_so(store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     number, worker = uploaded(store, clerk, a=content("CT_small.dcm")), Importer(store)
     monkeypatch.setattr(upload_worker, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(Store, "has_room", lambda store, size: False)
-    threading.Timer(0.5, worker._stop.set).start()
+
+    def short_of_room(*_: object) -> bool:
+        worker._stop.set()  # one try is enough
+        return False
+
+    monkeypatch.setattr(Store, "has_room", short_of_room)
     worker.work_off()
     told = uploads.get_import(store, number)
     assert told["state"] == "pending" and "disk is short" in told["message"]
