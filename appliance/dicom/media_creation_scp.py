@@ -19,7 +19,6 @@ from appliance.dicom.answering import (
     MISSING_VALUE,
     NO_SUCH_ACTION,
     NO_SUCH_CLASS,
-    SUCCESS,
     UNRECOGNISED_OPERATION,
     Answer,
     StatusError,
@@ -114,8 +113,6 @@ class MediaCreationScp:
     def _act(self, caller: Caller, request: Request) -> Answer:
         if request.action_type == CANCEL:
             status = creation.cancel_request(self._store, request.instance, caller.actor)
-            if status == SUCCESS:
-                creation.forget(self._store, request.instance)
             return Answer(status=status, comment=CANCEL_REFUSED.get(status, ""))
         if request.action_type != INITIATE:
             raise StatusError(NO_SUCH_ACTION, "the action is 1, initiate, or 2, cancel")

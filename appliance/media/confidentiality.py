@@ -80,8 +80,10 @@ CONTENT = _tags("ContentSequence", "TextValue", "EncapsulatedDocument", "Documen
 
 NO_TIMES = _tags("PatientBirthDate", "PatientBirthTime", "GPSTimeStamp")
 """Dates and times no option keeps."""
-TIMES = _tags("TimezoneOffsetFromUTC", "FrameOriginTimestamp")
-"""What the option that keeps dates keeps besides them."""
+TIMES = _tags("TimezoneOffsetFromUTC")
+"""What is kept with dates, be they true or shifted; as is each TM of the table."""
+STAMPS = _tags("FrameOriginTimestamp")
+"""What is kept with true dates alone."""
 
 # Free text the table does not name (Content Label, Content Description, Segment Label and so on) stays but for this
 # patient's names and numbers. Codes are left alone: a patient may be called Brown.

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
 from appliance.jobs.priorities import PRIORITIES
@@ -70,9 +68,6 @@ class Wish:
 
 def create_request(store: Store, uid: str, wish: Wish, actor: Actor, *, burner: str = "") -> int:
     """Keep a request; its disc's number. Raises ConflictError when the UID is taken, UsageError."""
-    with store.database.read() as connection:
-        if discs.by_request_uid(connection, uid) is not None:
-            raise ConflictError(say("a request with that UID is there already"))
     profile = _profile(wish)
     choices: dict[str, Any] = {}
     if wish.non_dicom == "NO":
@@ -101,19 +96,13 @@ def create_request(store: Store, uid: str, wish: Wish, actor: Actor, *, burner: 
             "file_set_uid": wish.file_set_uid,
         },
     )
-    return _kept(store, order, actor)
-
-
-def _kept(store: Store, order: DiscOrder, actor: Actor) -> int:
     try:
         return verbs.create_disc(store, order, actor, execution_status=discs.IDLE)
-    except IntegrityError as error:  # somebody else's came in this moment
-        raise ConflictError(say("a request with that UID is there already")) from error
     except UsageError as error:
         if not order.profile or error.field not in ("burner", "medium"):
             raise
     # its burner makes no such media: that is told, as all of that kind, when the request is begun
-    return _kept(store, replace(order, medium="", profile=""), actor)
+    return verbs.create_disc(store, replace(order, medium="", profile=""), actor, execution_status=discs.IDLE)
 
 
 def _profile(wish: Wish) -> str:
@@ -204,16 +193,11 @@ def _impossible(store: Store, references: Sequence[Reference], profile: str) -> 
     return ("NO_INSTANCE", other) if other else ("", [])
 
 
-def forget(store: Store, uid: str) -> None:
-    """Of a request its SCU has cancelled nothing is left to be asked about (PS3.4 S.3.2.3.2); its disc stays listed."""
-    with store.database.write("disc") as connection:
-        disc = discs.by_request_uid(connection, uid)
-        if disc is not None:
-            discs.change(connection, disc.disc_id, request_uid=None)
-
-
 def cancel_request(store: Store, uid: str, actor: Actor) -> int:
-    """Cancel a request; the status to answer: 0, C201 it ended, C202 while it burns, C203. Raises NotFoundError."""
+    """Cancel a request; the status to answer: 0, C201 it ended, C202 while it burns, C203. Raises NotFoundError.
+
+    Of a cancelled one nothing is left to be asked about (PS3.4 S.3.2.3.2); its disc stays listed.
+    """
     disc = find(store, uid)
     try:
         verbs.cancel(store, disc.disc_id, actor, while_burning=False)  # it would cost a piece of media
@@ -222,4 +206,6 @@ def cancel_request(store: Store, uid: str, actor: Actor) -> int:
         if now.execution_status in discs.FINAL:
             return ALREADY_ENDED
         return NOT_CANCELED if now.burning_by is None else NOT_INTERRUPTIBLE
+    with store.database.write("disc") as connection:
+        discs.change(connection, disc.disc_id, request_uid=None)
     return 0

@@ -42,6 +42,7 @@ from appliance.media.confidentiality import (
     NO_TIMES,
     NOT_FREE,
     OF_KINDS,
+    STAMPS,
     TEMPORAL,
     TIMES,
     is_masked,
@@ -67,7 +68,6 @@ LOOK_CLASSES = {
     "104": say("a document"),
     "9": say("a waveform, whose annotations may hold names"),
 }
-TIMEZONE = Tag("TimezoneOffsetFromUTC")
 CHUNK = 1 << 20
 MOST_INFLATED = 1 << 27
 """Bytes of a deflated data set, which is held in memory here."""
@@ -252,7 +252,7 @@ class _Deidentifier:
         if options.dates != "remove" and tag not in NO_TIMES:
             if element.VR in ("DA", "DT"):
                 return "K" if options.dates == "keep" else "S"
-            if (element.VR == "TM" and named) or tag == TIMEZONE or (tag in TIMES and options.dates == "keep"):
+            if tag in TIMES or (element.VR == "TM" and named) or (tag in STAMPS and options.dates == "keep"):
                 return "K"
         if tag in DESCRIPTORS and options.descriptors == "clean":
             return "C"

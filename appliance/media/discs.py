@@ -71,7 +71,8 @@ def create_disc(
     """Order a disc; its number. When this returns, the order survives power loss.
 
     What must be decided or is refused is found when it is planned, and said there. `beside` is done in the same
-    transaction. Raises UsageError, NotFoundError, ResourceError when the disk is short.
+    transaction. Raises UsageError, NotFoundError, ConflictError when its request is kept already, ResourceError when
+    the disk is short.
     """
     chosen = settled(store, order)
     if not store.has_room():
@@ -79,6 +80,8 @@ def create_disc(
     gathered = gather(store, order.selection) if execution_status == discs.PENDING else None
     failpoint("disc.start")
     with store.database.write("disc") as connection:
+        if order.request_uid and discs.by_request_uid(connection, order.request_uid) is not None:
+            raise ConflictError(say("a request with that UID is there already"))
         disc_id = _number(store, connection)
         row = _row(chosen, disc_id, actor, execution_status, gathered)
         discs.insert(connection, row, gathered.studies if gathered else (), str(actor))

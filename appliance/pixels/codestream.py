@@ -28,8 +28,10 @@ from appliance.pixels.errors import DamagedPixelsError
 from appliance.words import say
 
 JPEG_2000 = {JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL}
+PROGRESSIVE = {UID("1.2.840.10008.1.2.4.53"), UID("1.2.840.10008.1.2.4.55")}
+"""JPEG by spectral selection and by full progression, retired."""
 JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless}
-JPEG |= {UID("1.2.840.10008.1.2.4.53"), UID("1.2.840.10008.1.2.4.55")}  # spectral selection, full progression
+JPEG |= PROGRESSIVE
 
 # ISO/IEC 10918-1 table B.1 and ISO/IEC 14495-1 table C.1: markers that begin a frame header
 START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}

@@ -21,8 +21,7 @@ from appliance.words import say
 
 # a decoder of JPEG learns from the codestream which process it is: spectral selection and full progression, too
 _DECODED_AS = {
-    UID("1.2.840.10008.1.2.4.53"): JPEGExtended12Bit,
-    UID("1.2.840.10008.1.2.4.55"): JPEGExtended12Bit,
+    **dict.fromkeys(codestream.PROGRESSIVE, JPEGExtended12Bit),
     **dict.fromkeys(NATIVE_IN_ITEMS, ExplicitVRLittleEndian),
 }
 _BITS_IN_ITEMS = {*NATIVE_IN_ITEMS, RLELossless}

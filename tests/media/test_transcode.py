@@ -27,7 +27,7 @@ from appliance.newer_uids import DEFLATED_FRAMES
 from appliance.pixels import Decoder, RawPixels
 from tests.media import made
 from tests.media.made import planned
-from tests.pixels.test_newer_syntaxes import deflate, in_items
+from tests.pixels.conftest import deflate, in_items
 
 FILES = [
     "JPEG2000.dcm",

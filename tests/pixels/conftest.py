@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from appliance.pixels import Decoder
 
@@ -56,3 +58,18 @@ def saved(tmp_path: Path) -> Callable[[Dataset], Path]:
         return path
 
     return save
+
+
+def deflate(data: bytes) -> bytes:
+    """As frames of Deflated Image Frame Compression are."""
+    squeezed = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return squeezed.compress(data) + squeezed.flush()
+
+
+def in_items(dataset: Dataset, syntax: UID, frames: list[bytes]) -> Dataset:
+    """A data set with these frames, one in each item."""
+    dataset.PixelData = encapsulate([frame + bytes(len(frame) % 2) for frame in frames])
+    dataset["PixelData"].VR = "OB"
+    if hasattr(dataset, "file_meta"):
+        dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import subprocess
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,34 +11,20 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
 from pydicom.uid import UID, RLELossless
 from rle.rle import encode_segment
 
 from appliance.newer_uids import DEFLATED_FRAMES
 from appliance.pixels import DamagedPixelsError, Decoder
-from tests.pixels.conftest import grey
+from tests.pixels.conftest import deflate, grey, in_items
 
 Save = Callable[[Dataset], Path]
 AS_THEY_ARE = UID("1.2.840.10008.1.2.1.98")
 
 
-def deflate(data: bytes) -> bytes:
-    squeezed = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return squeezed.compress(data) + squeezed.flush()
-
-
 def run_lengths(data: bytes) -> bytes:
     """One segment behind its header (PS3.5 G.5); a row is all there is."""
     return struct.pack("<16L", 1, 64, *[0] * 14) + bytes(encode_segment(data, len(data)))
-
-
-def in_items(dataset: Dataset, syntax: UID, frames: list[bytes]) -> Dataset:
-    dataset.PixelData = encapsulate([frame + bytes(len(frame) % 2) for frame in frames])
-    dataset["PixelData"].VR = "OB"
-    if hasattr(dataset, "file_meta"):
-        dataset.file_meta.TransferSyntaxUID = syntax
-    return dataset
 
 
 @pytest.mark.parametrize("syntax", [DEFLATED_FRAMES, AS_THEY_ARE])
