@@ -17,7 +17,8 @@ from appliance.printing.printers import Printer, PrinterSettings
 from appliance.store.store import open_store
 from benchmarks.support import medians, resident, timed, workplace
 from tests.support.dcmtk_print import DcmtkPrint, secondary_capture
-from tests.support.service import free_port, running
+from tests.support.ports import free_port
+from tests.support.service import running
 
 SIDE = 5440
 BENCH = process_actor("benchmark")

@@ -23,7 +23,8 @@ from appliance.printing.submission import Submission, submit
 from appliance.store import print_jobs, printers
 from appliance.store.store import Store, open_store
 from benchmarks.support import workplace
-from tests.support.service import free_port, running
+from tests.support.ports import free_port
+from tests.support.service import running
 
 FILMS = 100
 PAIRS = 5

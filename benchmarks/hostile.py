@@ -19,7 +19,8 @@ from benchmarks.support import resident, workplace
 from tests.dicom.clients import boxes, gray_image, print_client
 from tests.faults.plant import make_template
 from tests.network.raw import ECHO_RQ, IMPLICIT, VERIFICATION, RawPeer, associate_rq, command, presentation_context
-from tests.support.service import free_port, running
+from tests.support.ports import free_port
+from tests.support.service import running
 
 FILM_BOX = "1.2.840.10008.5.1.1.2"
 MAD, MANY, STALLED, JOBS = 200, 200, 50, 100_000

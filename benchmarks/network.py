@@ -29,6 +29,7 @@ from appliance.network.requestor import Peer
 from appliance.network.server import Listen, ServerGroup, start_server
 from appliance.network.spool import spooled_dataset
 from appliance.store import files
+from tests.support.ports import free_port
 
 CT = UID("1.2.840.10008.5.1.4.1.1.2")
 INSTANCES, SIDE, ROUNDS = 500, 512, 5
@@ -87,9 +88,7 @@ def storescu(port: int, folder: Path) -> float:
 
 def dcmtk_server(folder: Path) -> tuple[subprocess.Popen, int]:
     """storescp on a free port."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     command = ["storescp", "-pdu", "131072", "-od", str(folder), str(port)]
     process = subprocess.Popen(command, env={**os.environ, "TCP_NODELAY": "1"})
     while True:

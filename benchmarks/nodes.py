@@ -16,7 +16,8 @@ from benchmarks import studies
 from benchmarks.film_queue import FILMS, filled, printed_in
 from benchmarks.support import timed, workplace
 from tests.support import postgres
-from tests.support.service import free_port, running
+from tests.support.ports import free_port
+from tests.support.service import running
 
 PAIRS = 3
 WRITERS, WRITES = 2, 200

@@ -20,12 +20,12 @@ from benchmarks.studies import (
     ROUNDS,
     appliance_command,
     ct_file,
-    free_port,
     listening,
     send,
     write_study,
 )
 from benchmarks.support import resident, timed
+from tests.support.ports import free_port
 
 Send = Callable[[Path], float]
 

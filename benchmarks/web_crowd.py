@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import studies
-from tests.support.service import free_port, running, wait_for_port
+from tests.support.ports import free_port
+from tests.support.service import running, wait_for_port
 
 PAGES = 50
 SLOW = IDLE = 100

@@ -11,7 +11,7 @@ from appliance.jobs import retry
 from tests.media.disc_helpers import STUDY, fresh
 from tests.support.cli import run
 from tests.support.fault_printers import SocketPrinter
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.plant import EARLIER, Plant, Running, Zygote, wait_until
 from tests.support import postgres
 from tests.support.fault_printers import IppPrinter, LpdPrinter, SocketPrinter
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 NODES = ("east", "west")
 SHORT = {"BEAT_SECONDS": 1.0, "LEASE_SECONDS": 4.0, "SILENT_SECONDS": 5, "GRACE_SECONDS": 4.5}

@@ -28,7 +28,8 @@ from appliance.studies import retention
 from tests.dicom.clients import boxes, gray_image, print_client
 from tests.faults.ledger import Ledger, Verdict, picture
 from tests.support.fault_printers import FakeJob, FaultPrinter, IppPrinter, LpdPrinter, SocketPrinter
-from tests.support.service import ROOT, free_port, wait_for_port
+from tests.support.ports import free_port
+from tests.support.service import ROOT, wait_for_port
 
 SETTINGS = Settings.model_validate({"storage": {"reserve_percent": 0, "reserve_mib": 1}})
 DEVICES = ("folder", "ipp", "socket", "lpd")

@@ -14,7 +14,8 @@ import pytest
 
 from tests.faults.plant import Plant, patient, wait_until
 from tests.faults.test_kill import REPEATS, assert_balanced
-from tests.support.service import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.service import ROOT
 
 DEVICES = ("folder", "ipp")
 FILMS = 4

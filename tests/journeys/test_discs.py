@@ -19,7 +19,8 @@ from pydicom.dataset import Dataset
 
 from tests.journeys.test_films import eventually
 from tests.media import made
-from tests.support.service import ROOT, column, command, free_port, running
+from tests.support.ports import free_port
+from tests.support.service import ROOT, column, command, running
 
 STUDY = f"{made.ROOT}.1"
 TEXT = made.code("18748-4", "LN", "Diagnostic imaging report")

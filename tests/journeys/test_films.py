@@ -16,7 +16,8 @@ from PIL import Image
 from tests.support.dcmtk_print import DcmtkPrint, secondary_capture
 from tests.support.fault_printers import SocketPrinter
 from tests.support.ippeve import ippeve_printer
-from tests.support.service import column, command, free_port, running
+from tests.support.ports import free_port
+from tests.support.service import column, command, running
 
 # PS3.14 Table D.2-1: 8-bit P-values on film, Dmin 0.20, Dmax 3.00, L0 2000, La 10
 DENSITIES = {0: 3.000, 128: 1.122, 255: 0.200}

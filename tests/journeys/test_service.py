@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import ROOT, free_port, wait_for_port
+from tests.support.ports import free_port
+from tests.support.service import ROOT, wait_for_port
 
 PARTS = {"dicom": 1, "web": 1, "films": 2, "discs": 1}
 

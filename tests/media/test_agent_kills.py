@@ -30,6 +30,7 @@ from appliance.security.tokens import create_token
 from appliance.store.store import Store
 from tests.faults.plant import Running, Zygote
 from tests.media.disc_helpers import CLERK, add, fresh, ordered
+from tests.support.ports import free_port
 
 # a drive one can hold still in the middle of a burn, or find half written after a power cut
 SHIM = """#!/bin/sh
@@ -67,7 +68,7 @@ class Desk:
         shim.chmod(0o755)
         self.token = self.desk / "token"
         self.token.write_text(create_token(store, "desk", "clerk", CLERK))
-        self.port, self.said = _free_port(), folder / "said"
+        self.port, self.said = free_port(), folder / "said"
         self.started: list[subprocess.Popen[bytes]] = []
         self.appliance = self._serve()
 
@@ -150,12 +151,6 @@ def eventually(true: Callable[[], bool]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("it never came true")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture
@@ -243,7 +238,7 @@ def test_an_agent_that_starts_removes_images_no_job_needs_and_nothing_of_others(
     others = [desk.work / name for name in ("000099.iso", "holiday.iso", "letter.pdf")]
     for path in (*ours, *others):
         path.write_bytes(b"{}")
-    lost = desk.agent(port=_free_port())  # the appliance does not answer
+    lost = desk.agent(port=free_port())  # the appliance does not answer
     eventually(lambda: not over.exists())
     assert unknown.exists()  # the appliance may want it
     assert over.with_suffix(".final").exists()  # still to be told

@@ -21,7 +21,8 @@ from appliance.network.server import Listen, start_server
 from appliance.network.skim import skim
 from appliance.network.spool import spooled_dataset
 from tests.network.conftest import QUICK, Bench, eventually
-from tests.network.test_scu import answering, dcmtk, free_port
+from tests.network.test_scu import answering, dcmtk
+from tests.support.ports import free_port
 
 _CONFIGURATION = """[[GENERAL]]
 [APPLICATION]

@@ -24,17 +24,12 @@ from appliance.network.spool import spool_into, spooled_dataset
 from tests.network.conftest import QUICK, Bench, eventually
 from tests.network.raw import RawPeer
 from tests.network.test_hostile_peers import descriptors
+from tests.support.ports import free_port
 
 CT = get_testdata_file("CT_small.dcm")
 MR = get_testdata_file("MR_small.dcm")
 CT_IMAGE, MR_IMAGE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def dcmtk(*command: object, cwd: Path) -> subprocess.Popen:

@@ -12,7 +12,8 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from tests.support.service import free_port, wait_for_port
+from tests.support.ports import free_port
+from tests.support.service import wait_for_port
 
 PRINTER = """
 [{name}]

@@ -35,6 +35,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 
+from tests.support.ports import free_port
+
 META = "1.2.840.10008.5.1.1.9"
 COLOR_META = "1.2.840.10008.5.1.1.18"
 SESSION, FILM_BOX, PRINT_JOB = "1.2.840.10008.5.1.1.1", "1.2.840.10008.5.1.1.2", "1.2.840.10008.5.1.1.14"
@@ -226,9 +228,7 @@ def dcmprscp(folder: Path) -> Iterator[Judge]:
     """DCMTK's print SCP on a free port, keeping films under `folder`/database."""
     for name in ("spool", "database", "lut"):
         (folder / name).mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "configuration").write_text(CONFIGURATION.format(port=port))
     arguments = ["dcmprscp", "-v", "-c", "configuration", "-p", "JUDGE"]
     with (folder / "log").open("wb") as log:

@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 BUS = Path("/run/dbus/system_bus_socket")
 NEEDED = ("ippeveprinter", "dbus-daemon", "avahi-daemon")
 
@@ -123,7 +125,7 @@ def ippeve_printer(folder: Path, *, films: bool = True, command: str = "/bin/tru
     """Run one in `folder` on a free port, as a film printer or as the office printer it is by itself."""
     start_bus()
     (folder / "spool").mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     (folder / "keys").mkdir()
     arguments = ["ippeveprinter", "-p", str(port), "-n", "localhost", "-c", command, "-K", str(folder / "keys")]
     arguments += ["-k", "-d", str(folder / "spool")]
@@ -161,9 +163,3 @@ def _connects(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'

@@ -26,7 +26,8 @@ from appliance.store.tables.security import audit
 from appliance.upkeep import audit_codes, purging
 from appliance.upkeep.audit_message import Source, message
 from appliance.upkeep.forwarding import Forwarder
-from tests.support.service import free_port, running
+from tests.support.ports import free_port
+from tests.support.service import running
 from tests.trust.collector import collecting, eventually
 from tests.trust.conftest import Identity, make_identity
 from tests.trust.test_known_peers import echoes

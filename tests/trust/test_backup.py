@@ -31,7 +31,8 @@ from appliance.upkeep.backup import make_backup
 from appliance.upkeep.restore import restore
 from tests.printing.films import add_folder_printer, printed, submit_films
 from tests.support.dcmtk_print import secondary_capture
-from tests.support.service import command, free_port, running
+from tests.support.ports import free_port
+from tests.support.service import command, running
 
 PASSPHRASE = "correct horse battery staple"
 

@@ -19,7 +19,7 @@ from appliance.security import certificates
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
 from appliance.store.store import Store, open_store
-from tests.support.service import free_port
+from tests.support.ports import free_port
 from tests.trust.conftest import Identity
 
 

@@ -28,7 +28,7 @@ from appliance.store.tables.printing import print_job, printer
 from appliance.upkeep import kept
 from appliance.upkeep.notices import Notice, Notifier, changes
 from tests.printing.films import submit_films
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 
 class Mailbox:

@@ -18,7 +18,8 @@ import pytest
 
 from appliance.run import START_SECONDS, STUCK_SECONDS
 from tests.support.dcmtk_print import secondary_capture
-from tests.support.service import ROOT, command, free_port, wait_for_port
+from tests.support.ports import free_port
+from tests.support.service import ROOT, command, wait_for_port
 from tests.trust.collector import eventually
 from tests.trust.sandbox import UNITS, allowed
 

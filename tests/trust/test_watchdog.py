@@ -22,7 +22,8 @@ from appliance.upkeep import pulse
 from appliance.upkeep.pulse import Pulse, page_answers, store_answers
 from appliance.web.serve import make_server
 from tests.network.raw import RawPeer
-from tests.support.service import ROOT, free_port, wait_for_port
+from tests.support.ports import free_port
+from tests.support.service import ROOT, wait_for_port
 from tests.trust.collector import eventually
 
 SUPERVISED = """

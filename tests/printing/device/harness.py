@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,13 +33,6 @@ MEDIA_FAULTS = {"media-missing": "medium", "wrong-size": "size"}
 
 def no_progress(sent: int, total: int) -> None:
     """For sends whose progress is of no interest."""
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def document(folder: Path, film: int, *, copy: int = 1, size: int = 100_000) -> Document:

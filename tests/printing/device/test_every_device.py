@@ -9,7 +9,8 @@ import pytest
 
 from appliance.printing.device.outcome import SendOutcome, document_name
 from appliance.store import files
-from tests.printing.device.harness import NETWORK, SCHEMES, MakeHarness, free_port, no_progress
+from tests.printing.device.harness import NETWORK, SCHEMES, MakeHarness, no_progress
+from tests.support.ports import free_port
 
 DONE, RETRY, UNCERTAIN = SendOutcome.DONE, SendOutcome.RETRY, SendOutcome.UNCERTAIN
 HOLD, CANCEL, STOP = SendOutcome.HOLD, SendOutcome.CANCEL, SendOutcome.STOP_PRINTER
