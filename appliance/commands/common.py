@@ -7,7 +7,7 @@ import getpass
 import json
 import os
 import pwd
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from appliance.errors import NotFoundError
+from appliance.errors import ApplianceError, NotFoundError
 from appliance.events import Actor
 from appliance.store import secrets
 from appliance.store.folder import find_data_folder
@@ -25,6 +25,7 @@ from appliance.store.store import Store, open_store
 _WIDE = 10_000
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Thing = TypeVar("Thing")
 
 
 def with_store(function: Function) -> Function:
@@ -83,6 +84,23 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 def actor() -> Actor:
     """The person at the command line."""
     return Actor(name=getpass.getuser(), kind="process", address="")
+
+
+def for_each(things: Iterable[Thing], deed: Callable[[Thing], object]) -> tuple[list[Thing], int]:
+    """Do a deed to each thing; those it was done to, and the exit code: of the first that could not have it done.
+
+    One that can't keeps no other from it: each refusal is told as it comes.
+    """
+    done, code = [], 0
+    for thing in things:
+        try:
+            deed(thing)
+        except ApplianceError as error:
+            click.echo(f"appliance: {error}", err=True)
+            code = code or error.exit_code
+        else:
+            done.append(thing)
+    return done, code
 
 
 def show(values: Any, *, as_json: bool, columns: Sequence[str] = ()) -> None:

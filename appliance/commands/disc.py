@@ -5,6 +5,7 @@ What makes discs is loaded by the commands that make some: a list is there at on
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from importlib import import_module
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance.commands.common import actor, data_not_needed, json_option, show, with_store
+from appliance.commands.common import actor, data_not_needed, for_each, json_option, show, with_store
 from appliance.commands.waiting import has_workers, wait_option
 from appliance.errors import ApplianceError, UsageError
 from appliance.jobs.priorities import PRIORITIES
@@ -199,10 +200,10 @@ def _verb(name: str, words: str, module: str = "appliance.media.discs") -> None:
     @with_store
     def run(store: Store, disc_ids: tuple[int, ...], as_json: bool) -> None:
         deed = getattr(import_module(module), name)
-        for disc_id in disc_ids:
-            deed(store, disc_id, actor())
+        done, code = for_each(disc_ids, lambda disc_id: deed(store, disc_id, actor()))
         if as_json:
-            show([show_disc(store, disc_id) for disc_id in disc_ids], as_json=True)
+            show([show_disc(store, disc_id) for disc_id in done], as_json=True)
+        sys.exit(code)
 
 
 _verb("cancel", "Never make discs; one at work is stopped.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, for_each, json_option, show, with_store
 from appliance.commands.waiting import show_job_result, wait_option
 from appliance.printing import jobs
 from appliance.printing.views import list_jobs, show_job
@@ -59,10 +60,10 @@ def _verb(name: str, words: str, deed: Callable[[Store, int, Any], None]) -> Non
     @json_option
     @with_store
     def run(store: Store, job_ids: tuple[int, ...], as_json: bool) -> None:
-        for job_id in job_ids:
-            deed(store, job_id, actor())
+        done, code = for_each(job_ids, lambda job_id: deed(store, job_id, actor()))
         if as_json:
-            show([show_job(store, job_id) for job_id in job_ids], as_json=True)
+            show([show_job(store, job_id) for job_id in done], as_json=True)
+        sys.exit(code)
 
 
 _verb("hold", "Keep waiting jobs from printing.", jobs.hold)

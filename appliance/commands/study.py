@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, for_each, json_option, show, with_store
 from appliance.commands.waiting import has_workers
 from appliance.errors import ApplianceError, UsageError
 from appliance.store.retrievals import METHODS
@@ -205,6 +205,10 @@ def export(store: Store, uids: tuple[str, ...], target: Path, as_json: bool) -> 
 @with_store
 def delete(store: Store, uids: tuple[str, ...], committed_too: bool) -> None:
     """Remove studies with all their files."""
-    for uid in uids:
+
+    def remove(uid: str) -> None:
         count = removal.delete_study(store, uid, actor(), committed_too=committed_too)
         click.echo(f"Study {uid} is deleted: {count} instances.")
+
+    _, code = for_each(uids, remove)
+    sys.exit(code)

@@ -179,13 +179,21 @@ def end_canceled(connection: Connection, disc: discs.Disc, actor: str) -> None:
         "purged": True,
     }
     seen = (disc.execution_status,)
-    ended |= {"info": CANCELED, "reasons": ["canceled"]}
+    pieces = discs.pieces(connection, [disc.disc_id])
+    ended |= {"info": CANCELED, "reasons": ["canceled"], "message": _said_of_done(pieces)}
     if not discs.settle(connection, disc.disc_id, seen, discs.FAILURE, actor=actor, **ended):
         raise ConflictError(say("Disc %(disc_id)s changed in this moment: look again.", disc_id=disc.disc_id))
-    for piece in discs.pieces(connection, [disc.disc_id]):
+    for piece in pieces:
         if piece.state in ("waiting", "burning", "burned"):
             said = "" if piece.state == "waiting" else say("Cancelled when it was burning or burned.")
             discs.change_piece(connection, piece.piece_id, state="canceled", message=said, ended=now())
+
+
+def _said_of_done(pieces: Sequence[Any]) -> str:
+    """How much of a cancelled order somebody holds in his hands."""
+    done = sum(piece.state == "verified" for piece in pieces)
+    wanted = sum(piece.state not in ("failed", "in-doubt") for piece in pieces)
+    return say("Cancelled; %(done)s of %(wanted)s had come out before.", done=done, wanted=wanted) if done else ""
 
 
 def release(store: Store, disc_id: int, actor: Actor) -> None:

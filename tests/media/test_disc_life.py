@@ -585,6 +585,28 @@ def test_a_disc_is_cancelled_in_any_phase_and_leaves_nothing(store: Store, failp
         verbs.cancel(store, disc_id, CLERK)
 
 
+def test_a_cancelled_order_says_how_much_of_it_had_come_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from appliance.store import files
+
+    keep(store, [made.image(number, rows=300, columns=300) for number in range(4, 8)])
+    disc_id, begun = ordered(store, medium="cd:300000"), []
+
+    def cancel_at_the_second(name: str) -> None:
+        begun.extend([name] * (name == "burn.start"))
+        if name == "burn.start" and len(begun) == 2:
+            verbs.cancel(store, disc_id, CLERK)
+
+    files.set_fault("appliance.never:kill")
+    monkeypatch.setattr(files, "_meet", cancel_at_the_second)
+    DiscWorker(store).work_off()
+    files.set_fault("")
+    view = show_disc(store, disc_id)
+    states = [piece["state"] for volume in view["volumes"] for piece in volume["pieces"]]
+    assert view["reasons"] == ["canceled"]
+    assert view["message"] == f"Cancelled; 1 of {len(states)} had come out before."
+    assert states == ["verified", *["canceled"] * (len(states) - 1)]
+
+
 def test_a_cancel_is_heard_also_by_a_disc_that_comes_to_wait_for_a_person(store: Store) -> None:
     keep(store, [made.image(1, study=2, PatientName="ROE^RICHARD")])
     disc_id = ordered(store, selection=Selection(studies=(STUDY, f"{made.ROOT}.2")))
