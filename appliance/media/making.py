@@ -135,6 +135,9 @@ def _build_all(store: Store, disc: discs.Disc, watch: Watch, worker: str, undeco
     choices = CopyType.model_validate(disc.choices)
     plan, hidden = _plan(store, disc, gathered, choices, folder, watch, undecodable)
     failpoint("plan.done")
+    if disc.incomplete_reason and _lacks_nothing(gathered, plan):
+        disc = _without_reason(store, disc)
+        said += [say("Everything had come when it was made: the reason given for missing images is not on it.")]
     made = [_make(store, disc, plan, volume, choices, watch) for volume in plan.volumes]
     failpoint("build.done")
     said += [DATES[choices.dates]] if choices.anonymous else []
@@ -145,6 +148,19 @@ def _build_all(store: Store, disc: discs.Disc, watch: Watch, worker: str, undeco
         store, disc, worker, {**(summary_of(plan, hidden) or {}), "note": note}, gathered, [built for built, _ in made]
     )
     failpoint("build.committed")
+
+
+def _lacks_nothing(gathered: Gathered, plan: Plan) -> bool:
+    """Whether every instance of its studies is on the disc, as far as anybody counted them."""
+    placed = sum(len(volume.all) for volume in plan.volumes)
+    return gathered.counted_whole and placed == sum(gathered.studies.values())
+
+
+def _without_reason(store: Store, disc: discs.Disc) -> discs.Disc:
+    """A disc must not say that images are missing when none are: the reason was given before the last had come."""
+    with store.database.write("disc") as connection:
+        discs.change(connection, disc.disc_id, incomplete_reason="")
+    return get_disc(store, disc.disc_id)
 
 
 def _plan(

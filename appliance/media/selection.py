@@ -47,6 +47,7 @@ class Gathered:
     left_out: tuple[tuple[str, str], ...]  # SOP Instance UID, reason: named by a rejection note
     studies: dict[str, int]  # Study Instance UID -> instances here now
     incomplete: tuple[str, ...]  # one line for each study that is not complete
+    counted_whole: bool = False  # an archive told of each study how many instances it has, and all are here
 
     @property
     def patient(self) -> tuple[str, str]:
@@ -67,6 +68,7 @@ def gather(store: Store, selection: Selection) -> Gathered:
         left_out=tuple((each.keys.SOPInstanceUID, each.rejected) for each in found if each.rejected),
         studies={row.study_instance_uid: row.instances for row in rows},
         incomplete=tuple(text for row in rows if (text := _missing(row))),
+        counted_whole=all(row.expected is not None and not _missing(row) for row in rows),
     )
 
 

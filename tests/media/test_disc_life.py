@@ -37,7 +37,7 @@ from appliance.security import audit
 from appliance.security.peer_verbs import add_peer, set_peer
 from appliance.security.peers import Peer
 from appliance.store import audit as audit_rows
-from appliance.store import discs
+from appliance.store import discs, studies
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import completeness, retrieving
@@ -313,6 +313,20 @@ def test_an_incomplete_study_is_burned_only_with_a_reason(store: Store) -> None:
     view = work_off(store, disc_id)
     assert (view["execution_status"], view["incomplete_reason"]) == ("DONE", "the scanner failed")
     assert b"the scanner failed" in Path(view["volumes"][0]["image"]).read_bytes()
+
+
+@pytest.mark.parametrize(("expected", "said"), [(3, False), (None, True)])
+def test_a_reason_stands_on_the_disc_unless_all_had_come_by_then(
+    store: Store, expected: int | None, said: bool
+) -> None:
+    """Where nobody counted, the clerk knows better."""
+    with store.database.write("study") as connection:
+        studies.change(connection, STUDY, expected=expected)
+    view = work_off(store, ordered(store, incomplete_reason="the rest comes tomorrow"))
+    assert view["execution_status"] == "DONE", view["message"]
+    assert bool(view["incomplete_reason"]) is said
+    assert (b"the rest comes tomorrow" in Path(view["volumes"][0]["image"]).read_bytes()) is said
+    assert ("Everything had come" in view["plan"]["note"]) is not said
 
 
 def test_a_disc_waits_until_its_study_has_come(store: Store) -> None:
