@@ -178,7 +178,7 @@ class Committer:
         """
         if not self._store.node:
             return self._answer(row)
-        if row.commitment_id not in self._scp.open and now() - row.created < FIRST:
+        if row.commitment_id not in self._scp.open and abs(now() - row.created) < FIRST:
             return True
         mine = self._store.locks.only_one(f"commitment-{row.commitment_id}")
         if not mine.take():

@@ -13,7 +13,7 @@ from appliance.media.burner import agent
 from appliance.media.burners import StoredBurner, add_first_burner, all_burners, open_stored
 from appliance.media.ruled import follow_rules
 from appliance.security.audit import record
-from appliance.store import burners, discs, files
+from appliance.store import ages, burners, discs, files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.words import say
@@ -71,14 +71,13 @@ def _report(store: Store, burner: StoredBurner, reasons: list[str], message: str
 def purge(store: Store, at: dt.datetime | None = None) -> int:
     """Remove the images of ended discs past their days, and the oldest when the disk is short; how many discs."""
     recovery.remove_purged(store)
-    moment = at or now()
-    before = moment - dt.timedelta(days=store.settings.storage.discs_days)
+    before = (at or ages.moment(store)) - dt.timedelta(days=store.settings.storage.discs_days)
     with store.database.read() as connection:
         due = discs.purgeable(connection, before)
     count = sum(_purge(store, disc) for disc in due)
     while not store.has_room():
         with store.database.read() as connection:
-            oldest = discs.purgeable(connection, moment, limit=1)
+            oldest = discs.purgeable(connection, None, limit=1)
         if not oldest:
             break
         count += _purge(store, oldest[0])

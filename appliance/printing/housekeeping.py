@@ -13,7 +13,7 @@ from appliance.printing.printer_verbs import all_printers, get_printer
 from appliance.printing.printers import Printer
 from appliance.printing.sending import device_of
 from appliance.security.audit import record
-from appliance.store import files, print_jobs, printers
+from appliance.store import ages, files, print_jobs, printers
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 
@@ -65,11 +65,10 @@ def _report(store: Store, printer: Printer, reasons: list[str], message: str, su
 def purge(store: Store, at: dt.datetime | None = None) -> int:
     """Remove the files of ended jobs past their days, and the oldest ones above the quota; how many jobs."""
     storage = store.settings.storage
-    moment = at or now()
-    count = _purge_before(store, moment - dt.timedelta(days=storage.films_days))
+    count = _purge_before(store, (at or ages.moment(store)) - dt.timedelta(days=storage.films_days))
     while _over_quota(store):
         with store.database.read() as connection:
-            oldest = print_jobs.purgeable(connection, moment, limit=20)
+            oldest = print_jobs.purgeable(connection, None, limit=20)
         if not oldest:
             break
         count += sum(_purge(store, job) for job in oldest)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from appliance.store.instances import parts
-from appliance.store.tables.base import now
+from appliance.store.tables.base import is_due, now
 from appliance.store.tables.studies import commitment, instance
 
 Commitment = Row[Any]
 """A row of commitment."""
 
 PENDING, ANSWERED, GIVEN_UP = "pending", "answered", "given-up"
+LONGEST_WAIT = dt.timedelta(hours=2)
 
 
 def insert(connection: Connection, **values: Any) -> int:
@@ -34,17 +36,20 @@ def pending_of(connection: Connection, transaction_uid: str, ae_title: str) -> i
     return connection.scalar(query)
 
 
+def _due() -> tuple[Any, ...]:
+    """What was never answered is due at once: its moment may be one of a clock that was put back since."""
+    return commitment.c.state == PENDING, or_(commitment.c.attempts == 0, is_due(commitment.c.not_before, LONGEST_WAIT))
+
+
 def peers_due(connection: Connection) -> list[str]:
     """Peers with requests to be answered now, who waits longest first."""
-    query = select(commitment.c.peer).where(commitment.c.state == PENDING, commitment.c.not_before <= now())
+    query = select(commitment.c.peer).where(*_due())
     return list(connection.scalars(query.group_by(commitment.c.peer).order_by(func.min(commitment.c.not_before))))
 
 
 def due(connection: Connection, peer: str, limit: int = 20) -> list[Commitment]:
     """Requests of a peer to be answered now."""
-    query = select(commitment).where(
-        commitment.c.peer == peer, commitment.c.state == PENDING, commitment.c.not_before <= now()
-    )
+    query = select(commitment).where(commitment.c.peer == peer, *_due())
     return list(connection.execute(query.order_by(commitment.c.not_before).limit(limit)))
 
 
@@ -56,8 +61,8 @@ def change(connection: Connection, commitment_id: int, **values: Any) -> None:
 
 def still_due(connection: Connection, seen: Commitment) -> Commitment | None:
     """A request that was due, as it is now; None: another machine has answered it meanwhile, or put it off."""
-    row = get(connection, seen.commitment_id)
-    return row if row is not None and row.state == PENDING and row.not_before <= now() else None
+    query = select(commitment).where(commitment.c.commitment_id == seen.commitment_id, *_due())
+    return connection.execute(query).first()
 
 
 def get(connection: Connection, commitment_id: int) -> Commitment | None:

@@ -11,7 +11,7 @@ from sqlalchemy import delete as sql_delete
 
 from appliance.errors import NotFoundError
 from appliance.store import job_events
-from appliance.store.tables.base import is_for, now
+from appliance.store.tables.base import is_due, is_for, now
 from appliance.store.tables.media import burner, decision, disc, disc_study, piece, volume
 from appliance.store.tables.studies import header, instance, series, study
 from appliance.words import say
@@ -23,6 +23,7 @@ IDLE, PENDING, CREATING, DONE, FAILURE = "IDLE", "PENDING", "CREATING", "DONE", 
 STATUSES = (IDLE, PENDING, CREATING, DONE, FAILURE)
 FINAL = (DONE, FAILURE)
 UNDERWAY = (PENDING, CREATING)
+LONGEST_WAIT = dt.timedelta(minutes=10)
 IDLE_KEPT = dt.timedelta(days=2)
 """What a request names is kept for it for so long before it is begun; who never begins keeps nothing for ever."""
 ORDER = (disc.c.priority.desc(), disc.c.disc_id)
@@ -133,7 +134,7 @@ def change(connection: Connection, disc_id: int, **values: Any) -> None:
 
 
 def _due() -> Any:
-    return and_(~disc.c.held, or_(disc.c.not_before.is_(None), disc.c.not_before <= now()))
+    return and_(~disc.c.held, is_due(disc.c.not_before, LONGEST_WAIT))
 
 
 def to_build(connection: Connection) -> int | None:
@@ -345,9 +346,11 @@ def decide(connection: Connection, text: str, disc_id: int, who: str) -> None:
 # keeping house ----------------------------------------------------------------------------------------------------
 
 
-def purgeable(connection: Connection, before: dt.datetime, limit: int = 200) -> list[Disc]:
-    """Final discs, oldest first, whose files are still kept and that ended before a moment."""
-    query = select(disc).where(disc.c.execution_status.in_(FINAL), ~disc.c.purged, disc.c.completed < before)
+def purgeable(connection: Connection, before: dt.datetime | None, limit: int = 200) -> list[Disc]:
+    """Final discs, oldest first, whose files are still kept and that ended before a moment (None: whenever)."""
+    query = select(disc).where(disc.c.execution_status.in_(FINAL), ~disc.c.purged)
+    if before is not None:
+        query = query.where(disc.c.completed < before)
     return list(connection.execute(query.order_by(disc.c.completed).limit(limit)))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from appliance.store import job_events, print_job_words
 from appliance.store import job_states as states
-from appliance.store.tables.base import is_for, now
+from appliance.store.tables.base import is_due, is_for, now
 from appliance.store.tables.printing import film, print_job, printer
 
 Job = Row[Any]
@@ -171,18 +171,12 @@ def to_compose(connection: Connection, ahead: int) -> int | None:
     return connection.scalar(query)
 
 
-def _is_due(not_before: Any) -> Any:
-    """A wait longer than any back-off is a clock that was put back: it is over."""
-    moment = now()
-    return or_(not_before.is_(None), not_before <= moment, not_before > moment + LONGEST_WAIT)
-
-
 def _uncomposed() -> Any:
     return and_(
         print_job.c.job_state == states.PENDING,
         print_job.c.composed.is_(False),
         print_job.c.composing_by.is_(None),
-        _is_due(print_job.c.not_before),
+        is_due(print_job.c.not_before, LONGEST_WAIT),
     )
 
 
@@ -212,7 +206,7 @@ def to_send(connection: Connection, node: str = "") -> list[int]:
         )
         .subquery()
     )
-    due = _is_due(heads.c.not_before)
+    due = is_due(heads.c.not_before, LONGEST_WAIT)
     return list(connection.scalars(select(heads.c.job_id).where(heads.c.place == 1, heads.c.composed, due)))
 
 
@@ -286,11 +280,11 @@ def known(connection: Connection, job_ids: Sequence[int]) -> set[int]:
     return set(connection.scalars(select(print_job.c.job_id).where(print_job.c.job_id.in_(list(job_ids)))))
 
 
-def purgeable(connection: Connection, before: dt.datetime, limit: int = 200) -> list[Job]:
-    """Final jobs, oldest first, whose files are still kept and that ended before a moment."""
-    query = select(print_job).where(
-        print_job.c.job_state.in_(states.FINAL), print_job.c.purged.is_(False), print_job.c.completed < before
-    )
+def purgeable(connection: Connection, before: dt.datetime | None, limit: int = 200) -> list[Job]:
+    """Final jobs, oldest first, whose files are still kept and that ended before a moment (None: whenever)."""
+    query = select(print_job).where(print_job.c.job_state.in_(states.FINAL), print_job.c.purged.is_(False))
+    if before is not None:
+        query = query.where(print_job.c.completed < before)
     return list(connection.execute(query.order_by(print_job.c.completed).limit(limit)))
 
 

@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select, update
 
 from appliance.store.tables.base import now
 from appliance.store.tables.studies import instance, rejection, series, study, study_word
 
 Study = Row[Any]
 """A row of study."""
+TO_COME = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +102,11 @@ def _committed() -> Any:
     return exists(inside.where(series.c.study_id == study.c.study_id, instance.c.committed))
 
 
-def purgeable(connection: Connection, before: dt.datetime, limit: int = 100, after: int = 0) -> list[Study]:
-    """Studies not used since, longest unused first; none with an instance someone was promised."""
-    query = select(study).where(study.c.used < before, ~_committed(), study.c.study_id > after)
+def purgeable(connection: Connection, before: dt.datetime | None, limit: int = 100) -> list[Study]:
+    """Studies not used since (None: whenever), longest unused first; none with an instance someone was promised."""
+    query = select(study).where(~_committed())
+    if before is not None:
+        query = query.where(study.c.used < before)
     return list(connection.execute(query.order_by(study.c.used, study.c.study_id).limit(limit)))
 
 
@@ -120,7 +123,8 @@ def has_committed(connection: Connection, study_id: int) -> bool:
 
 def quiet_since(connection: Connection, peer: str, moment: dt.datetime) -> list[Study]:
     """Studies of a peer that await its rule and have had no new instance since."""
-    query = select(study).where(study.c.peer == peer, study.c.awaits_rule, study.c.updated <= moment)
+    quiet = or_(study.c.updated <= moment, study.c.updated > now() + TO_COME)  # of a clock that was put back since
+    query = select(study).where(study.c.peer == peer, study.c.awaits_rule, quiet)
     return list(connection.execute(query.order_by(study.c.updated).limit(100)))
 
 

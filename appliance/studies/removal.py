@@ -51,18 +51,15 @@ def _refuse_needed(connection: Connection, study_instance_uid: str) -> None:
         raise ConflictError(say("Study %(uid)s is being fetched: wait for it, or cancel that.", uid=study_instance_uid))
 
 
-def purge_study(store: Store, study_instance_uid: str, actor: Actor, *, before: dt.datetime | None = None) -> bool:
+def purge_study(store: Store, study_instance_uid: str, actor: Actor, *, used: dt.datetime | None = None) -> bool:
     """Remove a study that has had its time; False when something speaks against it by now.
 
-    Others go before it, which takes a while: meanwhile it may have been ordered, promised, or used after `before`.
+    Others go before it, which takes a while: meanwhile it may have been ordered, promised, or used again. `used`: when
+    it last had been, as it was chosen.
     """
     with store.database.write("study") as connection:
         row = studies.get(connection, study_instance_uid)
-        if (
-            row is None
-            or studies.has_committed(connection, row.study_id)
-            or (before is not None and row.used >= before)
-        ):
+        if row is None or studies.has_committed(connection, row.study_id) or (used is not None and row.used != used):
             return False
         try:
             _refuse_needed(connection, study_instance_uid)

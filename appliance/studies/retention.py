@@ -12,9 +12,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from appliance.events import process_actor
-from appliance.store import discs, files, instances, retrievals, studies
+from appliance.store import ages, discs, files, instances, retrievals, studies
 from appliance.store.store import Store
-from appliance.store.tables.base import now
 from appliance.studies.removal import purge_study
 from appliance.studies.rules import awaited
 
@@ -34,28 +33,28 @@ log = logging.getLogger(__name__)
 def purge(store: Store, needed: Needed, at: dt.datetime | None = None) -> int:
     """Remove studies unused for their days, and the longest unused ones above the quota; how many."""
     storage = store.settings.storage
-    moment = at or now()
-    count = _purge_unused(store, needed, moment - dt.timedelta(days=storage.studies_days), lambda: True)
-    return count + _purge_unused(store, needed, moment, lambda: _over_quota(store))
+    before = (at or ages.moment(store)) - dt.timedelta(days=storage.studies_days)
+    count = _purge_unused(store, needed, before, lambda: True)
+    return count + _purge_unused(store, needed, None, lambda: _over_quota(store))
 
 
-def _purge_unused(store: Store, needed: Needed, before: dt.datetime, more: Callable[[], bool]) -> int:
+def _purge_unused(store: Store, needed: Needed, before: dt.datetime | None, more: Callable[[], bool]) -> int:
     count = 0
     spared: set[str] = set()
     while more():
         with store.database.read() as connection:
             rows = studies.purgeable(connection, before, limit=100 + len(spared))
         spared |= set(needed())
-        due = [row.study_instance_uid for row in rows if row.study_instance_uid not in spared]
+        due = [row for row in rows if row.study_instance_uid not in spared]
         if not due:
             return count
-        for uid in due:
+        for row in due:
             if not more():
                 return count
-            if purge_study(store, uid, KEEPER, before=before):
+            if purge_study(store, row.study_instance_uid, KEEPER, used=row.used):
                 count += 1
             else:
-                spared.add(uid)
+                spared.add(row.study_instance_uid)
     return count
 
 

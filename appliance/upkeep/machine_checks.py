@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import datetime as dt
 import errno
 import os
 import platform
@@ -12,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from appliance.film.fonts import Fonts
-from appliance.store import audit, files
+from appliance.store import ages, audit, files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep.finding import Finding, error, fine, warning
@@ -108,6 +109,8 @@ def clock(store: Store) -> list[Finding]:
             "The clock is behind now: timedatectl set-ntp true. Or it was ahead then: if it is right now, this passes."
         )
         return [error("clock", text, advice)]
+    if leapt := _leapt(store):
+        return [leapt]
     text = say("It is %(moment)s.", moment=f"{moment:%Y-%m-%d %H:%M:%S} UTC")
     synchronised = _is_synchronised()
     if synchronised is False:
@@ -117,6 +120,23 @@ def clock(store: Store) -> list[Finding]:
         say("Whether it is synchronised can't be asked here.") if synchronised is None else say("It is synchronised.")
     )
     return [fine("clock", row((text, unknown), " "))]
+
+
+def _leapt(store: Store) -> Finding | None:
+    """What a clock that leapt ahead means for what is kept."""
+    seen = ages.seen_now(store)
+    if not seen.leap:
+        return None
+    until = seen.clock + dt.timedelta(seconds=seen.trusted_in)
+    text = say(
+        "It is %(moment)s here: %(days)s days more than this machine saw pass. "
+        "Until %(until)s nothing is removed for its age.",
+        moment=f"{seen.clock:%Y-%m-%d %H:%M} UTC",
+        days=seen.leap.days,
+        until=f"{until:%Y-%m-%d %H:%M} UTC",
+    )
+    advice = say("If the clock is wrong: timedatectl set-ntp true. If it is right: appliance purge --trust-clock.")
+    return warning("clock", text, advice)
 
 
 def _is_synchronised() -> bool | None:

@@ -8,9 +8,8 @@ from appliance.events import Actor, process_actor
 from appliance.media import housekeeping as discs
 from appliance.printing import housekeeping as films
 from appliance.security.audit import record
-from appliance.store import audit
+from appliance.store import ages, audit
 from appliance.store.store import Store
-from appliance.store.tables.base import now
 from appliance.studies import retention
 from appliance.upkeep import kept
 
@@ -33,7 +32,7 @@ def purge_audit(store: Store, actor: Actor = KEEPER, at: dt.datetime | None = No
     What a collector has not got yet stays until it has.
     """
     sent = int(kept.recall(store, kept.FORWARDED, 0)) if store.settings.syslog.host else 1 << 62
-    moment = (at or now()) - dt.timedelta(days=store.settings.storage.audit_days)
+    moment = (at or ages.moment(store)) - dt.timedelta(days=store.settings.storage.audit_days)
     with store.database.write() as connection:
         last = audit.oldest_run(connection, moment, sent)
         if last is None:

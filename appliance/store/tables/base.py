@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Integer, MetaData, String, func
+from sqlalchemy import BigInteger, DateTime, Integer, MetaData, String, func, or_
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
@@ -57,6 +57,12 @@ WORD = String(64).with_variant(String(64, collation="C"), "postgresql")
 def is_for(settings: Any, node: str) -> Any:
     """Whether what these settings are of is for this machine among several: bound to it, or to none."""
     return func.coalesce(settings["node"].as_string(), "").in_(("", node))
+
+
+def is_due(not_before: Any, longest: dt.timedelta) -> Any:
+    """Whether a wait is over. One that is longer than any is meant to be is a clock that was put back: it is, too."""
+    moment = now()
+    return or_(not_before.is_(None), not_before <= moment, not_before > moment + longest)
 
 
 def now() -> dt.datetime:
