@@ -117,8 +117,8 @@ class StorageSettings(Section):
     reserve_mib: MiB = 512
     """... or less than this."""
     films_days: Count = 7
-    """Days since a film ended, a study was last used, a disc was done, an entry was written. Days that a clock leapt ahead
-    count a week later, or after `appliance purge --trust-clock`."""
+    """Days since a film ended; so for studies (last used), discs and audit. Days that a clock leapt ahead count a week
+    later, or after `appliance purge --trust-clock`."""
     films_quota_gib: Count = 50
     studies_days: Count = 30
     studies_quota_gib: Count = 500

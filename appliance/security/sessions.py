@@ -147,12 +147,14 @@ def _limits(store: Store) -> tuple[dt.timedelta, dt.timedelta]:
 
 def _is_over(store: Store, row: Row[Any], moment: dt.datetime) -> bool:
     idle, whole = _limits(store)
-    return bool(moment - row.seen > idle or moment - row.created > whole)
+    # of a clock that was put back since, nobody could say when it ends
+    return bool(abs(moment - row.seen) > idle or abs(moment - row.created) > whole)
 
 
 def _sweep(store: Store, connection: Connection) -> None:
     idle, whole = _limits(store)
-    sessions.remove_over(connection, seen_before=now() - idle, created_before=now() - whole)
+    moment = now()
+    sessions.remove_over(connection, seen_before=moment - idle, created_before=moment - whole, seen_after=moment + idle)
 
 
 def _from_row(row: Row[Any], **more: str) -> Session:

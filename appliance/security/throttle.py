@@ -44,7 +44,7 @@ def seconds_to_wait(connection: Connection, name: str, address: str) -> int:
     waits = [
         wait_after(row.who.partition(":")[0], row.failures) - (moment - row.at).total_seconds()
         for row in rows
-        if moment - row.at < FORGET
+        if abs(moment - row.at) < FORGET  # the clock may have been put back since
     ]
     return max(0, *(-int(-wait // 1) for wait in waits)) if waits else 0
 

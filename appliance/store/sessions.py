@@ -41,7 +41,11 @@ def remove_of_user(connection: Connection, name: str, *, but: str = "") -> int:
     return connection.execute(query).rowcount
 
 
-def remove_over(connection: Connection, *, seen_before: dt.datetime, created_before: dt.datetime) -> None:
-    """Forget sessions that ended by themselves."""
-    over = or_(web_session.c.seen < seen_before, web_session.c.created < created_before)
+def remove_over(
+    connection: Connection, *, seen_before: dt.datetime, created_before: dt.datetime, seen_after: dt.datetime
+) -> None:
+    """Forget sessions that ended by themselves, and those of a time to come."""
+    over = or_(
+        web_session.c.seen < seen_before, web_session.c.created < created_before, web_session.c.seen > seen_after
+    )
     connection.execute(delete(web_session).where(over))

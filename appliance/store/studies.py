@@ -14,7 +14,8 @@ from appliance.store.tables.studies import instance, rejection, series, study, s
 
 Study = Row[Any]
 """A row of study."""
-TO_COME = dt.timedelta(minutes=1)
+AHEAD = dt.timedelta(hours=1)
+"""A moment further ahead was told by a clock that was put back since; those of several machines differ by less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ def has_committed(connection: Connection, study_id: int) -> bool:
 
 def quiet_since(connection: Connection, peer: str, moment: dt.datetime) -> list[Study]:
     """Studies of a peer that await its rule and have had no new instance since."""
-    quiet = or_(study.c.updated <= moment, study.c.updated > now() + TO_COME)  # of a clock that was put back since
+    quiet = or_(study.c.updated <= moment, study.c.updated > now() + AHEAD)
     query = select(study).where(study.c.peer == peer, study.c.awaits_rule, quiet)
     return list(connection.execute(query.order_by(study.c.updated).limit(100)))
 

@@ -71,6 +71,13 @@ def test_failures_are_forgotten_after_an_hour(store: Store, monkeypatch: pytest.
     assert wait(store, "anna", "198.51.100.1") == 0
 
 
+def test_nobody_is_kept_out_for_as_long_as_a_clock_was_put_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(store, "anna", "198.51.100.1", 20)
+    before = throttle.now() - dt.timedelta(days=3650)
+    monkeypatch.setattr(throttle, "now", lambda: before)
+    assert wait(store, "anna", "198.51.100.1") == 0
+
+
 def test_the_right_password_does_not_help_while_waiting(store: Store) -> None:
     users.add_user(store, "anna", "admin", PASSWORD, TESTER)
     fail(store, "anna", "198.51.100.1", 7)

@@ -60,7 +60,7 @@ def test_a_quota_holds_while_the_clock_is_wrong(kept: Store, monkeypatch: pytest
 def test_nothing_waits_for_a_moment_a_clock_told_before_it_was_put_back(store: Store, clerk: Actor) -> None:
     with_study(store)
     disc_id = ordered(store)
-    ahead = now() + dt.timedelta(hours=1)
+    ahead = now() + dt.timedelta(hours=3)
     with store.database.write("disc", "study", "commitment") as connection:
         discs.change(connection, disc_id, not_before=ahead)
         number = commitments.insert(

@@ -107,6 +107,13 @@ def test_an_idle_session_ends(admin: PageClient, monkeypatch: pytest.MonkeyPatch
     assert not alive(admin)
 
 
+def test_a_session_of_a_time_to_come_ends_when_the_clock_is_put_back(
+    admin: PageClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later(monkeypatch, days=-3650)
+    assert not alive(admin)
+
+
 def test_use_puts_the_idle_end_off_but_not_the_last_end(
     store: Store, admin: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
