@@ -72,12 +72,13 @@ def get_print_job(store: Store, peer: Peer, request: Request) -> Answer:
     if job is None:
         raise StatusError(NO_SUCH_INSTANCE, "there is no such print job")
     status, info = status_of_job(job, peer)
+    created = job.created.astimezone()  # a DA and a TM without an offset are local
     values = {
         "ExecutionStatus": status,
         "ExecutionStatusInfo": info,
         "PrintPriority": NAMES.get(job.priority, "MED"),
-        "CreationDate": job.created.strftime("%Y%m%d"),
-        "CreationTime": job.created.strftime("%H%M%S"),
+        "CreationDate": created.strftime("%Y%m%d"),
+        "CreationTime": created.strftime("%H%M%S"),
         "PrinterName": job.printer,
         "Originator": job.originator,
     }

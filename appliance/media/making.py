@@ -260,7 +260,7 @@ def _make(
         volume,
         choices,
         settings,
-        made=now().date(),
+        made=now().astimezone().date(),  # the day people here have
         serial=serial_of(disc.disc_id, volume.number),
         incomplete=disc.incomplete_reason,
         label_text=disc.label_text,

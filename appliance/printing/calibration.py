@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -146,7 +147,8 @@ def assume(store: Store, name: str, medium_type: str, actor: Actor, *, p_values:
 
 def _keep(store: Store, printer: Printer, kept: list[Measurement], used: Measurement, actor: Actor) -> None:
     others = [each for each in printer.settings.characteristics if each.medium_type != used.medium_type]
-    title = " ".join(filter(None, (used.at[:10], used.name, used.who)))
+    day = dt.datetime.fromisoformat(used.at).astimezone().date()
+    title = " ".join(filter(None, (str(day), used.name, used.who)))
     own = CharacteristicSettings(
         kind="measured",
         medium_type=used.medium_type,

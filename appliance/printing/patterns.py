@@ -25,4 +25,4 @@ def draw_pattern(pattern: str, sheet: Sheet, heading: str) -> FilmRaster:
 
 def heading_for(printer_name: str, at: dt.datetime) -> str:
     """What a page says of its printer and its day."""
-    return f"{printer_name}, {at.date().isoformat()}"
+    return f"{printer_name}, {at.astimezone().date().isoformat()}"

@@ -41,6 +41,7 @@ from tests.dicom.clients import (
     reference,
 )
 from tests.dicom.conftest import ADMIN, Door
+from tests.support.zones import another_day
 
 BY_ITSELF = (SESSION, FILM, GRAY_BOX)
 
@@ -468,6 +469,15 @@ def test_a_print_job_can_be_asked_for_from_another_association(door: Door) -> No
             "film",
             "MED",
         )
+
+
+def test_a_print_job_tells_the_day_people_here_have(door: Door) -> None:
+    """A DA without an offset is local (PS3.3 C.12.1: Timezone Offset From UTC)."""
+    with another_day() as today, door.client() as client:
+        reply = client.action(FILM, one_film(client)).dataset
+        assert reply is not None
+        job = client.get(JOB, reply.ReferencedPrintJobSequencePullStoredPrint[0].ReferencedSOPInstanceUID)
+        assert job.dataset is not None and job.dataset.CreationDate == today.strftime("%Y%m%d")
 
 
 def test_no_print_job_is_told_of_where_it_was_not_negotiated(door: Door) -> None:

@@ -55,6 +55,7 @@ from tests.media.disc_helpers import (
 )
 from tests.support.away import away_between, away_once
 from tests.support.robots import Robot
+from tests.support.zones import another_day
 
 
 @pytest.fixture
@@ -98,6 +99,15 @@ def test_the_views_have_the_keys_others_build_on(store: Store) -> None:
     assert wanted <= set(volume)
     assert list_discs(store) == [{key: view[key] for key in list_discs(store)[0]}]
     assert [entry["execution_status"] for entry in view["history"]][-1] == "DONE"
+
+
+def test_a_disc_is_made_on_the_day_people_here_have(store: Store) -> None:
+    with another_day() as today:
+        view = work_off(store, ordered(store))
+    assert f"Made on: {today}".encode() in Path(view["volumes"][0]["image"]).read_bytes()
+    label = (store.folder.burned / "1-1.pdf").read_bytes()
+    shown = subprocess.run(["pdftotext", "-", "-"], input=label, capture_output=True, check=True).stdout.decode()
+    assert str(today) in shown
 
 
 @pytest.mark.both_databases
