@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
+from appliance.errors import ResourceError
 from appliance.store import secrets
 from appliance.store.store import Store
 from appliance.store.tables.base import now
@@ -57,11 +59,11 @@ class Seen:
 
 
 def moment(store: Store) -> dt.datetime:
-    """The moment to count ages to. Raises ResourceError when the database is away."""
+    """The moment to count ages to. Raises ResourceError when the database can't be read."""
     with store.database.read() as connection:
         before, seen = _looked(store, connection)
     if before is None or seen.leap != before.leap or not 0 <= seen.boottime - before.boottime < NOTED_SECONDS:
-        with store.database.write() as connection:
+        with suppress(ResourceError), store.database.write() as connection:  # who makes room comes by here
             _, seen = _looked(store, connection)  # others look as well
             _note(store, connection, seen)
     return seen.moment
