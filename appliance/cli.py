@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -62,6 +63,8 @@ def cli() -> None:
 def main() -> None:
     """Entry point: errors are one clear line and an exit code (1 failed, 2 usage)."""
     os.umask(0o077)  # the database, too, is its owner's alone
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know no Chinese: \u738b, not the end
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
