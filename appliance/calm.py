@@ -50,7 +50,7 @@ class Calm(logging.Filter):
         """Whether the line passes."""
         if not record.name.startswith(OF_PEERS):
             return True
-        address = ADDRESS.search(record.getMessage()[:500])
+        address = ADDRESS.search(record.getMessage()[:500]) or ADDRESS.search(getattr(record, "peer", ""))
         with self._lock:
             left_out = self._count(str(record.msg)[:200], address[1] if address else "", record.levelno)
         if left_out:

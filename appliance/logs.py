@@ -8,10 +8,15 @@ import logging
 import sys
 import traceback
 
+from appliance.about import About
 from appliance.calm import keep_calm
 
-CONTEXT = ("job", "printer", "peer", "association", "study", "disc", "burner", "part", "number")
+CONTEXT = ("job", "printer", "peer", "association", "study", "instance", "disc", "burner", "part", "number")
 """Extra keys that `logger.info(..., extra={...})` may carry."""
+
+
+def _context(record: logging.LogRecord) -> dict[str, object]:
+    return {key: value for key in CONTEXT if (value := getattr(record, key, None)) not in (None, "")}
 
 
 class JsonFormatter(logging.Formatter):
@@ -24,7 +29,7 @@ class JsonFormatter(logging.Formatter):
             "from": record.name,
             "says": record.getMessage(),
         }
-        line |= {key: getattr(record, key) for key in CONTEXT if getattr(record, key, None) not in (None, "")}
+        line |= _context(record)
         if record.exc_info:
             line["trace"] = "".join(traceback.format_exception(*record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -36,9 +41,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = dt.datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         text = record.getMessage().replace("\n", "\\n")
-        context = " ".join(
-            f"{key}={getattr(record, key)}" for key in CONTEXT if getattr(record, key, None) not in (None, "")
-        )
+        known = _context(record).items()
+        context = " ".join(f"{key}={value}" for key, value in known if not (key == "peer" and str(value) in text))
         trace = "\n" + "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
         return f"{at} {record.levelname.lower():7} {text}{'  ' + context if context else ''}{trace}"
 
@@ -52,6 +56,7 @@ def start_logging(level: str, kind: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    handler.addFilter(About())
     keep_calm(handler)
     for noisy in ("pynetdicom", "pydicom", "PIL", "alembic", "waitress.queue", "pycdlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

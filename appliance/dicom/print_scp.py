@@ -304,7 +304,8 @@ class PrintScp:
         finally:
             files.remove_tree(folder)
         films = len(wanted.session.film_boxes)
-        log.info("%s: job %d with %d films for %s", here.caller, job_id, films, printer.name)
+        said = {"job": job_id, "printer": printer.name}
+        log.info("%s: job %d with %d films for %s", here.caller, job_id, films, printer.name, extra=said)
         return Answer(status=wanted.status, comment=wanted.comment, dataset=reply)
 
     def _accepting_printer(self, here: PrintAssociation) -> Printer:

@@ -185,6 +185,7 @@ class DicomServer:
     def _let_in(self, association: Any) -> None:
         """Find out who calls, and what it may have. Raises ResourceError when the database is away."""
         caller = caller_of(self._desks, association)
+        association.about["peer"] = str(caller)
         if self._is_own(caller):
             self._open[id(association)] = Line(caller=caller, routes={})
             association.acceptor.supported_contexts = [_context(VERIFICATION, TRANSFER_SYNTAXES)]

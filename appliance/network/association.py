@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pynetdicom import evt
 from pynetdicom.association import Association
 
+from appliance.about import lines_are_about
 from appliance.network import answers
 from appliance.network.incidents import Reporter
 from appliance.network.limits import DEFAULT_LIMITS, Limits
@@ -72,6 +74,7 @@ class BoundedAssociation(Association):
 
         `since` is the monotonic moment of the connection: the deadline of the request counts from it.
         """
+        self.about = {"association": os.urandom(4).hex()}  # lines of the log
         self._since = time.monotonic() if since is None else since
         self.limits = limits
         self.report = report or Reporter()
@@ -175,6 +178,7 @@ class BoundedAssociation(Association):
 
     def run_reactor(self) -> None:
         """Negotiate, serve, and leave nothing behind."""
+        lines_are_about(self.about)
         try:
             if not self._started_dul:
                 self._started_dul = True

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 
+from appliance.about import lines_are_about
 from appliance.network.bounded_socket import BoundedSocket, ConnectionEndedError, InterruptedReadError, TooSlowError
 from appliance.network.proposals import LONG, shortened
 from appliance.network.waiting import LeanQueue, MonotonicTimer, Wake, WakingQueue
@@ -78,6 +79,7 @@ class UpperLayer(DULServiceProvider):
 
     def run_reactor(self) -> None:
         """Take turns until the connection has ended."""
+        lines_are_about(self._assoc.about)
         self._idle_timer.start()
         self.assoc._dul_ready.set()
         try:
