@@ -185,8 +185,7 @@ class SyslogSettings(Section):
 
 
 class LogSettings(Section):
-    """The log, on standard error. A line says which job, printer, disc, study it is about, and of an association its
-    `association` (a number of its own) and `peer` (AE title and address)."""
+    """The log, on standard error. A line names the job, disc, study, association and peer it is about."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["auto", "json", "text"] = "auto"
