@@ -297,6 +297,19 @@ def try_disk(folder: Path) -> None:
         os.close(descriptor)
 
 
+def try_folder(folder: Path) -> None:
+    """Whether files can be made in somebody's folder: one without a name, for he may watch it. Raises OSError.
+
+    A file system that has no such files (a share) gets one with a name for a moment.
+    """
+    try:
+        try_disk(folder)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
+            raise
+        remove(write_file(folder / ".appliance-check", b"check"))
+
+
 def sweep_parts(folder: Path) -> int:
     """Remove half-written files left by a crash, below `folder`; how many there were."""
     parts = [path for path in folder.rglob("*" + PART_SUFFIX) if path.is_file()]

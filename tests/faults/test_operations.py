@@ -20,7 +20,7 @@ from tests.faults.test_kill import assert_balanced
 
 ALL = "FAULT_REPEATS" in os.environ
 WHATS = ("ENOSPC", "EIO", "EROFS", "kill")
-FEW = {"submit": (5, 11, 14, 18, 19, 22), "store": (3, 7, 8, 10)} | dict.fromkeys(DEVICES, (10, 13, 20, 22))
+FEW = {"submit": (5, 11, 14, 18, 19, 22), "store": (3, 7, 8, 10)} | dict.fromkeys(DEVICES, (6, 8, 16, 18))
 """Numbers of the short run: they fall on receiving, syncing, renaming and committing."""
 MOST = 400
 SLICES = 8 if ALL else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -79,3 +80,23 @@ def test_what_is_written_is_for_the_owner_alone(tmp_path: Path) -> None:
     folder = files.make_folder(tmp_path / "private")
     assert folder.stat().st_mode & 0o777 == 0o700
     assert files.write_file(folder / "file", b"x").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_is_tried_without_anything_to_be_seen_in_it(tmp_path: Path) -> None:
+    before = tmp_path.stat().st_mtime_ns
+    files.try_folder(tmp_path)
+    assert tmp_path.stat().st_mtime_ns == before
+    with pytest.raises(FileNotFoundError):
+        files.try_folder(tmp_path / "away")
+
+
+def test_a_share_without_nameless_files_is_tried_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported", str(folder))
+
+    monkeypatch.setattr(files, "try_disk", refuse)
+    files.try_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    files.set_fault("1:EROFS")
+    with pytest.raises(OSError, match="Read-only"):
+        files.try_folder(tmp_path)

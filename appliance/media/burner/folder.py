@@ -203,11 +203,10 @@ class FolderBurner:
         return BurnerStatus(supplies=(Supply(name="room", level=room >> 20, unit="MiB"),))
 
     def probe(self) -> list[Finding]:
-        """Whether a file can be written there: one is, and is removed."""
+        """Whether a file can be written there."""
         what = say("writes into %(path)s", path=self.path)
         try:
-            written = files.write_file(opened(self.path, self.options) / ".appliance-check", b"check")
-            files.remove(written)
+            files.try_folder(opened(self.path, self.options))
         except OSError as error:
             return [
                 Finding(

@@ -282,7 +282,7 @@ class JobFolderBurner(ABC):
         """Whether the folder can be written to."""
         what = say("writes into the job folder %(path)s", path=self.path)
         try:
-            files.remove(files.write_file(opened(self.path, self.options) / ".appliance-check", b"check"))
+            files.try_folder(opened(self.path, self.options))
         except OSError as error:
             return [
                 Finding(ok=False, what=what, advice=say("%(why)s. Is the robot's share mounted?", why=describe(error)))
