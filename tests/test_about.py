@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
+
+import pytest
 
 from appliance.about import About, lines_are_about
 from appliance.calm import ABOUT_ONE, Calm
 from tests.network.raw import RawPeer
 from tests.support.ports import free_port
+from tests.support.service import running
 
 
 def kept_of(count: int, about: dict[str, str]) -> list[logging.LogRecord]:
@@ -46,26 +46,18 @@ def test_a_line_without_an_address_counts_for_the_peer_it_is_about() -> None:
     assert {(record.association, record.peer) for record in kept} == {("1234abcd", "CT@192.0.2.1")}  # type: ignore[attr-defined]
 
 
-def test_every_line_of_an_association_bears_its_number_and_peer(tmp_path: Path) -> None:
+def test_every_line_of_an_association_bears_its_number_and_peer(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "appliance", "serve", "--only", "dicom", "--data", str(tmp_path)]
-    log = tmp_path / "log"
-    with log.open("wb") as file:
-        service = subprocess.Popen(command, stderr=file, env={**os.environ, "APPLIANCE_DICOM_PORT": str(port)})
-    try:
+    with running(tmp_path, port, ["dicom"], APPLIANCE_LOG_LEVEL="INFO"):
         for _ in range(2):
             call = ["echoscu", "-aet", "CT1", "-aec", "APPLIANCE", "127.0.0.1", str(port)]
-            for _ in range(100):
-                if subprocess.run(call, capture_output=True, check=False).returncode == 0:
-                    break
-                time.sleep(0.2)
+            subprocess.run(call, capture_output=True, check=True)
         with RawPeer(port, 5) as peer:
             peer.send(b"GET / HTTP/1.0\r\n\r\n")
             peer.pdu()
-    finally:
-        service.terminate()
-        service.wait(30)
-    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     of_calls = [line for line in lines if "CT1@127.0.0.1" in line["says"]]
     assert [line["peer"] for line in of_calls] == ["CT1@127.0.0.1"] * 2
     strange = [line for line in lines if line["says"].startswith("unknown-pdu")]

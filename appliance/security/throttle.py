@@ -52,7 +52,7 @@ def seconds_to_wait(connection: Connection, name: str, address: str) -> int:
 def note_failure(connection: Connection, name: str, address: str) -> None:
     """Count a failed try."""
     moment = now()
-    logins.forget_before(connection, moment - FORGET)
+    logins.forget_outside(connection, moment - FORGET, moment + FORGET)
     for key in keys(connection, name, address):
         logins.add_failure(connection, key, moment)
 

@@ -17,6 +17,7 @@ Commitment = Row[Any]
 
 PENDING, ANSWERED, GIVEN_UP = "pending", "answered", "given-up"
 LONGEST_WAIT = dt.timedelta(hours=2)
+"""More than any time until a peer is told again."""
 
 
 def insert(connection: Connection, **values: Any) -> int:

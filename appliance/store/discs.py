@@ -23,7 +23,6 @@ IDLE, PENDING, CREATING, DONE, FAILURE = "IDLE", "PENDING", "CREATING", "DONE", 
 STATUSES = (IDLE, PENDING, CREATING, DONE, FAILURE)
 FINAL = (DONE, FAILURE)
 UNDERWAY = (PENDING, CREATING)
-LONGEST_WAIT = dt.timedelta(minutes=10)
 IDLE_KEPT = dt.timedelta(days=2)
 """What a request names is kept for it for so long before it is begun; who never begins keeps nothing for ever."""
 ORDER = (disc.c.priority.desc(), disc.c.disc_id)
@@ -134,7 +133,7 @@ def change(connection: Connection, disc_id: int, **values: Any) -> None:
 
 
 def _due() -> Any:
-    return and_(~disc.c.held, is_due(disc.c.not_before, LONGEST_WAIT))
+    return and_(~disc.c.held, is_due(disc.c.not_before))
 
 
 def to_build(connection: Connection) -> int | None:

@@ -298,7 +298,7 @@ def try_disk(folder: Path) -> None:
 
 
 def try_folder(folder: Path) -> None:
-    """Whether files can be made in somebody's folder: one without a name, for he may watch it. Raises OSError.
+    """Whether files can be made in a folder that others may watch: by one without a name. Raises OSError.
 
     A file system that has no such files (a share) gets one with a name for a moment.
     """

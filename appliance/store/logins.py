@@ -30,5 +30,5 @@ def forget_prefix(connection: Connection, prefix: str) -> None:
     connection.execute(delete(login_failure).where(login_failure.c.who.startswith(prefix, autoescape=True)))
 
 
-def forget_before(connection: Connection, moment: dt.datetime) -> None:
-    connection.execute(delete(login_failure).where(login_failure.c.at < moment))
+def forget_outside(connection: Connection, since: dt.datetime, until: dt.datetime) -> None:
+    connection.execute(delete(login_failure).where(~login_failure.c.at.between(since, until)))

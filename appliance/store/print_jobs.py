@@ -19,9 +19,6 @@ Job = Row[Any]
 ORDER = (print_job.c.priority.desc(), print_job.c.job_id)
 """HIGH before MED before LOW, then as they came."""
 
-LONGEST_WAIT = dt.timedelta(minutes=10)
-"""More than any back-off (jobs.retry)."""
-
 WAITING = (states.PENDING, states.PROCESSING, states.STOPPED, states.HELD)
 
 
@@ -176,7 +173,7 @@ def _uncomposed() -> Any:
         print_job.c.job_state == states.PENDING,
         print_job.c.composed.is_(False),
         print_job.c.composing_by.is_(None),
-        is_due(print_job.c.not_before, LONGEST_WAIT),
+        is_due(print_job.c.not_before),
     )
 
 
@@ -206,7 +203,7 @@ def to_send(connection: Connection, node: str = "") -> list[int]:
         )
         .subquery()
     )
-    due = is_due(heads.c.not_before, LONGEST_WAIT)
+    due = is_due(heads.c.not_before)
     return list(connection.scalars(select(heads.c.job_id).where(heads.c.place == 1, heads.c.composed, due)))
 
 

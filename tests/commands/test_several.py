@@ -5,22 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 
 from appliance.cli import cli
-from tests.media.disc_helpers import STUDY, fresh
+from tests.media.disc_helpers import STUDY
 from tests.support.cli import run
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with a study, found by the environment."""
-    fresh(tmp_path / "data").close()
-    monkeypatch.setenv("APPLIANCE_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_MIB", "1")
-    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_PERCENT", "0")
-    return tmp_path / "data"
 
 
 def command(*arguments: str) -> Result:

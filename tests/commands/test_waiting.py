@@ -8,21 +8,16 @@ from pathlib import Path
 import pytest
 
 from appliance.jobs import retry
-from tests.media.disc_helpers import STUDY, fresh
+from tests.media.disc_helpers import STUDY
 from tests.support.cli import run
 from tests.support.fault_printers import SocketPrinter
 from tests.support.ports import free_port
 
 
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with a study and a folder burner, found by the environment; failures are soon tried again."""
-    fresh(tmp_path / "data").close()
-    monkeypatch.setenv("APPLIANCE_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_MIB", "1")
-    monkeypatch.setenv("APPLIANCE_STORAGE_RESERVE_PERCENT", "0")
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are soon tried again."""
     monkeypatch.setattr(retry, "STEPS", (1,))
-    return tmp_path / "data"
 
 
 def test_a_film_for_a_printer_that_is_off_comes_out_once_it_is_on(data: Path) -> None:

@@ -76,6 +76,8 @@ def test_nobody_is_kept_out_for_as_long_as_a_clock_was_put_back(store: Store, mo
     before = throttle.now() - dt.timedelta(days=3650)
     monkeypatch.setattr(throttle, "now", lambda: before)
     assert wait(store, "anna", "198.51.100.1") == 0
+    fail(store, "anna", "198.51.100.1", 1)
+    assert wait(store, "anna", "198.51.100.1") == 0
 
 
 def test_the_right_password_does_not_help_while_waiting(store: Store) -> None:

@@ -59,7 +59,11 @@ def is_for(settings: Any, node: str) -> Any:
     return func.coalesce(settings["node"].as_string(), "").in_(("", node))
 
 
-def is_due(not_before: Any, longest: dt.timedelta) -> Any:
+LONGEST_WAIT = dt.timedelta(minutes=10)
+"""More than any back-off of a job (jobs.retry)."""
+
+
+def is_due(not_before: Any, longest: dt.timedelta = LONGEST_WAIT) -> Any:
     """Whether a wait is over. One that is longer than any is meant to be is a clock that was put back: it is, too."""
     moment = now()
     return or_(not_before.is_(None), not_before <= moment, not_before > moment + longest)
