@@ -11,7 +11,7 @@ from typing import Any
 
 from appliance.network.file_head import head_of_file
 from benchmarks.network import cpu_of
-from benchmarks.studies import CT, EXPLICIT_LE, ROOT, ct_file
+from benchmarks.scanner import CT, EXPLICIT_LE, ROOT, ct_file
 from tests.network.raw import RawPeer, command, p_data, presentation_context
 
 PEERS, EACH, SIDE = 200, 3, 1024

@@ -12,7 +12,7 @@ from typing import Any
 
 from appliance.config import Settings
 from appliance.store.store import open_store
-from benchmarks import studies
+from benchmarks import scanner
 from benchmarks.film_queue import FILMS, filled, printed_in
 from benchmarks.support import timed, workplace
 from tests.support import postgres
@@ -72,19 +72,19 @@ def _write(data: Path, url: str) -> float:
 def _stores(folder: Path, server: postgres.Server) -> dict[str, Any]:
     """C-STORE of images of 512 KB on one association."""
     (folder / "sent").mkdir()
-    sent = [studies.write_study(folder / "sent", number) for number in range(2)]
+    sent = [scanner.write_study(folder / "sent", number) for number in range(2)]
     pairs = []
     for pair in range(PAIRS):
         ours = _store(folder / f"stores-{pair}-pg", server.url(server.database()), sent)
         pairs.append((ours, _store(folder / f"stores-{pair}", "", sent)))
-    return _row(f"C-STORE of {studies.INSTANCES} x 512 KB, one association", pairs)
+    return _row(f"C-STORE of {scanner.INSTANCES} x 512 KB, one association", pairs)
 
 
 def _store(data: Path, url: str, sent: list[Path]) -> float:
     port = free_port()
     with running(data, port, ["dicom"], **_environment(url)):
-        studies.send(port, sent[0])
-        return studies.INSTANCES / timed(lambda: studies.send(port, sent[1]))
+        scanner.send(port, sent[0])
+        return scanner.INSTANCES / timed(lambda: scanner.send(port, sent[1]))
 
 
 def _films(folder: Path, server: postgres.Server) -> dict[str, Any]:

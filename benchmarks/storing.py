@@ -13,21 +13,12 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from benchmarks.studies import (
-    ENVIRONMENT,
-    INSTANCES,
-    LARGE,
-    ROUNDS,
-    appliance_command,
-    ct_file,
-    listening,
-    send,
-    write_study,
-)
+from benchmarks.scanner import ENVIRONMENT, INSTANCES, appliance_command, ct_file, listening, send, write_study
 from benchmarks.support import resident, timed
 from tests.support.ports import free_port
 
-Send = Callable[[Path], float]
+ROUNDS = 5
+LARGE = 2 << 30
 
 
 def intake(folder: Path) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import studies
+from benchmarks import scanner
 from tests.support.ports import free_port
 from tests.support.service import running, wait_for_port
 
@@ -54,9 +54,9 @@ def rows(data: Path, secret: str) -> list[dict[str, Any]]:
     port, web = free_port(), free_port()
     source = data.parent / "instances"
     source.mkdir()
-    pixels = os.urandom(studies.SIDE * studies.SIDE * 2)
+    pixels = os.urandom(scanner.SIDE * scanner.SIDE * 2)
     for number in range(1, INSTANCES + 1):
-        (source / f"{number:04}.dcm").write_bytes(studies.ct_file(90_000, number, pixels))
+        (source / f"{number:04}.dcm").write_bytes(scanner.ct_file(90_000, number, pixels))
     with running(data, port, ["dicom", "web"], APPLIANCE_WEB_PORT=str(web)):
         wait_for_port(web)
         return [
