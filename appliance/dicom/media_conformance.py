@@ -54,7 +54,7 @@ FAILURES = {
     creation.CLASS_INSTANCE_CONFLICT: "here, of another SOP class",
     creation.PROFILES_CONFLICT: "several profiles in one request",
     creation.PROFILE_NOT_SUPPORTED: "no profile of ours, or none its burner has media for",
-    **{code: f"as {info}" for _, info, code in REFUSALS},
+    **{code: f"as {info}" for info, code in REFUSALS.values()},
 }
 
 

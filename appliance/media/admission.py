@@ -16,13 +16,12 @@ from appliance.studies.record_tables import ROOT_TYPES
 from appliance.words import say
 
 from . import patients
-from .planned import Note, PlanOptions
+from .planned import NOTES, Note, PlanOptions
 from .profiles import EXPLICIT_LE, PROFILES, VIDEO_SYNTAXES, ApplicationProfile, Medium, profiles_that_allow
 from .sizes import MAXIMUM_FILE
 from .source import Placed, SourceInstance
 from .video import most_bytes
 
-NOTES = ("decompress", "mp4", "supplied", "left_out", "refused")
 _DECODABLE = frozenset(
     "1.2.840.10008.1.2" + suffix
     for suffix in (
@@ -48,10 +47,14 @@ class Admission:
         self.twice: dict[str, list[SourceInstance]] = {}
         self.notes: dict[str, list[Note]] = {name: [] for name in NOTES}
 
-    def note(self, where: str, uid: str, reason: str, proposal: str = "", choice: str = "") -> None:
-        if where == "refused" and uid and self.options.leave_out_refused:
-            where = "left_out"
-        self.notes[where].append(Note(SOPInstanceUID=uid, reason=reason, proposal=proposal, choice=choice))
+    def note(self, where: str, uid: str, reason: str, proposal: str = "") -> None:
+        self.notes[where].append(Note(SOPInstanceUID=uid, reason=reason, proposal=proposal))
+
+    def refuse(self, obstacle: str, uid: str, reason: str, proposal: str = "", choice: str = "") -> None:
+        """Say what stands in the way of one instance, or of all ("")."""
+        where = "left_out" if uid and self.options.leave_out_refused else "refused"
+        note = Note(SOPInstanceUID=uid, reason=reason, proposal=proposal, choice=choice, obstacle=obstacle)
+        self.notes[where].append(note)
 
     def take(self, instances: Iterable[SourceInstance]) -> None:
         leave_out = dict(self.options.leave_out)
@@ -78,23 +81,24 @@ class Admission:
     def _may_go(self, source: SourceInstance) -> bool:
         keys, records = source.keys, source.records
         if not records.record_type:
-            where = "refused" if self.options.refuse_without_record else "left_out"
-            self.note(
-                where,
-                keys.SOPInstanceUID,
-                say("no directory record exists for SOP class %(sopclassuid)s", sopclassuid=_named(keys.SOPClassUID)),
+            reason = say(
+                "no directory record exists for SOP class %(sopclassuid)s", sopclassuid=_named(keys.SOPClassUID)
             )
+            if self.options.refuse_without_record:
+                self.refuse("class", keys.SOPInstanceUID, reason)
+            else:
+                self.note("left_out", keys.SOPInstanceUID, reason)
         elif self.profile.classes is not None and keys.SOPClassUID not in self.profile.classes:
             reason = say(
                 "%(profile)s does not allow SOP class %(sopclassuid)s",
                 profile=self.profile.name,
                 sopclassuid=_named(keys.SOPClassUID),
             )
-            self.note("refused", keys.SOPInstanceUID, reason, self._takes_any_class(keys.TransferSyntaxUID))
+            self.refuse("class", keys.SOPInstanceUID, reason, self._takes_any_class(keys.TransferSyntaxUID))
         elif records.missing or not (keys.StudyInstanceUID and keys.SeriesInstanceUID or in_root(source)):
             names = ", ".join(records.missing) or "Study or Series Instance UID"
-            self.note(
-                "refused",
+            self.refuse(
+                "key",
                 keys.SOPInstanceUID,
                 say("the directory needs %(names)s, which nobody can supply", names=names),
             )
@@ -119,7 +123,7 @@ class Admission:
         target = syntax if keep else EXPLICIT_LE
         size = len(head_of_file(keys.SOPClassUID, uid, target)) + _size_of_data_set(source, keep)
         if size > MAXIMUM_FILE:
-            self.note("refused", uid, _too_large(size))
+            self.refuse("size", uid, _too_large(size))
             return None
         if not keep:
             proposal = " or ".join(profiles_that_allow(syntax))
@@ -150,11 +154,11 @@ class Admission:
         proposal, size = " or ".join(profiles_that_allow(keys.TransferSyntaxUID)), 0
         if options.video != "mp4":
             reason = say("%(profile)s takes no video, which can't be decompressed", profile=self.profile.name)
-            self.note("refused", uid, reason, proposal, choice="mp4")
+            self.refuse("syntax", uid, reason, proposal, choice="mp4")
         elif why:
-            self.note("refused", uid, say("it can't become an MP4 file: %(why)s", why=why), proposal)
+            self.refuse("syntax", uid, say("it can't become an MP4 file: %(why)s", why=why), proposal)
         elif (size := most_bytes(keys, source.data_set_size)) > MAXIMUM_FILE:
-            self.note("refused", uid, _too_large(size))
+            self.refuse("size", uid, _too_large(size))
         else:
             reason = say("it lies beside the DICOM files as an MP4 file, and is not in the DICOM directory")
             self.note("mp4", uid, reason)
@@ -169,8 +173,8 @@ class Admission:
         syntax, uid = source.keys.TransferSyntaxUID, source.keys.SOPInstanceUID
         proposal = " or ".join(profiles_that_allow(syntax))
         if uid in self.undecodable:
-            self.note(
-                "refused",
+            self.refuse(
+                "syntax",
                 uid,
                 say("its image can't be decompressed: %(undecodable)s", undecodable=self.undecodable[uid]),
                 proposal,
@@ -179,8 +183,8 @@ class Admission:
         if syntax in _DECODABLE:
             return True
         what = say("transfer syntax %(syntax)s", syntax=_named(syntax))
-        self.note(
-            "refused",
+        self.refuse(
+            "syntax",
             uid,
             say(
                 "%(profile)s does not allow %(what)s, which can't be decompressed", profile=self.profile.name, what=what

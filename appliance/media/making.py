@@ -20,12 +20,12 @@ from appliance.media.burner.paths import sums_of
 from appliance.media.copy_types import CopyType
 from appliance.media.discs import get_disc
 from appliance.media.obstacles import (
+    REFUSALS,
     HeldError,
     LaterError,
     RefusedPlanError,
     UndecodableError,
     can_be_left_out,
-    reason_of,
     refusals_of,
 )
 from appliance.media.plan import Note, Plan, Volume
@@ -202,7 +202,7 @@ def _plan(
     if plan.refused and can_be_left_out(plan) and disc.request_uid is None:
         raise HeldError("decision-needed", refusals_of(plan), plan)
     if plan.refused:
-        raise RefusedPlanError(reason_of(plan.refused[0].reason)[0], refusals_of(plan), plan)
+        raise RefusedPlanError(REFUSALS[plan.refused[0].obstacle][0], refusals_of(plan), plan)
     if not plan.volumes:
         raise RefusedPlanError("NO_INSTANCE", say("Nothing is left to be put on a disc."), plan)
     wanted = sum(volume.size for volume in plan.volumes)

@@ -8,16 +8,15 @@ from appliance.errors import ApplianceError, DamagedError
 from appliance.media.plan import Plan
 from appliance.words import say
 
-# of what was refused in a plan -> Execution Status Info (PS3.4 S), Failure Reason; the first that fits
-REFUSALS = (
-    ("does not fit on one", "INST_OVERSIZED", 0x0205),
-    ("less than 4 GiB", "INST_OVERSIZED", 0x0205),
-    ("splitting is not allowed", "SET_OVERSIZED", 0x0110),
-    ("SOP class", "INST_AP_CONFLICT", 0x0202),
-    ("can't be decompressed", "INST_AP_CONFLICT", 0x0203),
-    ("MP4 file", "INST_AP_CONFLICT", 0x0203),
-    ("the directory needs", "DIR_PROC_ERR", 0x0120),
-)
+REFUSALS = {
+    "size": ("INST_OVERSIZED", 0x0205),
+    "splitting": ("SET_OVERSIZED", 0x0110),
+    "class": ("INST_AP_CONFLICT", 0x0202),
+    "syntax": ("INST_AP_CONFLICT", 0x0203),
+    "key": ("DIR_PROC_ERR", 0x0120),
+    "": ("PROC_FAILURE", 0x0110),
+}
+"""What stands in a plan's way -> Execution Status Info, Failure Reason (PS3.4 S)."""
 
 LEAVE_OUT = say(
     "Leave out what can't go on the disc (a choice on its page; --leave-out-refused), or order it in another way."
@@ -74,7 +73,3 @@ def refusals_of(plan: Plan) -> str:
     which = f"Instance {first.SOPInstanceUID}: " if first.SOPInstanceUID else ""
     what = f"{which}{first.reason}{hint}{more}"
     return f"{what}. {LEAVE_OUT}" if can_be_left_out(plan) else what
-
-
-def reason_of(reason: str) -> tuple[str, int]:
-    return next(((info, code) for text, info, code in REFUSALS if text in reason), ("PROC_FAILURE", 0x0110))

@@ -145,7 +145,7 @@ def _refuse_series_of_two_studies(admitted: Admission) -> None:
                 study=study,
                 studies=studies[series],
             )
-            admitted.note("refused", uid, reason)
+            admitted.refuse("", uid, reason)
             del admitted.placed[uid]
 
 
@@ -161,17 +161,17 @@ def _volumes(admitted: Admission, ordered: Sequence[Placed]) -> tuple[Volume, ..
     parts, oversized = split.volumes(ordered, room)
     for placed in oversized:
         uid = placed.source.keys.SOPInstanceUID
-        admitted.note(
-            "refused",
+        admitted.refuse(
+            "size",
             uid,
             say(
-                "it has %(size)s bytes and does not fit on one %(title)s",
+                "it has %(size)s bytes and, with all else that a disc bears, does not fit on one %(title)s",
                 size=f"{placed.size:,}",
                 title=admitted.medium.title,
             ),
         )
     if len(parts) > 1 and not admitted.options.split:
-        admitted.note("refused", "", say("it takes %(parts)s discs and splitting is not allowed", parts=len(parts)))
+        admitted.refuse("splitting", "", say("it takes %(parts)s discs and splitting is not allowed", parts=len(parts)))
     return tuple(_volume(admitted, number, len(parts), part) for number, part in enumerate(parts, 1))
 
 

@@ -15,6 +15,8 @@ from .sizes import Shape
 from .source import Placed
 
 CHECKSUMS = "SHA256.TXT"
+NOTES = ("decompress", "mp4", "supplied", "left_out", "refused")
+"""What is said about instances: names of a plan's notes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ class Note:
     reason: str
     proposal: str = ""  # what would do instead
     choice: str = ""  # "mp4": so would the choice of MP4 files for video
+    obstacle: str = ""  # of what is refused: a name in obstacles.REFUSALS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +107,7 @@ class Plan:
             "instances": self.instances,
             "volumes": [_volume_json(volume) for volume in self.volumes],
             "conflicts": [_conflict_json(conflict) for conflict in self.conflicts],
-            **{
-                name: [_note_json(note) for note in getattr(self, name)]
-                for name in ("decompress", "mp4", "supplied", "left_out", "refused")
-            },
+            **{name: [_note_json(note) for note in getattr(self, name)] for name in NOTES},
         }
 
 

@@ -11,8 +11,9 @@ from appliance.jobs.retry import wait_after
 from appliance.media.build import Built
 from appliance.media.copy_types import CopyType
 from appliance.media.discs import end_canceled, get_disc
-from appliance.media.obstacles import reason_of
+from appliance.media.obstacles import REFUSALS
 from appliance.media.plan import Note, Plan
+from appliance.media.planned import NOTES
 from appliance.media.selection import Gathered
 from appliance.security.audit import record
 from appliance.store import discs, files
@@ -112,7 +113,7 @@ def summary_of(plan: Plan | None, hidden: tuple[Note, ...] = ()) -> dict[str, An
     for volume in values["volumes"]:
         volume["instances"] = len(volume.pop("files"))
         volume["videos"] = volume["videos"][:100]
-    for name in ("decompress", "mp4", "supplied", "left_out", "refused"):
+    for name in NOTES:
         values[f"{name}_count"] = len(values[name])
         values[name] = values[name][:100]
     return values
@@ -139,7 +140,7 @@ def settle_failed(store: Store, disc_id: int, worker: str, info: str, message: s
         return
     files.remove_tree(store.folder.disc(disc_id))
     refused = [note for note in plan.refused if note.SOPInstanceUID] if plan else []
-    failed = [[note.SOPInstanceUID, reason_of(note.reason)[1]] for note in refused]
+    failed = [[note.SOPInstanceUID, REFUSALS[note.obstacle][1]] for note in refused]
     values: dict[str, Any] = {
         "info": info,
         "message": message,

@@ -141,7 +141,7 @@ def test_the_media_part_names_every_profile_attribute_and_term(store: Store) -> 
         assert f"| {name} |" in text
     for keyword in CREATED[1:]:
         assert dictionary_description(keyword) in text
-    assert {info for _, info, _ in obstacles.REFUSALS} | set(burning.INFO.values()) <= {term for term, _ in INFOS}
+    assert {info for info, _ in obstacles.REFUSALS.values()} | set(burning.INFO.values()) <= {term for term, _ in INFOS}
     for code in (0xA510, 0xC201, 0xC202, 0xC203):
         assert code in dict(ACTION_STATUSES) and f"| {code:04X} |" in text
 
