@@ -11,6 +11,7 @@ import pytest
 from appliance.errors import UsageError
 from appliance.media import build, patients, profiles
 from appliance.media.file_id import file_id, is_file_id, level_1_names
+from appliance.media.obstacles import REFUSALS
 from appliance.media.source import SourceInstance
 from appliance.studies.keys import InstanceKeys
 from tests.media import made
@@ -316,3 +317,16 @@ def test_patients_without_an_id_are_not_thrown_together() -> None:
     assert patients.patient_id(jane) == patients.patient_id(again) != patients.patient_id(john)
     first, second = nameless(StudyInstanceUID="1"), nameless(StudyInstanceUID="2")
     assert patients.patient_id(first) != patients.patient_id(second)
+
+
+def test_each_refusal_has_the_status_of_the_standard(one: SourceInstance) -> None:
+    keyless = replace(one, records=replace(one.records, missing=("VerificationFlag",)))
+    classless = replace(one, records=replace(one.records, record_type=""))
+    plans = {
+        "INST_OVERSIZED": planned([alter(one, data_set_size=1_000_000)], medium="cd:500000"),
+        "SET_OVERSIZED": planned(many(one, 3, 1, 10, 10_000), medium="cd:400000", split=False),
+        "INST_AP_CONFLICT": planned([classless], refuse_without_record=True),
+        "DIR_PROC_ERR": planned([keyless]),
+        "PROC_FAILURE": planned([one, alter(one, StudyInstanceUID="1.88", SOPInstanceUID="1.5")]),
+    }
+    assert [REFUSALS[plan.refused[0].obstacle][0] for plan in plans.values()] == [*plans]
