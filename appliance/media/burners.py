@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor, process_actor
+from appliance.folder_uri import folder_uri
 from appliance.media import profiles
 from appliance.media.burner.outcome import Burner
 from appliance.media.burner.registry import open_burner
@@ -178,7 +179,7 @@ def add_first_burner(store: Store) -> None:
         if secrets.get(connection, secrets.FIRST_BURNER) is not None:
             return
     if not all_burners(store):
-        burner = StoredBurner(name=DEFAULT_BURNER, burner_uri=f"folder:{store.folder.burned}")
+        burner = StoredBurner(name=DEFAULT_BURNER, burner_uri=folder_uri(store.folder.burned))
         with suppress(ConflictError):  # two machines start in one moment
             add_burner(store, burner, process_actor("first run"))
     with store.database.write() as connection:

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from appliance.errors import ConflictError
 from appliance.events import process_actor
+from appliance.folder_uri import folder_uri
 from appliance.printing.desk import DEFAULT_PRINTER
 from appliance.printing.printer_verbs import add_printer, all_printers
 from appliance.printing.printers import Printer, PrinterSettings
@@ -21,7 +22,7 @@ def add_first_printer(store: Store) -> None:
     if not all_printers(store):
         printer = Printer(
             name=DEFAULT_PRINTER,
-            device_uri=f"folder:{store.folder.printed}",
+            device_uri=folder_uri(store.folder.printed),
             ae_titles=(store.settings.dicom.ae_title,),
             settings=PrinterSettings(),
         )

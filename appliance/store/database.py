@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, bindparam, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
@@ -31,7 +31,7 @@ TROUBLE = (OperationalError, InternalError, InterfaceError)
 class Database:
     """Rows of one appliance, on SQLite or PostgreSQL."""
 
-    def __init__(self, url: str, part: str = "") -> None:
+    def __init__(self, url: str | URL, part: str = "") -> None:
         self.engine = _open(url, part)
         self.url = self.engine.url.render_as_string(hide_password=True)
         self._writing = self.engine.execution_options(appliance_write=True)
@@ -167,12 +167,13 @@ def _raising(insert: Any) -> Prepared:
 _RAISE = {"sqlite": _raising(sqlite.insert), "postgresql": _raising(postgresql.insert)}
 
 
-def sqlite_url(path: Path) -> str:
-    return f"sqlite:///{path}"
+def sqlite_url(path: Path) -> URL:
+    """Of a file of any name: in text, "?" would end it."""
+    return URL.create("sqlite", database=str(path))
 
 
-def _open(url: str, part: str) -> Engine:
-    if not url.startswith("sqlite"):
+def _open(url: str | URL, part: str) -> Engine:
+    if isinstance(url, str) and not url.startswith("sqlite"):
         return server.open_engine(url, part)
     # the connection used last first: SQLite's cache of pages is each connection's own, and stale after another's write
     engine = create_engine(url, connect_args={"check_same_thread": False}, pool_use_lifo=True)

@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.errors import UsageError
 from appliance.store import files
+from appliance.words import say
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,24 @@ class DataFolder:
 
 
 def find_data_folder(given: Path | None = None) -> Path:
-    """The data folder a command works on: given, APPLIANCE_DATA, ./var where it has a database, /var/lib/appliance."""
+    """The data folder a command works on: given, APPLIANCE_DATA, ./var where it has a database, /var/lib/appliance.
+
+    Raises UsageError when the database could not keep its name.
+    """
+    found = _data_folder(given).absolute()
+    try:
+        str(found).encode()
+    except UnicodeEncodeError:
+        words = say("The data folder %(path)s has a name that is not UTF-8: name it otherwise.", path=ascii(str(found)))
+        raise UsageError(words) from None
+    return found
+
+
+def _data_folder(given: Path | None) -> Path:
     if given is not None:
-        return given.absolute()
+        return given
     named = os.environ.get("APPLIANCE_DATA")
     if named:
-        return Path(named).absolute()
-    here = Path("var").absolute()
+        return Path(named)
+    here = Path("var")
     return here if (here / "appliance.db").exists() else Path("/var/lib/appliance")

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from appliance.errors import UsageError
+from appliance.folder_uri import folder_uri
 from appliance.printing import printer_verbs, sending
 from appliance.printing.device.address import ForbiddenAddressError, UnreachableError, resolve, split_uri
 from appliance.printing.device.options import device_options
@@ -22,7 +23,7 @@ def uri_of(form: Any) -> str:
     """The device URI of what was typed by kind. Raises UsageError naming the field."""
     kind, host, path = form.kind.data, form.host.data or "", form.path.data or ""
     if kind == "folder":
-        return f"folder:{path}"
+        return folder_uri(path)
     if not host:
         raise UsageError(say("Type the printer's address: a name or an IP address."), field="host")
     if any(mark in host for mark in "/@?# "):

@@ -6,9 +6,9 @@ import errno
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from appliance.errors import UsageError
+from appliance.folder_uri import path_of
 from appliance.media.burner.options import BurnerOptions
 from appliance.store import files
 from appliance.words import say
@@ -18,11 +18,10 @@ BLOCK = 1 << 20
 
 def folder_of(uri: str, options: BurnerOptions) -> Path:
     """The folder a URI names. Raises UsageError when it isn't absolute or lies under none of the allowed roots."""
-    parts = urlsplit(uri)
-    path = Path(unquote(parts.path))
-    if parts.netloc or not path.is_absolute() or ".." in path.parts or "\0" in str(path):
+    path = path_of(uri)
+    if path is None:
         raise UsageError(
-            say("%(uri)s names no folder; give %(scheme)s:/absolute/path", uri=uri, scheme=parts.scheme),
+            say("%(uri)s names no folder; give %(scheme)s:/absolute/path", uri=uri, scheme=uri.partition(":")[0]),
             field="burner_uri",
         )
     if not any(within(path, root) for root in options.folder_roots):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import filecmp
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from appliance.errors import UsageError
+from appliance.folder_uri import path_of
 from appliance.printing.device.delivery import CanceledError, Delivery, canceled, describe
 from appliance.printing.device.options import DeviceOptions
 from appliance.printing.device.outcome import (
@@ -152,9 +152,8 @@ class FolderDevice:
 
 def folder_of(uri: str) -> Path:
     """The folder a ``folder:`` URI names. Raises UsageError when it isn't absolute."""
-    parts = urlsplit(uri)
-    path = Path(unquote(parts.path))
-    if parts.netloc or not path.is_absolute() or ".." in path.parts or "\0" in str(path):
+    path = path_of(uri)
+    if path is None:
         raise UsageError(say("%(uri)s names no folder; give folder:/absolute/path", uri=uri), field="device_uri")
     return path
 
