@@ -32,6 +32,7 @@ from appliance.store.locks import OnlyOne
 from appliance.store.occupancy import shared
 from appliance.store.soundness import refuse_damaged
 from appliance.store.store import Store, open_store
+from appliance.upkeep.place import note_place
 from appliance.upkeep.pulse import Pulse, page_answers, store_answers
 
 PARTS = ("dicom", "web", "films", "discs")
@@ -287,6 +288,7 @@ def prepare(store: Store) -> None:
     from appliance.printing import first_run, recovery
 
     recovery.sweep(store)
+    note_place(store)
     first_run.add_first_printer(store)
     add_first_burner(store)
 

@@ -67,15 +67,20 @@ def become_owner(folder: Path) -> None:
 
 
 def prepare_first(store: Store) -> None:
-    """A fresh data folder has its first printer and burner, whoever opens it first."""
+    """A fresh data folder has its first printer and burner, whoever opens it first; a moved one finds them in it."""
     with store.database.read() as connection:
-        if all(secrets.get(connection, done) is not None for done in (secrets.FIRST_PRINTER, secrets.FIRST_BURNER)):
-            return
-    from appliance.media.burners import add_first_burner
-    from appliance.printing.first_run import add_first_printer
+        place = secrets.get(connection, secrets.PLACE)
+        done = [secrets.get(connection, name) for name in (secrets.FIRST_PRINTER, secrets.FIRST_BURNER)]
+    if place != str(store.folder.root):
+        from appliance.upkeep.place import note_place
 
-    add_first_printer(store)
-    add_first_burner(store)
+        note_place(store)
+    if None in done:
+        from appliance.media.burners import add_first_burner
+        from appliance.printing.first_run import add_first_printer
+
+        add_first_printer(store)
+        add_first_burner(store)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

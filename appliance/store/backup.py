@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from appliance.errors import DamagedError, UsageError
+from appliance.folder_uri import folder_uri, path_of
 from appliance.store import discs, job_states, print_jobs, uploads
 from appliance.store.database import Database
 from appliance.store.tables import metadata
@@ -118,9 +119,9 @@ def follow(connection: Connection, old: Path, new: Path) -> list[str]:
     moved = []
     for table, uri in ((printer, printer.c.device_uri), (burner, burner.c.burner_uri)):
         for name, address in connection.execute(select(table.c.name, uri)).all():
-            path = Path(address.removeprefix("folder:"))
-            if address.startswith("folder:") and path.is_relative_to(old):
-                there = f"folder:{new / path.relative_to(old)}"
+            path = path_of(address) if address.startswith("folder:") else None
+            if path is not None and path.is_relative_to(old):
+                there = folder_uri(new / path.relative_to(old))
                 connection.execute(update(table).where(table.c.name == name).values({uri: there}))
                 moved.append(name)
     return moved

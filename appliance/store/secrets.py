@@ -7,6 +7,8 @@ from sqlalchemy import Connection, delete, select
 from appliance.store.tables.base import now
 from appliance.store.tables.security import secret
 
+PLACE = "data-folder"
+"""Where the data folder lay when it was opened last."""
 FIRST_PRINTER = "first-printer"
 FIRST_BURNER = "first-burner"
 """Kept once a fresh data folder has had them: one that is removed does not come back."""

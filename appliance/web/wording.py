@@ -122,6 +122,7 @@ EVENTS = {
     "audit-purged": _("Old audit entries purged"),
     "backup-made": _("Backup made"),
     "backup-restored": _("Restored from a backup"),
+    "data-folder-moved": _("Data folder moved"),
     "login": _("Log-in"),
     "logout": _("Log-out"),
     "access-denied": _("Access denied"),
