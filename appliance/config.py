@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.errors import SettingError
 
@@ -21,6 +21,14 @@ ENVIRONMENT = "APPLIANCE_"
 NOT_SETTINGS = ("APPLIANCE_DATA", "APPLIANCE_FAULT", "APPLIANCE_CONFIG")
 """Names of ours in the environment that are no settings."""
 
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("a folder is named from / on")
+    return path
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -124,7 +132,7 @@ class StorageSettings(Section):
     studies_quota_gib: Count = 500
     discs_days: Count = 7
     audit_days: Count = 2190
-    folder_roots: tuple[Path, ...] = ()
+    folder_roots: tuple[AbsolutePath, ...] = ()
     """Where folder: printers and burners may write, besides the data folder."""
 
 

@@ -36,6 +36,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     [
         ("[dicom]\nprots = [1]\n", "dicom.prots in .*did you mean dicom.ports"),
         ("[dicm]\n", "Unknown setting dicm.*did you mean dicom"),
+        ('[storage]\nfolder_roots = ["films"]\n', "storage.folder_roots.0.*named from /.*films"),
         ("[dicom]\nports = ['x']\n", "dicom.ports.*it is 'x'"),
         ("[dicom]\nports = [70000]\n", "less than or equal to 65535"),
         ("[dicom\n", "can't be read as TOML"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor, process_actor
-from appliance.folder_uri import folder_uri
+from appliance.folders import folder_uri, noting_mount
 from appliance.media import profiles
 from appliance.media.burner.outcome import Burner
 from appliance.media.burner.registry import open_burner
@@ -112,6 +112,7 @@ def check_burner(store: Store, burner: StoredBurner) -> None:
 def add_burner(store: Store, burner: StoredBurner, actor: Actor) -> None:
     """Add a burner. Raises UsageError naming the field, ConflictError when the name is taken."""
     check_burner(store, burner)
+    burner = _noting_mount(store, burner, None)
     with store.database.write("disc", "burner") as connection:
         if burners.get(connection, burner.name) is not None:
             raise ConflictError(say("There is a burner %(name)s already.", name=repr(burner.name)))
@@ -123,6 +124,7 @@ def add_burner(store: Store, burner: StoredBurner, actor: Actor) -> None:
 def set_burner(store: Store, burner: StoredBurner, actor: Actor, *, version: int | None = None) -> None:
     """Change address and settings. Raises NotFoundError, UsageError, ConflictError when `version` is not the stored."""
     check_burner(store, burner)
+    burner = _noting_mount(store, burner, get_burner(store, burner.name))
     settings = burner.settings.model_dump(mode="json")
     with store.database.write("disc", "burner") as connection:
         if burners.get(connection, burner.name) is None:
@@ -133,6 +135,12 @@ def set_burner(store: Store, burner: StoredBurner, actor: Actor, *, version: int
                 say("Burner %(name)s was changed by someone else: read it again.", name=repr(burner.name))
             )
         _audit(connection, "burner-changed", burner.name, actor, burner_uri=burner.burner_uri, settings=settings)
+
+
+def _noting_mount(store: Store, burner: StoredBurner, before: StoredBurner | None) -> StoredBurner:
+    known = (before.burner_uri, before.settings.options) if before else None
+    options = noting_mount(burner.burner_uri, burner.settings.options, store.folder.root, known)
+    return replace(burner, settings=burner.settings.model_copy(update={"options": options}))
 
 
 def remove_burner(store: Store, name: str, actor: Actor) -> None:

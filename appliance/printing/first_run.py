@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from appliance.errors import ConflictError
 from appliance.events import process_actor
-from appliance.folder_uri import folder_uri
+from appliance.folders import folder_uri
 from appliance.printing.desk import DEFAULT_PRINTER
 from appliance.printing.printer_verbs import add_printer, all_printers
 from appliance.printing.printers import Printer, PrinterSettings

@@ -14,6 +14,7 @@ from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
 from appliance.film.catalog import load
 from appliance.film.sheet import WITHOUT_LUT, GreyPolicy
+from appliance.folders import noting_mount
 from appliance.printing.desk import printer_from_row, profile_from_row, profile_settings
 from appliance.printing.device.registry import SCHEMES
 from appliance.printing.grey_tables import checked_table
@@ -70,6 +71,7 @@ def add_printer(store: Store, printer: Printer, actor: Actor) -> None:
     """Add a printer. Raises UsageError naming the field, ConflictError when name or AE title is taken."""
     check_printer(printer)
     _check_film_sizes(store, printer.settings)
+    printer = _noting_mount(store, printer, None)
     with store.database.write("print", "printer") as connection:
         if printers.get(connection, printer.name) is not None:
             raise ConflictError(say("There is a printer %(printer)s already.", printer=repr(printer.name)))
@@ -91,6 +93,7 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
     """
     check_printer(printer)
     _check_film_sizes(store, printer.settings)
+    printer = _noting_mount(store, printer, get_printer(store, printer.name))
     with store.database.write("print", "printer") as connection:
         row = printers.get(connection, printer.name)
         if row is None:
@@ -175,6 +178,12 @@ def check_printer(printer: Printer) -> None:
         )
     for ae_title in printer.ae_titles:
         check_ae_title(ae_title, field="ae_titles")
+
+
+def _noting_mount(store: Store, printer: Printer, before: Printer | None) -> Printer:
+    known = (before.device_uri, before.settings.device_options) if before else None
+    options = noting_mount(printer.device_uri, printer.settings.device_options, store.folder.root, known)
+    return replace(printer, settings=printer.settings.model_copy(update={"device_options": options}))
 
 
 def _check_film_sizes(store: Store, settings: PrinterSettings) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from appliance.errors import DamagedError, UsageError
-from appliance.folder_uri import folder_uri, path_of
+from appliance.folders import folder_uri, path_of
 from appliance.store import discs, job_states, print_jobs, uploads
 from appliance.store.database import Database
 from appliance.store.tables import metadata

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from appliance.errors import UsageError
-from appliance.folder_uri import folder_uri
+from appliance.folders import folder_uri
 from appliance.printing import printer_verbs, sending
 from appliance.printing.device.address import ForbiddenAddressError, UnreachableError, resolve, split_uri
 from appliance.printing.device.options import device_options

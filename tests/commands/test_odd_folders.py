@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis.strategies import text
 
 from appliance.cli import cli
-from appliance.folder_uri import folder_uri, path_of
+from appliance.folders import folder_uri, path_of
 from tests.media import made
 from tests.media.disc_helpers import keep, opened
 from tests.support.ports import free_port

@@ -22,19 +22,7 @@ from tests.faults.plant import Plant, Zygote, plant
 from tests.faults.test_kill import assert_balanced
 from tests.fuzz.driver import echo
 from tests.network.raw import IMPLICIT, VERIFICATION, RawPeer, associate_rq, presentation_context
-
-
-@contextlib.contextmanager
-def small_disk(at: Path, options: str) -> Iterator[Path]:
-    """A file system of a few MB, mounted for a while. Skips where mounting is not allowed."""
-    at.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(at)], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting is not allowed here: {done.stderr.decode().strip()}")
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", "-l", str(at)], check=True)
+from tests.support.small_disk import small_disk
 
 
 @pytest.fixture(params=["size=5m", "size=16m,nr_inodes=60"], ids=["bytes", "inodes"])

@@ -142,8 +142,8 @@ class FolderBurner:
         )
 
     def status(self, request: BurnRequest) -> BurnResult:
-        """Done when the ticket lies there, for it is written last."""
-        if self._ticket(request).is_file() and self._image(request).exists():
+        """Done when its ticket lies there, for that is written last; another disc's tells nothing."""
+        if self._ticket(request).is_file() and self._image(request).exists() and not self._is_anothers(request):
             return self._done()
         return BurnResult(
             outcome=BurnOutcome.RETRY,

@@ -118,7 +118,7 @@ class JobFolderBurner(ABC):
             files.link(source, target)
             files.sync_folder(target.parent)
         except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
                 raise
             files.write_file(target, chunks(source))
 

@@ -15,6 +15,7 @@ class BurnerOptions:
     """Limits and choices for one burner; times in seconds."""
 
     folder_roots: tuple[Path, ...] = ()  # job folders and folder: lie under one of these
+    mount_point: str = ""  # of theirs: where their file system must be mounted; noted when the address is set
     label: str = ""  # kind of label: pdf, png, jpeg, bmp, none; empty: the burner's own
     speed: str = ""  # drive: as the drive knows it (8, 16); robots: 0 is the fastest
     eject: bool = True  # drive: when a disc is done

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from appliance.errors import UsageError
-from appliance.folder_uri import path_of
+from appliance.folders import path_of, refuse_unmounted
 from appliance.media.burner.options import BurnerOptions
 from appliance.store import files
 from appliance.words import say
@@ -33,7 +33,8 @@ def folder_of(uri: str, options: BurnerOptions) -> Path:
 
 
 def opened(path: Path, options: BurnerOptions) -> Path:
-    """The folder, made when it is not there. Raises OSError when a link leads out of the roots."""
+    """The folder, made when it is not there. Raises OSError when a link leads out of the roots, or it is away."""
+    refuse_unmounted(options.mount_point)
     real = path.resolve()
     if not any(within(real, root.resolve()) for root in options.folder_roots):
         raise OSError(errno.ELOOP, say("it leads out of %(options)s", options=_named(options)))

@@ -7,7 +7,7 @@ import filecmp
 from pathlib import Path
 
 from appliance.errors import UsageError
-from appliance.folder_uri import path_of
+from appliance.folders import path_of, refuse_unmounted
 from appliance.printing.device.delivery import CanceledError, Delivery, canceled, describe
 from appliance.printing.device.options import DeviceOptions
 from appliance.printing.device.outcome import (
@@ -58,8 +58,9 @@ class FolderDevice:
         return self._done(delivery.documents_done)
 
     def _open(self) -> Path:
-        """The folder, made when it is not there. Raises OSError when a link leads out of the roots."""
+        """The folder, made when it is not there. Raises OSError when a link leads out of the roots, or it is away."""
         failpoint("device.connect")
+        refuse_unmounted(self.options.mount_point)
         real = self.path.resolve()
         if not any(within(real, root.resolve()) for root in self.options.folder_roots):
             raise OSError(errno.ELOOP, say("it leads out of %(roots)s", roots=self._roots()))

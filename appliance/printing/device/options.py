@@ -22,6 +22,7 @@ class DeviceOptions:
     """Limits and choices for one device; times in seconds."""
 
     folder_roots: tuple[Path, ...] = ()  # folder: lies under one of these
+    mount_point: str = ""  # folder: where its file system must be mounted; noted when the address is set
     allowed_networks: tuple[str, ...] = ()  # CIDR; empty: all but link-local
     allow_loopback: bool = True
     connect_deadline: float = 10.0

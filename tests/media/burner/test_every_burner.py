@@ -392,6 +392,14 @@ def test_an_agent_that_read_something_else_back_is_not_believed(harness: MakeHar
 # folder ---------------------------------------------------------------------------------------------------------------
 
 
+def test_the_ticket_of_another_disc_says_nothing_of_this_one(harness: MakeHarness) -> None:
+    burner = harness("folder")
+    request = burner.request()
+    burner.burn(replace(request, ticket={"sha256": "another"}))
+    assert burner.burner.status(replace(request, begun=True)).outcome is RETRY
+    assert "move it away" in str(burner.burner.submit(request).message)
+
+
 def test_a_folder_has_image_label_and_ticket(harness: MakeHarness) -> None:
     folder = harness("folder")
     folder.burn(folder.request())
