@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, bindparam, create_engine, event,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
-from appliance.errors import ResourceError, UncertainError
+from appliance.errors import NotFoundError, ResourceError, UncertainError
 from appliance.store import files
 from appliance.store import postgresql as server
 from appliance.store.prepared import Prepared, at_once
@@ -54,6 +54,8 @@ class Database:
                 yield connection
         except TROUBLE as error:
             raise ResourceError(say("The database can't be read: %(why)s", why=server.words_of(error))) from error
+        except OverflowError as error:
+            raise _nothing_so_numbered() from error
 
     @contextmanager
     def write(self, *topics: str) -> Iterator[Connection]:
@@ -77,6 +79,8 @@ class Database:
                 return
             kind = UncertainError if became == "unknown" else ResourceError
             raise kind(say("The database can't be written: %(why)s", why=server.words_of(error))) from error
+        except OverflowError as error:
+            raise _nothing_so_numbered() from error
 
     @contextmanager
     def _writer(self) -> Iterator[Connection]:
@@ -128,6 +132,11 @@ class Database:
                 self._kept.close()
                 self._kept = None
         self.engine.dispose()
+
+
+def _nothing_so_numbered() -> NotFoundError:
+    """What SQLite's driver means when a number asked for has more than 64 bits."""
+    return NotFoundError(say("Nothing here has so large a number."))
 
 
 def changes_of(connection: Connection, *topics: str) -> int:

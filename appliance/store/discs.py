@@ -25,6 +25,8 @@ FINAL = (DONE, FAILURE)
 UNDERWAY = (PENDING, CREATING)
 IDLE_KEPT = dt.timedelta(days=2)
 """What a request names is kept for it for so long before it is begun; who never begins keeps nothing for ever."""
+LONGEST_NUMBER = 18
+"""Digits that a number of a row can have in every database; what is longer may be a patient's ID."""
 ORDER = (disc.c.priority.desc(), disc.c.disc_id)
 
 
@@ -91,7 +93,8 @@ def _matches(text: str) -> Any:
     pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     columns = (disc.c.patient_name, disc.c.patient_id, disc.c.requested_by, disc.c.burner)
     fits = [column.ilike(pattern, escape="\\") for column in columns]
-    return or_(*fits, disc.c.disc_id == int(text)) if text.isascii() and text.isdigit() else or_(*fits)
+    numbered = text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
+    return or_(*fits, disc.c.disc_id == int(text)) if numbered else or_(*fits)
 
 
 def settle(

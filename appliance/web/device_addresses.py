@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from appliance.errors import UsageError
 from appliance.folders import folder_uri
@@ -44,7 +44,7 @@ def checked(store: Store, printer: Printer) -> Printer:
     A name that does not resolve now is no fault: the printer may be off. What it resolves to later is looked at again
     on every connection, for the printer is stored with loopback forbidden.
     """
-    scheme = urlsplit(printer.device_uri).scheme
+    scheme = printer.device_uri.partition(":")[0].lower()
     if scheme != "folder" and not store.settings.web.loopback_devices:
         options = {**printer.settings.device_options, "allow_loopback": False}
         settings = printer.settings.model_copy(update={"device_options": options})

@@ -30,9 +30,9 @@ def test_of_three_discs_the_one_that_is_none_keeps_no_other_from_being_cancelled
 def test_of_three_print_jobs_the_one_that_is_none_keeps_no_other_from_being_held(data: Path) -> None:
     for _ in range(2):
         run("printer", "test-page", "film")
-    result = command("job", "hold", "1", "9", "2")
+    result = command("job", "hold", "1", "9", str(10**20), "2")
     assert result.exit_code == 1
-    assert result.stderr == "appliance: There is no print job 9.\n"
+    assert result.stderr == "appliance: There is no print job 9.\nappliance: Nothing here has so large a number.\n"
     listed = json.loads(run("job", "list", "--json"))
     assert [job["job_state"] for job in listed] == ["pending-held", "pending-held"]
 

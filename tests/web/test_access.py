@@ -88,6 +88,7 @@ def test_every_change_without_its_forms_token_is_refused(app: Flask, visitor_as:
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://localhost:81"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},

@@ -145,11 +145,28 @@ def test_two_who_change_one_thing_do_not_overwrite_one_another(ask: Ask, path: s
         ("POST", "/discs", {"studies": []}, "study"),
         ("GET", "/print-jobs?limit=0", None, "limit"),
         ("GET", "/studies?since=yesterday", None, "since"),
+        ("GET", "/events?since=0001-01-01T00:00:00%2B14:00", None, "since"),
+        ("POST", "/printers", {"name": "x", "device_uri": "ipp://[::1"}, "device_uri"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(ask: Ask, method: str, path: str, body: Any, field: str) -> None:
     got = ask(method, path, json=body) if body is not None else ask(method, path)
     assert got.status_code == 400 and got.json and got.json["field"] == field
+
+
+@pytest.mark.parametrize("moment", ["2000-01-01", "2000-01-01T10:00:00", "2000-01-01T10:00:00Z"])
+def test_a_moment_without_a_zone_is_in_utc(ask: Ask, moment: str) -> None:
+    for path in ("/events", "/print-jobs"):
+        assert ask("GET", f"{path}?since={moment}").status_code == 200
+    assert ask("GET", f"/events?until={moment}").json == {"items": [], "next": None}
+
+
+def test_a_number_larger_than_any_row_s_names_nothing(ask: Ask) -> None:
+    huge = 10**20
+    for path in ("/print-jobs", "/discs", "/imports", "/retrievals"):
+        assert ask("GET", f"{path}/{huge}").status_code == 404, path
+    assert ask("DELETE", f"/tokens/{huge}").status_code == 404
+    assert ask("GET", f"/discs?text={huge}").json == {"items": [], "next": None}
 
 
 def test_a_token_does_what_its_role_may(ask_as: Callable[[str], Ask]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from appliance.printing.printers import Measurement, PrinterSettings
 from appliance.web.api.describe import Open, Strict
-from appliance.web.api.models import Page, Text
+from appliance.web.api.models import Moment, Page, Text
 
 
 class PrintJobQuery(Page):
@@ -18,8 +17,8 @@ class PrintJobQuery(Page):
     job_state: Literal[
         "pending", "pending-held", "processing", "processing-stopped", "canceled", "aborted", "completed", ""
     ] = ""
-    since: dt.datetime | None = None
-    until: dt.datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     text: Text = ""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from appliance.web.api.describe import Open, Strict
-from appliance.web.api.models import Page, Text
+from appliance.web.api.models import Moment, Page, Text
 
 
 class PeerChange(Strict):
@@ -104,8 +104,8 @@ class EventQuery(Page):
     actor: Text = ""
     event: Text = ""
     text: Text = ""
-    since: dt.datetime | None = None
-    until: dt.datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class Event(Strict):
