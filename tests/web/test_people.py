@@ -154,6 +154,7 @@ def test_the_audit_trail_is_filtered_and_paged(store: Store, admin: PageClient) 
     assert rest.count("Peer added</td>") == 11 and "P9<" in rest
     assert "Nothing fits." in admin.get("/audit?since=2999-01-01").text
     assert "Nothing fits." not in admin.get("/audit?since=not-a-day").text
+    assert "Nothing fits." not in admin.get("/audit?until=9999-12-31").text
 
 
 def test_the_audit_trail_leaves_as_csv_without_formulas(store: Store, admin: PageClient) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from babel.dates import LOCALTZ
 from flask import Blueprint, Response, render_template, request
 from flask_babel import gettext
 
 from appliance.security import audit_verbs
 from appliance.security.audit_verbs import Entry, Wanted
 from appliance.web import csv_export
+from appliance.web.filters import day, day_after
 from appliance.web.visitor import actor, needs, store
 from appliance.web.wording import EVENTS
 
@@ -64,22 +63,13 @@ def _page(rows: list[Entry], *, checked: bool = False, broken: int | None = None
 
 
 def _wanted() -> Wanted:
-    until = _day("until")
     return Wanted(
         actor=request.args.get("actor", "").strip(),
         event=request.args.get("event", ""),
         text=request.args.get("text", "").strip(),
-        since=_day("since"),
-        until=until + dt.timedelta(days=1) if until else None,
+        since=day("since"),
+        until=day_after("until"),
     )
-
-
-def _day(name: str) -> dt.datetime | None:
-    """The start of a day of the filter, here; a day that is none does not narrow."""
-    try:
-        return dt.datetime.combine(dt.date.fromisoformat(request.args.get(name, "")), dt.time(), LOCALTZ)
-    except ValueError:
-        return None
 
 
 def _detail(row: Entry) -> str:

@@ -38,7 +38,15 @@ def test_an_unknown_scheme_names_those_there_are(uri: str) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["folder:relative", "folder://host/x", "folder://[", "folder:/films/../etc", "lpd://host", "lpd://host/a b", "dicom://host:104"]
+    [
+        "folder:relative",
+        "folder://host/x",
+        "folder://[",
+        "folder:/films/../etc",
+        "lpd://host",
+        "lpd://host/a b",
+        "dicom://host:104",
+    ]
     + ["dicom://A_TITLE_THAT_IS_TOO_LONG@host", "socket://"],
 )
 def test_a_uri_that_makes_no_sense_is_refused(uri: str) -> None:
