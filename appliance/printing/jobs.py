@@ -34,7 +34,7 @@ def hold(store: Store, job_id: int, actor: Actor) -> None:
         states.HELD,
         actor,
         reasons=["job-hold-until-specified"],
-        message=say("Held by a person."),
+        message=print_jobs.HELD_BY_A_PERSON,
     )
 
 

@@ -12,6 +12,7 @@ from appliance.store import job_events, print_job_words
 from appliance.store import job_states as states
 from appliance.store.tables.base import is_due, is_for, now
 from appliance.store.tables.printing import film, print_job, printer
+from appliance.words import say
 
 Job = Row[Any]
 """A row of print_job."""
@@ -19,6 +20,8 @@ Job = Row[Any]
 ORDER = (print_job.c.priority.desc(), print_job.c.job_id)
 """HIGH before MED before LOW, then as they came."""
 
+HELD_BY_A_PERSON = say("Held by a person.")
+"""What a job says that nobody need be told of."""
 WAITING = (states.PENDING, states.PROCESSING, states.STOPPED, states.HELD)
 
 
@@ -53,6 +56,25 @@ def waiting_since(connection: Connection, moment: dt.datetime, limit: int = 100)
     """Jobs accepted before a moment that nobody holds and that are not final, the oldest first."""
     waiting = (states.PENDING, states.PROCESSING, states.STOPPED)
     query = select(print_job).where(print_job.c.job_state.in_(waiting), print_job.c.created < moment)
+    return list(connection.execute(query.order_by(print_job.c.job_id).limit(limit)))
+
+
+def held_since(connection: Connection, moment: dt.datetime, limit: int = 100) -> list[Job]:
+    """Jobs accepted before a moment that the appliance holds for a person, the oldest first."""
+    query = select(print_job).where(
+        print_job.c.job_state == states.HELD,
+        print_job.c.job_state_message != HELD_BY_A_PERSON,
+        print_job.c.created < moment,
+    )
+    return list(connection.execute(query.order_by(print_job.c.job_id).limit(limit)))
+
+
+def failed_since(connection: Connection, moment: dt.datetime, limit: int = 100) -> list[Job]:
+    """Jobs that failed after a moment and were not printed again since, the oldest first."""
+    again = select(print_job.c.reprint_of).where(print_job.c.reprint_of.isnot(None))
+    query = select(print_job).where(
+        print_job.c.job_state == states.ABORTED, print_job.c.completed >= moment, print_job.c.job_id.not_in(again)
+    )
     return list(connection.execute(query.order_by(print_job.c.job_id).limit(limit)))
 
 

@@ -6,6 +6,7 @@ No notice holds patient data: they go to phones and through others' machines.
 from __future__ import annotations
 
 import datetime as dt
+import http.client
 import json
 import logging
 import smtplib
@@ -16,8 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from appliance.config import NoticesSettings, SmtpSettings
+from appliance.errors import SettingError
 from appliance.language import in_language
 from appliance.media.burners import all_burners
 from appliance.printing.printer_verbs import all_printers
@@ -51,7 +54,7 @@ class Notice:
 def problems(store: Store) -> dict[str, str]:
     """Everything that waits for a person now."""
     found: dict[str, str] = {}
-    for look in (_films, _printers, _burners, _discs, _disk, _certificate, _backup):
+    for look in (_films, _held, _failed, _printers, _burners, _discs, _disk, _certificate, _backup):
         found |= look(store)
     return found
 
@@ -67,6 +70,35 @@ def _films(store: Store) -> Problems:
             "Films wait longer than %(minutes)s minutes for printer %(name)s.", minutes=minutes, name=name
         )
         for name in printers
+    }
+
+
+def _held(store: Store) -> Problems:
+    """Those in doubt, or in want of something: they print only when a person has looked."""
+    with store.database.read() as connection:
+        held = print_jobs.held_since(connection, now() - dt.timedelta(minutes=store.settings.notices.film_minutes))
+    return {
+        f"held:{job.job_id}": say(
+            "Print job %(job_id)s for printer %(printer)s is held for a person: see the print jobs page.",
+            job_id=job.job_id,
+            printer=job.printer,
+        )
+        for job in held
+    }
+
+
+def _failed(store: Store) -> Problems:
+    """As of discs: one that is printed again, or purged, is well."""
+    since = now() - dt.timedelta(days=store.settings.storage.films_days)
+    with store.database.read() as connection:
+        failed = print_jobs.failed_since(connection, since)
+    return {
+        f"job:{job.job_id}": say(
+            "Print job %(job_id)s for printer %(printer)s failed: see the print jobs page.",
+            job_id=job.job_id,
+            printer=job.printer,
+        )
+        for job in failed
     }
 
 
@@ -102,12 +134,15 @@ def _disk(store: Store) -> Problems:
 def _certificate(store: Store) -> Problems:
     found: dict[str, str] = {}
     files, page = certificates.tls_files(store), store.settings.web.certificate
-    if files is not None and (ending := _ending(files.certificate)):
-        text = say("The DICOM TLS certificate is good until %(not_after)s only.", not_after=ending)
-        found["certificate"] = text
-    if page is not None and page.exists() and (ending := _ending(page)):
-        text = say("The page's certificate is good until %(not_after)s only.", not_after=ending)
-        found["page-certificate"] = text
+    try:
+        if files is not None and (ending := _ending(files.certificate)):
+            text = say("The DICOM TLS certificate is good until %(not_after)s only.", not_after=ending)
+            found["certificate"] = text
+        if page is not None and page.exists() and (ending := _ending(page)):
+            text = say("The page's certificate is good until %(not_after)s only.", not_after=ending)
+            found["page-certificate"] = text
+    except SettingError as error:
+        found["certificate-unreadable"] = str(error)
     return found
 
 
@@ -161,7 +196,7 @@ class Notifier:
     def _sent(self, way: str, send: Callable[[list[Notice]], None], notices: list[Notice]) -> bool:
         try:
             send(notices)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
+        except (OSError, smtplib.SMTPException, http.client.HTTPException, ValueError) as error:
             if way not in self._failing:
                 log.error("notices by %s can't be sent and are tried again: %s", way, error)
             self._failing.add(way)
@@ -183,7 +218,9 @@ def send_mail(settings: SmtpSettings, notices: list[Notice], language: str = "en
     with smtplib.SMTP(settings.host, settings.port, timeout=SECONDS) as server:
         if settings.starttls:
             server.starttls(context=ssl.create_default_context())
-        server.send_message(mail)
+        refused = server.send_message(mail)
+    if refused:
+        log.warning("the mail server took a notice, but not for %s", ", ".join(refused))
 
 
 def _line(notice: Notice) -> str:
@@ -207,6 +244,13 @@ def post(settings: NoticesSettings, notices: list[Notice]) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": "appliance"}
     request = urllib.request.Request(settings.webhook, json.dumps(body).encode(), headers, method="POST")
     if request.type not in ("http", "https"):
-        raise ValueError(f"notices.webhook is no http address: {settings.webhook}")
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        raise ValueError("notices.webhook is no http address")  # it may hold a secret
+    with urllib.request.build_opener(_NoRedirects).open(request, timeout=SECONDS) as answer:
         answer.read(4096)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Makes a redirect an error: urllib would follow it by GET, and a log-in page's 200 pass for a notice taken."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None

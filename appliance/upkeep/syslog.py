@@ -40,7 +40,7 @@ def send(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
             _send_datagrams(settings, lines)
         else:
             _send_stream(settings, lines)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of a name that is none
         where = f"{settings.host} port {settings.port}"
         raise DeviceError(
             say(

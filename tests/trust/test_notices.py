@@ -6,10 +6,12 @@ import datetime as dt
 import email
 import email.policy
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from sqlalchemy import update
 
 from appliance.config import Settings
 from appliance.events import Actor
+from appliance.printing import jobs
 from appliance.printing.first_run import add_first_printer
 from appliance.printing.printer_verbs import get_printer
 from appliance.security import certificates
@@ -26,6 +29,7 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.store.tables.printing import print_job, printer
 from appliance.upkeep import kept
+from appliance.upkeep.keeper import Keeper
 from appliance.upkeep.notices import Notice, Notifier, changes
 from tests.printing.films import submit_films
 from tests.support.ports import free_port
@@ -68,6 +72,13 @@ def hook() -> Iterator[tuple[list[Any], int, list[int]]]:
             if status == 200:
                 posted.append(json.loads(body))
             self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "/login")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            """The log-in page."""
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
@@ -122,6 +133,34 @@ def test_a_webhook_that_fails_is_asked_again_and_the_other_way_is_not_told_twice
     assert [notice["key"] for notice in posted[0]["notices"]] == ["printer:film"]
 
 
+def test_a_webhook_that_leads_to_a_log_in_has_told_nobody(store: Store, hook: tuple[list[Any], int, list[int]]) -> None:
+    posted, web, answers = hook
+    answers[:] = [302, 200]
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    notifier = Notifier(with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/hook"}))
+    assert notifier.tell() == 0
+    assert notifier.tell() == 1 and len(posted) == 1
+
+
+def test_a_webhook_that_speaks_no_http_is_tried_again(store: Store) -> None:
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=lambda: _answer(listener, b"SSH-2.0-OpenSSH_9.2\r\n"))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert Notifier(with_settings(store, notices={"webhook": url})).tell() == 0
+        thread.join()
+
+
+def _answer(listener: socket.socket, words: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(words)
+
+
 def test_nobody_there_is_no_error(store: Store) -> None:
     add_first_printer(store)
     set_printer_state(store, "stopped")
@@ -142,6 +181,74 @@ def test_a_film_that_waits_is_told_without_its_patient(
     assert Notifier(told).tell() == 1
     assert posted[0]["notices"][0]["text"] == "Films wait longer than 10 minutes for printer film."
     assert "SECRET" not in json.dumps(posted)
+
+
+def test_a_film_the_appliance_holds_is_told_and_one_a_person_holds_is_not(
+    store: Store, clerk: Actor, hook: tuple[list[Any], int, list[int]]
+) -> None:
+    posted, web, _ = hook
+    add_first_printer(store)
+    doubted, put_by = (submit_films(store, get_printer(store, "film")) for _ in range(2))
+    jobs.hold(store, put_by, clerk)
+    with store.database.write() as connection:
+        print_jobs.change(connection, doubted, job_state="pending-held", job_state_reasons=["in-doubt"])
+        connection.execute(update(print_job).values(created=now() - dt.timedelta(minutes=11)))
+    notifier = Notifier(with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/"}))
+    assert notifier.tell() == 1
+    told = f"Print job {doubted} for printer film is held for a person: see the print jobs page."
+    assert posted[0]["text"] == told
+    jobs.cancel(store, doubted, clerk)
+    assert notifier.tell() == 1 and posted[1]["text"] == f"Well again: {told}"
+
+
+def test_a_film_that_failed_is_told_until_it_is_printed_again(
+    store: Store, clerk: Actor, hook: tuple[list[Any], int, list[int]]
+) -> None:
+    posted, web, _ = hook
+    add_first_printer(store)
+    job_id = submit_films(store, get_printer(store, "film"))
+    with store.database.write() as connection:
+        print_jobs.change(connection, job_id, job_state="aborted", completed=now())
+    notifier = Notifier(with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/"}))
+    assert notifier.tell() == 1
+    assert posted[0]["text"] == f"Print job {job_id} for printer film failed: see the print jobs page."
+    jobs.reprint(store, job_id, clerk, printer=get_printer(store, "film"))
+    assert notifier.tell() == 1 and posted[1]["notices"][0]["recovered"]
+
+
+def test_a_certificate_nobody_can_read_silences_nothing_else(
+    store: Store, tmp_path: Path, hook: tuple[list[Any], int, list[int]]
+) -> None:
+    posted, web, _ = hook
+    (tmp_path / "page.pem").write_text("no certificate")
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    told = with_settings(
+        store, notices={"webhook": f"http://127.0.0.1:{web}/"}, web={"certificate": tmp_path / "page.pem"}
+    )
+    assert Notifier(told).tell() == 2
+    assert {notice["key"] for notice in posted[0]["notices"]} == {"printer:film", "certificate-unreadable"}
+
+
+def test_people_are_told_although_the_collectors_name_is_none(
+    store: Store, hook: tuple[list[Any], int, list[int]]
+) -> None:
+    posted, web, _ = hook
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    mistyped = {"host": "collector..example"}
+    Keeper(with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/"}, syslog=mistyped)).round()
+    assert len(posted) == 1
+
+
+def test_a_chore_of_upkeep_that_breaks_holds_up_no_other(store: Store, hook: tuple[list[Any], int, list[int]]) -> None:
+    posted, web, _ = hook
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    keeper = Keeper(with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/"}))
+    keeper.chores[0].do = lambda: 1 // 0
+    keeper.round()
+    assert len(posted) == 1
 
 
 def test_a_certificate_that_ends_a_missed_backup_and_a_short_disk_are_told(
