@@ -61,6 +61,13 @@ def test_the_units_are_those_the_script_writes(tmp_path: Path) -> None:
         assert made.read_text() == (UNITS / made.name).read_text(), "run scripts/systemd-units"
 
 
+@pytest.mark.parametrize("site", ["packaging/nginx-site", "systemd/nginx-appliance.conf"])
+def test_the_proxy_writes_no_address_down(site: str) -> None:
+    """They hold the names people search for; an error of the page has them in nginx' own log, too."""
+    text = (ROOT / site).read_text()
+    assert "access_log off;" in text and re.search(r"^ *error_log \S+ crit;", text, re.MULTILINE)
+
+
 def test_the_filters_leave_out_what_no_service_needs() -> None:
     for unit in UNITS.glob("*.service"):
         calls = allowed(unit)
