@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from appliance.commands.common import actor, json_option, show, with_store
 from appliance.errors import UsageError
 from appliance.store.store import Store
 from appliance.upkeep.backup import make_backup
+
+DATE = "{date}"
+DIGITS = "[0-9]" * 8 + "-" + "[0-9]" * 6
+"""What stands in its place, for a search."""
 
 
 def passphrase_from(file: Path | None, ask: bool, *, confirm: bool = False) -> str:
@@ -28,7 +33,7 @@ def passphrase_from(file: Path | None, ask: bool, *, confirm: bool = False) -> s
 @click.option("--encrypt", is_flag=True, help="Encrypt it (GnuPG, AES-256) with a passphrase that is asked for.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path, exists=True), help="Encrypt it; its first line.")
 @click.option("--settings-only", is_flag=True, help="Without jobs, studies and discs.")
-@click.option("--keep", type=click.IntRange(min=1), help="Of the files beside it with its suffix keep only the newest.")
+@click.option("--keep", type=click.IntRange(min=1), help="Of those named like FILE but for {date} keep the newest.")
 @json_option
 @with_store
 def command(
@@ -43,18 +48,21 @@ def command(
     """Back the appliance up into FILE, while it runs. {date} in its name becomes today's."""
     from appliance.store.tables.base import now
 
-    file = Path(str(file).replace("{date}", f"{now():%Y%m%d-%H%M%S}"))
+    named = file
+    if keep and DATE not in named.name:
+        raise UsageError("--keep needs {date} in the name of FILE, to know older ones by.")
+    file = Path(str(file).replace(DATE, f"{now():%Y%m%d-%H%M%S}"))
     if file.exists():
         raise UsageError(f"{file} is there already.")
     passphrase = passphrase_from(passphrase_file, encrypt, confirm=True)
     made = make_backup(store, file, actor(), passphrase=passphrase, settings_only=settings_only)
     if keep:
-        _remove_older(file, keep)
+        _remove_older(file.parent, named.name, keep)
     show({"file": str(file), "bytes": made.bytes, "files": made.files, "vanished": made.vanished}, as_json=as_json)
 
 
-def _remove_older(file: Path, keep: int) -> None:
-    """Backups of ours in the same folder, oldest first."""
-    beside = sorted(file.parent.glob(f"{file.name.partition('-')[0]}-*{file.suffix}"), key=os.path.getmtime)
-    for old in beside[:-keep]:
+def _remove_older(folder: Path, name: str, keep: int) -> None:
+    """Backups made under the same `name`, the oldest first; those of others may lie beside them."""
+    pattern = glob.escape(name).replace(DATE, DIGITS)
+    for old in sorted(folder.glob(pattern), key=os.path.getmtime)[:-keep]:
         old.unlink()

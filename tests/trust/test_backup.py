@@ -30,6 +30,7 @@ from appliance.upkeep import kept
 from appliance.upkeep.backup import make_backup
 from appliance.upkeep.restore import restore
 from tests.printing.films import add_folder_printer, printed, submit_films
+from tests.support.cli import run
 from tests.support.dcmtk_print import secondary_capture
 from tests.support.ports import free_port
 from tests.support.service import command, running
@@ -251,6 +252,20 @@ def test_a_backup_that_breaks_off_leaves_no_file_under_its_name(
         files.set_fault("")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert not list(at_work.folder.spool.glob("backup-*"))
+
+
+def test_old_backups_go_and_what_others_keep_beside_them_stays(tmp_path: Path) -> None:
+    """Two machines may back up onto one share."""
+    theirs = ["appliance-b-20250101-023000.tar", "appliance-a.tar", "appliance-a-notes.tar"]
+    for name in ["appliance-a-20250101-023000.tar", "appliance-a-20250102-023000.tar", *theirs]:
+        (tmp_path / name).write_bytes(b"an older one")
+    line = ["backup", "--data", str(tmp_path / "data"), "--settings-only"]
+    run(*line, "--keep", "1", str(tmp_path / "appliance-a-{date}.tar"))
+    left = {path.name for path in tmp_path.glob("*.tar")}
+    assert left >= set(theirs) and len(left) == len(theirs) + 1
+    with pytest.raises(UsageError, match="{date}"):
+        run(*line, "--keep", "1", str(tmp_path / "other.tar"))
+    assert not (tmp_path / "other.tar").exists()
 
 
 @pytest.mark.slow
