@@ -122,12 +122,19 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
 
 
 def hold_name(store: Store) -> OnlyOne:
-    """This machine's name among several is its own: another one would empty its spool. Raises ConflictError."""
-    mine = store.locks.only_one(f"node-{store.node}")
+    """This machine's name among several, or a data folder alone, is one DICOM part's: another's would empty its spool.
+
+    Raises ConflictError.
+    """
+    mine = store.locks.only_one(f"node-{store.node}" if store.node else "dicom")
     end = time.monotonic() + NAME_SECONDS
-    while store.node and not mine.take():
+    while not mine.take():
         if time.monotonic() > end:
-            raise ConflictError(f"Another machine is named {store.node}: set node.name, another one on each.")
+            raise ConflictError(
+                f"Another machine is named {store.node}: set node.name, another one on each."
+                if store.node
+                else f"The service runs on {store.folder.root} already: stop it first, or use another data folder."
+            )
         time.sleep(0.5)
     return mine
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import pytest
 
 from appliance import run
 from appliance.config import Settings
+from appliance.errors import ConflictError
 from appliance.run import Supervisor
+from appliance.store import files
+from appliance.store.store import Store
+from appliance.upkeep.pulse import Pulse
 
 
 def open_files() -> int:
@@ -41,3 +46,18 @@ def test_a_part_the_system_gives_no_process_for_is_started_later_and_ends_no_oth
     child.process.kill()
     child.process.wait()
     child.forget()
+
+
+def test_a_second_service_on_a_data_folder_is_refused_and_empties_no_spool(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An admin starts one by hand beside systemd's: what lies in the spool is films on their way in."""
+    monkeypatch.setattr(run, "NAME_SECONDS", 0.0)
+    first, stop = run.hold_name(store), threading.Event()
+    stop.set()
+    on_its_way = files.write_scratch(store.folder.spool / "print-of-the-first", b"pixels")
+    with pytest.raises(ConflictError, match="already"):
+        run.RUNNERS["dicom"](store, stop, Pulse(lambda: None))
+    assert on_its_way.exists()
+    first.close()
+    run.hold_name(store).close()
