@@ -98,6 +98,11 @@ class DataFolder:
         return room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
 
 
+def place_of(data: Path) -> Path:
+    """One absolute path, however it was typed: printers, burners and backups name the folder by it."""
+    return data.resolve() if ".." in data.parts else data.absolute()
+
+
 def find_data_folder(given: Path | None = None) -> Path:
     """The data folder a command works on: given, APPLIANCE_DATA, ./var where it has a database, /var/lib/appliance.
 

@@ -12,7 +12,7 @@ from appliance.config import Settings, load_settings
 from appliance.errors import ResourceError
 from appliance.store.belonging import refuse_strange_folder
 from appliance.store.database import Database, sqlite_url
-from appliance.store.folder import DataFolder
+from appliance.store.folder import DataFolder, place_of
 from appliance.store.locks import Locks, open_locks
 from appliance.store.migrate import migrate
 from appliance.store.occupancy import refuse_broken_off
@@ -57,7 +57,7 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
     refuse_broken_off(data)
     settings = settings or load_settings(data, config)
     url = settings.database.url
-    folder = DataFolder(data.absolute(), _node(settings) if url else "")
+    folder = DataFolder(place_of(data), _node(settings) if url else "")
     folder.make()
     database = Database(url or sqlite_url(folder.database), f"{part} of {folder.node}" if folder.node else "")
     try:

@@ -25,7 +25,7 @@ from appliance.security.audit import record
 from appliance.store import backup as tables
 from appliance.store import files, occupancy
 from appliance.store.file_locks import FileLocks
-from appliance.store.folder import DataFolder
+from appliance.store.folder import DataFolder, place_of
 from appliance.store.store import Store, open_store
 from appliance.upkeep import gpg
 from appliance.upkeep.backup import ABOUT, DATABASE, FOLDERS, SINGLE_FILES, SUMS
@@ -219,7 +219,7 @@ def _settle(folder: Path, about: dict[str, Any], data: Path, actor: Actor) -> tu
     store = open_store(folder, settings=Settings())
     try:
         detail = {key: about[key] for key in ("made", "host", "version")}
-        old, new = about.get("data", ""), data.absolute()
+        old, new = about.get("data", ""), place_of(data)
         if old and Path(old) != new:
             with store.database.write("printer", "burner") as connection:
                 detail["follow"] = tables.follow(connection, Path(old), new)

@@ -115,6 +115,19 @@ def test_printers_and_burners_of_the_data_folder_follow_to_the_new_one(
     there.close()
 
 
+def test_they_follow_also_where_the_folders_are_named_by_way_of_another(
+    store: Store, tmp_path: Path, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_first_printer(store)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run("backup", "--data", "../data", "../b.tar")
+    restore(tmp_path / "b.tar", Path("../there"), clerk)
+    there = open_store(tmp_path / "there", settings=store.settings)
+    assert printer_verbs.get_printer(there, "film").device_uri == f"folder:{tmp_path}/there/printed"
+    there.close()
+
+
 def test_new_numbers_are_far_above_those_the_lost_machine_may_have_given_out(
     at_work: Store, tmp_path: Path, clerk: Actor
 ) -> None:
