@@ -77,3 +77,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)
+    except PermissionError as error:
+        click.echo(f"appliance: {error.filename}: {error.strerror}. Run it as root, or as who owns it.", err=True)
+        sys.exit(1)

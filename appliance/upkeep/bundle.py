@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from appliance.errors import ResourceError
 from appliance.printing.printer_verbs import all_printers
 from appliance.security.peer_verbs import all_peers
 from appliance.store import files, print_jobs
 from appliance.store.store import Store
 from appliance.upkeep.finding import Finding
+from appliance.words import say
 
 LOG_LINES = 5000
 NAMES = re.compile(r"[^\s\"'=,]*\^[^\s\"',]*")
@@ -25,13 +27,16 @@ NAMES = re.compile(r"[^\s\"'=,]*\^[^\s\"',]*")
 
 
 def write_bundle(store: Store, path: Path, findings: list[Finding]) -> Path:
-    """Write the zip."""
+    """Write the zip. Raises ResourceError."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in _contents(store, findings).items():
             text = content if isinstance(content, str) else json.dumps(content, indent=2, default=str)
             archive.writestr(name, text)
-    return files.write_file(path.absolute(), buffer.getvalue())
+    try:
+        return files.write_file(path.absolute(), buffer.getvalue())
+    except OSError as error:
+        raise ResourceError(say("%(path)s can't be written: %(why)s.", path=path, why=error.strerror)) from error
 
 
 def _contents(store: Store, findings: list[Finding]) -> dict[str, Any]:

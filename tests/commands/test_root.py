@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from appliance.cli import main
 from appliance.commands.common import become_owner
+from tests.support.cli import run
 
 NOBODY = 65534
 
@@ -27,3 +30,26 @@ def test_root_s_command_acts_as_the_data_folder_s_owner(tmp_path: Path, owner: i
     assert os.waitpid(child, 0)[1] == 0
     assert (folder / "made").stat().st_uid == owner
     assert os.geteuid() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_who_may_not_open_the_data_folder_is_told_so_in_a_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run("printer", "list", "--data", str(tmp_path / "data"))
+    for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path, tmp_path / "data"):
+        folder.chmod(0o755)
+    child = os.fork()
+    if not child:
+        os.setgroups([])
+        os.setuid(NOBODY)
+        sys.argv = ["appliance", "printer", "list", "--data", str(tmp_path / "data")]
+        try:
+            main()
+        except SystemExit as ended:
+            os._exit(int(ended.code or 0))
+        except BaseException:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    said = capfd.readouterr().err
+    assert said.startswith("appliance: ") and "Permission denied" in said and said.count("\n") == 1

@@ -7,7 +7,10 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from appliance.config import Settings
+from appliance.errors import ResourceError
 from appliance.events import Actor
 from appliance.printing.printer_verbs import add_printer, printer_settings
 from appliance.printing.printers import Printer
@@ -38,3 +41,8 @@ def test_a_bundle_names_no_patient_and_no_password(store: Store, tmp_path: Path,
 
 def test_a_name_that_got_into_the_log_is_blotted_out() -> None:
     assert NAMES.sub("(name)", 'odd value "DOE^JOHN" in 1.2.3') == 'odd value "(name)" in 1.2.3'
+
+
+def test_a_bundle_that_has_no_place_is_said_in_words(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="No such file or directory"):
+        write_bundle(store, tmp_path / "nowhere" / "bundle.zip", [])
