@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
 
 from appliance.store import job_events, print_job_words
 from appliance.store import job_states as states
@@ -173,17 +173,18 @@ def change_film(connection: Connection, job_id: int, number: int, **values: Any)
 
 
 def to_compose(connection: Connection, ahead: int) -> int | None:
-    """The next job to compose: queue order, at most `ahead` films composed and waiting for each printer."""
-    waiting = (
-        select(print_job.c.printer, func.sum(print_job.c.films).label("films"))
-        .where(print_job.c.job_state == states.PENDING, or_(print_job.c.composed, print_job.c.composing_by.isnot(None)))
-        .group_by(print_job.c.printer)
-        .subquery()
-    )
+    """The next job to compose: queue order, at most `ahead` films composed and waiting before it for its printer.
+
+    Those behind it do not count: nothing is sent before it, and they would keep it from being composed for ever.
+    """
+    taken = or_(print_job.c.composed, print_job.c.composing_by.isnot(None))
+    films = func.sum(case((taken, print_job.c.films), else_=0))
+    before = films.over(partition_by=print_job.c.printer, order_by=ORDER, rows=(None, -1)).label("before")
+    queue = select(print_job.c.job_id, before).where(print_job.c.job_state == states.PENDING).subquery()
     query = (
         select(print_job.c.job_id)
-        .outerjoin(waiting, waiting.c.printer == print_job.c.printer)
-        .where(_uncomposed(), func.coalesce(waiting.c.films, 0) < ahead)
+        .join(queue, queue.c.job_id == print_job.c.job_id)
+        .where(_uncomposed(), func.coalesce(queue.c.before, 0) < ahead)
         .order_by(*ORDER)
         .limit(1)
     )

@@ -73,6 +73,26 @@ def test_high_prints_before_med_before_low_and_else_as_they_came(store: Store) -
     assert ended == [order[3], order[1], order[2], order[0]]
 
 
+def test_a_job_that_goes_before_as_many_as_are_composed_ahead_does_not_jam_the_printer(
+    store: Store, clerk: Actor
+) -> None:
+    """It is sent next, and is not composed yet: what stands behind it may not keep it from being."""
+    printer, other = add_folder_printer(store), add_folder_printer(store, "other")
+    moved, held = submit_films(store, other), submit_films(store, printer)
+    jobs.hold(store, held, clerk)
+    pause(store, "film", MODALITY)
+    pause(store, "other", MODALITY)
+    for _ in range(store.settings.printing.compose_ahead + 1):
+        submit_films(store, printer)
+    work(store)
+    jobs.move(store, moved, printer, clerk)
+    jobs.release(store, held, clerk)
+    submit_films(store, printer, PrintPriority="HIGH")
+    resume(store, "film", MODALITY)
+    work(store)
+    assert len(printed(store)) == store.settings.printing.compose_ahead + 4
+
+
 def test_held_jobs_wait_and_released_ones_print(store: Store, clerk: Actor) -> None:
     printer = add_folder_printer(store)
     held, free = submit_films(store, printer), submit_films(store, printer)
