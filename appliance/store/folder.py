@@ -99,7 +99,10 @@ class DataFolder:
 
 
 def place_of(data: Path) -> Path:
-    """One absolute path, however it was typed: printers, burners and backups name the folder by it."""
+    """One absolute path, however it was typed: printers, burners and backups name the folder by it.
+
+    Without "..", which no printer's or burner's folder may have; links stay as they are called.
+    """
     return data.resolve() if ".." in data.parts else data.absolute()
 
 
@@ -108,7 +111,7 @@ def find_data_folder(given: Path | None = None) -> Path:
 
     Raises UsageError when the database could not keep its name.
     """
-    found = _data_folder(given).absolute()
+    found = place_of(_data_folder(given))
     try:
         str(found).encode()
     except UnicodeEncodeError:
@@ -118,9 +121,7 @@ def find_data_folder(given: Path | None = None) -> Path:
 
 
 def _data_folder(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    named = os.environ.get("APPLIANCE_DATA")
+    named = given or os.environ.get("APPLIANCE_DATA")
     if named:
         return Path(named)
     here = Path("var")

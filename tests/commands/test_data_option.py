@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from appliance.cli import cli
+from appliance.store.folder import find_data_folder
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -31,3 +33,18 @@ def test_there_are_commands() -> None:
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_it_takes_a_data_folder(name: str) -> None:
     assert any("--data" in parameter.opts for parameter in ALL[name].params)
+
+
+def test_a_folder_beside_this_one_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first printer and burner write into it, and no folder of theirs may have a `..`."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("APPLIANCE_DATA", "../elsewhere")
+    assert find_data_folder(Path("../data")) == tmp_path / "data"
+    assert find_data_folder() == tmp_path / "elsewhere"
+
+
+def test_a_linked_folder_is_called_as_people_call_it(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert find_data_folder(tmp_path / "link" / "data") == tmp_path / "link" / "data"
