@@ -152,16 +152,23 @@ def _growth(info: zipfile.ZipInfo) -> str:
 
 
 def named_in_dicomdir(found: list[Candidate]) -> tuple[str, ...]:
-    """File IDs a DICOMDIR at the root names of which there is no file. Empty when there is no DICOMDIR."""
-    directory = next((each for each in found if _file_id(each.name) == "DICOMDIR"), None)
-    if directory is None or directory.size > LARGEST_DICOMDIR:
-        return ()
+    """Files a DICOMDIR names and its medium lacks, as paths from where is imported; () where there is no DICOMDIR.
+
+    A medium may lie in a folder, as one does that was copied or zipped whole, and several in one.
+    """
     there = {_file_id(each.name) for each in found}
-    return tuple(name for name in _references(directory) if name not in there)
+    there |= {name.removesuffix(".DCM") for name in there}  # an alias systems add to a File ID (PS3.10 8.2)
+    return tuple(
+        name
+        for each in found
+        if PurePosixPath(_file_id(each.name)).name == "DICOMDIR" and not each.refused and each.size <= LARGEST_DICOMDIR
+        for name in _references(each)
+        if name not in there
+    )
 
 
 def _references(directory: Candidate) -> list[str]:
-    """The Referenced File IDs of a directory; none when it can't be read."""
+    """What a directory references, as paths from where is imported; none when it can't be read."""
     try:
         with directory.open() as file:
             records = dcmread(file).DirectoryRecordSequence
@@ -169,7 +176,8 @@ def _references(directory: Candidate) -> list[str]:
     except Exception:  # a foreign directory: what is on the medium is imported without it
         return []
     parts = [[each] if isinstance(each, str) else list(each) for each in named if each]
-    return list(dict.fromkeys("/".join(str(part) for part in each).upper() for each in parts))
+    root = PurePosixPath(_file_id(directory.name)).parent
+    return list(dict.fromkeys(str(root.joinpath(*map(str, each))).upper() for each in parts))
 
 
 def _file_id(name: str) -> str:

@@ -80,6 +80,21 @@ def test_dcmtks_disc_is_imported_and_what_its_dicomdir_promises_is_missed(
     assert (report["stored"], report["missing"], report["refused_count"]) == (1, ["IMG2"], 0)
 
 
+def test_what_discs_in_folders_promise_is_missed_and_files_with_an_extension_are_not(
+    store: Store, clerk: Actor, saved: SaveFiles, tmp_path: Path
+) -> None:
+    """A disc is copied or zipped with the folder it lay in; systems add .dcm to its names."""
+    (tmp_path / "discs").mkdir()
+    folder = saved(made.image(1), made.image(2), made.image(3), folder="discs/DISC 2")
+    for number, path in enumerate(sorted(folder.iterdir()), 1):
+        path.rename(folder / f"IMG{number}")
+    subprocess.run(["dcmmkdir", "+r", "+id", str(folder), "+D", str(folder / "DICOMDIR"), "-Pgp"], check=True)
+    (folder / "IMG2").unlink()
+    (folder / "IMG3").rename(folder / "IMG3.dcm")
+    report = import_path(store, folder.parent, clerk).to_json()
+    assert (report["stored"], report["missing"]) == (2, ["DISC 2/IMG2"])
+
+
 def test_our_own_archive_is_imported_again_as_it_was(
     store: Store, clerk: Actor, saved: SaveFiles, tmp_path: Path
 ) -> None:
