@@ -7,13 +7,20 @@ import re
 import warnings
 from dataclasses import dataclass
 
-from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+from pydicom.charset import CODES_TO_ENCODINGS, convert_encodings, decode_bytes, python_encoding
 
 from appliance.legible import TO_GB_2312
 
 _CONTROL = re.compile("[\x80-\x9f\ufffd]")  # C1 controls and replacement characters: no set for texts has them
 _DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C, 0x5C, 0x5E, 0x3D}
 _NOT_ASCII = re.compile(rb"[\x80-\xff\x1b]")
+_NEARLY = re.compile(r"ISO[ _-]*(2022)?[ _-]*IR[ _-]*(\d+)", re.IGNORECASE)  # ISO-IR 100, iso_ir 144, ISO 2022-IR 87
+_ALONE = frozenset({"ISO_IR 192", "GB18030", "GBK"})  # PS3.3 C.12.1.1.2: no code extensions
+
+# Latin alphabet No. 9 (PS3.3 Tables C.12-2, C.12-3), which pydicom 3.0.2 does not know
+python_encoding.setdefault("ISO_IR 203", "iso8859_15")
+python_encoding.setdefault("ISO 2022 IR 203", "iso8859_15")
+CODES_TO_ENCODINGS.setdefault(b"\x1b-b", "iso8859_15")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,17 @@ def character_set(declared: bytes, sample: bytes, assumed: str = "") -> Characte
 
 
 def _terms(text: str) -> tuple[str, ...]:
-    return tuple(term.strip(" \0") for term in text.split("\\")) if text.strip(" \0\\") else ()
+    """Defined terms as the standard writes and combines them, for what nearly is one (PS3.3 C.12.1.1.2)."""
+    if not text.strip(" \0\\"):
+        return ()
+    terms = tuple(_NEARLY.sub(_defined, term.strip(" \0")) for term in text.split("\\"))
+    if len(terms) == 1 or terms[0] in _ALONE:
+        return terms[:1]
+    return tuple(term.replace("ISO_IR ", "ISO 2022 IR ") for term in terms)
+
+
+def _defined(nearly: re.Match[str]) -> str:
+    return f"ISO {nearly[1]} IR {nearly[2]}" if nearly[1] else f"ISO_IR {nearly[2]}"
 
 
 def code_page(assumed: str) -> str:

@@ -166,6 +166,7 @@ NAMES = [
     (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
     (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"),
     (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+    ("ISO_IR 203", "Œuvre^Žan"),
 ]
 
 
@@ -202,6 +203,33 @@ def test_a_false_or_absent_character_set_gives_way_to_the_assumed_one(declared: 
     assert values(found.patient)[0x00080005] == b"ISO_IR 192"
     keys = instance_keys(read, SYNTAX, "ISO_IR 192")
     assert (keys.PatientName, keys.charset_source) == (name, "assumed")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+@pytest.mark.parametrize(
+    ("declared", "meant"),
+    [
+        ("ISO-IR 144", "ISO_IR 144"),
+        ("ISO IR 144", "ISO_IR 144"),
+        ("iso_ir 144", "ISO_IR 144"),
+        ("ISO_IR_144", "ISO_IR 144"),
+        ("ISO 2022-IR 144", "ISO 2022 IR 144"),
+        ("ISO_IR 144\\ISO_IR 100", "ISO 2022 IR 144\\ISO 2022 IR 100"),
+        ("ISO_IR 6\\ISO 2022 IR 144", "ISO 2022 IR 6\\ISO 2022 IR 144"),
+        ("ISO_IR 192\\ISO 2022 IR 144", "ISO_IR 192"),
+    ],
+)
+def test_a_character_set_that_is_nearly_written_right_is_known_and_written_right(declared: str, meant: str) -> None:
+    """Guessing made Western letters of Cyrillic; other readers do not know the set of a directory record."""
+    name = "Иванов^Пётр"
+    read = made.as_read(made.image(SpecificCharacterSet="ISO_IR 100"))
+    extended = "ISO 2022 IR 6" in meant
+    written = name.encode("utf-8" if "192" in meant else "iso8859_5")
+    read.SpecificCharacterSet = declared.split("\\")
+    overwrite(read, 0x00100010, b"^".join(b"\x1b-L" + part for part in written.split(b"^")) if extended else written)
+    found = values(records.describe(read).patient)
+    assert found[0x00080005].decode() == meant
+    assert instance_keys(read, SYNTAX).PatientName == name
 
 
 def test_without_any_hint_utf_8_is_tried_before_latin_1() -> None:
