@@ -19,7 +19,7 @@ class Key(NamedTuple):
     keyword: str
     vr: str
     type: str  # "1", "1C", "2", "2C" or "3" (PS3.5 7.4)
-    placeholder: str | None = None  # for type 1: what is written where the instance has nothing
+    placeholder: str | None = None  # for type 1, and 1C that is required: written where the instance has nothing
 
 
 NO_DATE = "19000101"
@@ -123,7 +123,7 @@ INSTANCE_KEYS: dict[str, tuple[Key, ...]] = {
         Key(0x0040A491, "CompletionFlag", "CS", "1", "PARTIAL"),
         Key(0x0040A493, "VerificationFlag", "CS", "1", "UNVERIFIED"),
         *CONTENT_AT,
-        Key(0x0040A030, "VerificationDateTime", "DT", "1C"),
+        Key(0x0040A030, "VerificationDateTime", "DT", "1C", NO_DATE),
         CONCEPT_NAME,
         Key(0x0040A730, "ContentSequence", "SQ", "1C"),
     ),

@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from appliance.studies import elements
 from appliance.studies.charset import CharacterSet, character_set, is_special
 from appliance.studies.record_tables import (
+    IMAGE_PROFILE_KEYS,
     INSTANCE_KEYS,
     NO_CODE,
     PATIENT_KEYS,
@@ -31,6 +32,7 @@ from appliance.studies.record_tables import (
 from appliance.studies.single import one_value
 
 SPECIFIC_CHARACTER_SET = 0x00080005
+_VERIFICATION_FLAG = 0x0040A493
 _TEXT_VRS = frozenset({"PN", "LO", "SH", "ST", "LT", "UT", "UC"})
 _SHARED_GROUPS = 0x52009229
 _NESTED_IN = {  # PS3.11 Table H.3-2: keys that may lie in a macro of the Shared Functional Groups Sequence
@@ -45,8 +47,11 @@ _CONCEPT_MOD = b"HAS CONCEPT MOD"
 _LEGAL = {  # PS3.5 6.2; other readers take a whole directory for damaged where one of these can't be read
     "DA": re.compile(rb"[12]\d{3}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"),  # 00000000, 00010101: no date was known
     "TM": re.compile(rb"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-6]\d(?:\.\d{1,6})?)?)?"),
+    "DT": re.compile(rb"[12]\d{3}(?:\d{2}){0,5}(?:\.\d{1,6})?(?:[+-]\d{4})?"),
     "CS": re.compile(rb"[\x20-\x7e]*"),
+    "IS": re.compile(rb"[+-]?\d{1,11}"),
 }
+_UNREADABLE = re.compile(rb"[^\x20-\x7e]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,9 +168,9 @@ class _Maker:
         else:
             value = self._value(key)
             found = elements.element(key.tag, key.vr, value) if value else b""
-        if found or key.type in ("1C", "3"):
+        if found or (key.type in ("1C", "3") and not self._is_asked(key)):
             return found
-        if key.type != "1":
+        if key.type in ("2", "2C"):
             return elements.element(key.tag, key.vr, b"")
         return self._placeholder(key) if supply else b""
 
@@ -178,14 +183,14 @@ class _Maker:
 
     def _value(self, key: Key) -> bytes:
         if key.keyword == "VerificationDateTime":
-            return self._most_recent_verification()
+            return _readable(key, self._most_recent_verification())
         value = elements.value_bytes(self.dataset, key.tag, key.vr, self.encodings)
         if key.vr in _OLD_MARKS:
             value = value.replace(_OLD_MARKS[key.vr], b"")
         if not value and key.tag in _NESTED_IN:
             for macro in self._macros(_NESTED_IN[key.tag]):
                 value = value or elements.value_bytes(macro, key.tag, key.vr)
-        return _readable(key.vr, one_value(key.tag, key.vr, value, self.charset))
+        return _readable(key, one_value(key.tag, key.vr, value, self.charset))
 
     def _macros(self, macro: int | None) -> list[Dataset]:
         if self._shared is None:
@@ -193,6 +198,11 @@ class _Maker:
         if macro is None:
             return self._shared
         return [item for group in self._shared for item in elements.items(group, macro)]
+
+    def _is_asked(self, key: Key) -> bool:
+        """Whether a 1C key is required though the instance has none: a verified report was verified some time."""
+        flag = elements.value_bytes(self.dataset, _VERIFICATION_FLAG, "CS")
+        return key.keyword == "VerificationDateTime" and flag == b"VERIFIED"
 
     def _most_recent_verification(self) -> bytes:
         observers = elements.items(self.dataset, 0x0040A073)
@@ -226,10 +236,15 @@ class _Maker:
         return elements.sequence(0x00081140, found) if found else b""
 
 
-def _readable(vr: str, value: bytes) -> bytes:
-    """A date, time or code as it is; nothing for what can't be one: 31/12/1999, a letter of another script."""
-    legal = _LEGAL.get(vr)
-    return value if legal is None or legal.fullmatch(value) else b""
+def _readable(key: Key, value: bytes) -> bytes:
+    """A date, time, code or number as it is; nothing for what can't be one: 31/12/1999, a letter of another script.
+
+    Keys of images that profiles demand where the instance has them stay, without their unreadable letters.
+    """
+    legal = _LEGAL.get(key.vr)
+    if legal is None or legal.fullmatch(value):
+        return value
+    return _UNREADABLE.sub(b"_", value) if key in IMAGE_PROFILE_KEYS else b""
 
 
 def placeholder(key: Key) -> bytes:

@@ -188,6 +188,15 @@ def test_a_missing_profile_key_is_noticed_with_right_offsets_too(tmp_path: Path)
     assert {"profile-key", "order"} & codes(folder)
 
 
+def test_a_value_of_nothing_but_separators_is_no_value_a_profile_demands(tmp_path: Path) -> None:
+    """Two empty values: our own disc of such an image failed its check."""
+    data = made.as_file(made.image(SynchronizationFrameOfReferenceUID="1.2.3"))
+    path = tmp_path / "image.dcm"
+    path.write_bytes(data.replace(b"UI\x06\x001.2.3\0", b"UI\x06\x00\\\\\\\\\\\0"))
+    image = made.built([made.source(path)], tmp_path / "disc", profile="STD-GEN-USB-JPEG", medium="usb")
+    assert codes(image) == set()
+
+
 def _tag_at(data: bytearray) -> tuple[int, int]:
     at = data.index(b"\x08\x00\x08\x00CS")
     return at, at + 4

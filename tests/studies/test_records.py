@@ -79,6 +79,19 @@ def test_an_unverified_report_has_no_verification_time() -> None:
     assert not {0x0040A030, 0x0040A730} & values(described(report).instance).keys()
 
 
+@pytest.mark.parametrize("told", [None, "", "yesterday"])
+def test_a_verified_report_that_does_not_say_when_gets_the_placeholder(told: str | None) -> None:
+    """Without it no disc passes its check (Type 1C, PS3.3 F.5.25)."""
+    report = made.as_read(made.report())
+    for observer in report.VerifyingObserverSequence:
+        observer._dict.pop(0x0040A030)
+        if told is not None:
+            observer.add_new(0x0040A030, "LO", told)
+    found = records.describe(report)
+    assert values(found.instance)[0x0040A030] == b"19000101"
+    assert "VerificationDateTime" in found.supplied
+
+
 def test_type_1_keys_are_supplied_and_listed() -> None:
     found = described(made.report(InstanceNumber=None, ConceptNameCodeSequence=None, ContentDate=""))
     assert set(found.supplied) == {"InstanceNumber", "ConceptNameCodeSequence", "ContentDate"}
@@ -131,15 +144,24 @@ def test_dates_and_times_of_old_are_written_as_today() -> None:
         (0x00080030, b"250000"),
         (0x00080030, b"noon"),
         (0x00080060, "КТ".encode()),
+        (0x00200011, b"3a"),
+        (0x00200013, b"1.0"),
     ],
-    ids=["date", "no-date", "first-date", "month-13", "hour-25", "time", "code"],
+    ids=["date", "no-date", "first-date", "month-13", "hour-25", "time", "code", "number", "fraction"],
 )
 def test_a_date_time_or_code_that_is_none_does_not_get_into_the_directory(tag: int, wrong: bytes) -> None:
     """Other readers make numbers of dates: one that is none may cost the whole disc."""
     dataset = made.as_read(made.image())
     overwrite(dataset, tag, wrong)
     found = records.describe(dataset)
-    assert wrong not in found.study + found.series
+    assert wrong not in found.study + found.series + values(found.instance)[0x00200013]
+
+
+def test_what_a_profile_demands_of_an_image_stays_without_its_unreadable_letters() -> None:
+    """Its check misses Image Type where the image has one (PS3.11 Table D.3-2), and the whole disc was not made."""
+    dataset = made.as_read(made.image())
+    overwrite(dataset, 0x00080008, "ORIGINAL\\PRIMÄR".encode("latin-1"))
+    assert values(records.describe(dataset).instance)[0x00080008] == b"ORIGINAL\\PRIM_R"
 
 
 def test_related_general_class_is_kept() -> None:

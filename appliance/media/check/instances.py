@@ -219,9 +219,9 @@ def _names(name: str, same_charset: bool) -> list[frozenset[str]]:
 
 
 def _filled(body: memoryview, element: Element) -> bool:
-    """Whether an element says anything: not only padding, and a sequence of references references something."""
+    """Whether an element says anything, not only padding and parting; a sequence of references references something."""
     if element.tag == _REFERENCED_IMAGES:
         return _REFERENCED_UID in body[element.start : element.end].tobytes()
     if element.length == UNDEFINED or element.length > 1024:
         return True
-    return bool(body[element.start : element.end].tobytes().strip(b" \0"))
+    return bool(body[element.start : element.end].tobytes().strip(b" \0\\"))
