@@ -6,6 +6,7 @@ Each stretch of text is drawn in the first font that has its glyphs; right-to-le
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _BOX = 0.7  # of an em: width of the box for a missing glyph
 _MOST_CHARACTERS = 1024  # none so long fits; a peer may send megabytes
 _HAS_RAQM = features.check("raqm")
 _SHAPERS = frozenset((0x200C, 0x200D, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))  # joiners, variation selectors
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +190,7 @@ def _resolved(text: str) -> list[str]:
     """L, R, N (a number among right-to-left text) or "" (neutral) for each character (UAX #9 rules W1 to W7)."""
     kinds: list[str] = []
     strong = ""
+    dates = {at for date in _DATE.finditer(text) for at in range(*date.span())}
     for at, character in enumerate(text):
         kind = unicodedata.bidirectional(character)
         if kind in ("L", "R", "AL"):
@@ -198,7 +201,8 @@ def _resolved(text: str) -> list[str]:
         elif kind == "NSM":
             kinds.append(kinds[-1] if kinds else "")
         else:
-            kinds.append(_between_numbers(text, at, kind, kinds, strong))
+            # behind an Arabic name 2026-02-01 would read 01-02-2026: a date is kept together (HL3)
+            kinds.append(kinds[-1] if at in dates else _between_numbers(text, at, kind, kinds, strong))
     return kinds
 
 

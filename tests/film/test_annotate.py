@@ -216,6 +216,7 @@ def test_han_characters_take_the_face_of_the_language_around_them():
         ("אב cd אב", "11122111"),
         ("עم 1/2", "111222"),
         ("م 1-2", "11212"),  # a hyphen does not join numbers in Arabic
+        ("م 2026-02-01", "112222222222"),  # but a date is kept together
         ("א 1-2", "11222"),
         ("a א, ב b", "00111100"),
     ],

@@ -448,6 +448,21 @@ def test_several_studies_and_patients_each_have_their_own_stacks(
             assert off_by(page, decoder.frame(disc.paths[number], 1)) == 0
 
 
+def test_a_date_behind_an_arabic_name_reads_as_any_date(browser: Browser, decoder: Decoder, tmp_path: Path) -> None:
+    """Without a mark 2026-02-01 reads 01-02-2026 there (UAX #9 W2): another day."""
+    datasets = slices(2, edge=64)
+    for number, dataset in enumerate(datasets):
+        dataset.SpecificCharacterSet, dataset.PatientName = "ISO_IR 192", "قباني^لنزار"
+        dataset.PatientID, dataset.StudyInstanceUID, dataset.StudyDate = str(number), f"{STUDY}.{number}", "20260201"
+        dataset.SeriesInstanceUID = f"{STUDY}.{number}.1"
+    script = """() => { const text = document.querySelector('#stacks h2').firstChild, at = text.data.indexOf('2026');
+      return [...'2026-02-01'].map((_, n) => { const one = document.createRange();
+        one.setStart(text, at + n); one.setEnd(text, at + n + 1); return one.getBoundingClientRect().left; }); }"""
+    for page in opened(browser, Disc(tmp_path, datasets, decoder, 2.0, [])):
+        places = page.evaluate(script)
+        assert places == sorted(places)
+
+
 def test_frames_are_spread_over_a_clip() -> None:
     assert spread(3, 6) == [1, 2, 3] and spread(30, 6)[0] == 1 and spread(30, 6)[-1] == 30 and spread(9, 1) == [5]
 
