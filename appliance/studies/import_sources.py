@@ -24,6 +24,9 @@ HIGHEST_RATIO = 2000
 RATIO_OF_OTHERS = 200
 """What is no instance is not unpacked in any case; from this ratio on it is said."""
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".tar", ".zst"})
+CONTAINERS = (b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+VOLUME_AT, VOLUMES = 0x8001, (b"CD001", b"BEA01")
+"""Where ISO 9660 and UDF say that they are there (ECMA-119 8.1, ECMA-167 2/9.1)."""
 RATIO_COUNTS_FROM = 64 << 20
 """Blank images shrink a thousandfold: only what is large is held to the ratio."""
 LARGEST_DICOMDIR = 256 << 20
@@ -51,7 +54,15 @@ def candidates(path: Path) -> Iterator[list[Candidate]]:
         with _archive(path) as archive:
             yield _bounded(_in_archive(archive, path), path)
     else:
-        yield [Candidate(name=path.name, size=path.stat().st_size, open=partial(_opened, path))]
+        said = say("it is an archive or the image of a disc: unpack or mount it, and import the folder")
+        yield [
+            Candidate(
+                name=path.name,
+                size=path.stat().st_size,
+                open=partial(_opened, path),
+                else_said=said if _is_container(path) else "",
+            )
+        ]
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -71,6 +82,13 @@ def _is_dicom(path: Path) -> bool:
     """A DICOM file may well have an archive behind it: it is an instance all the same."""
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
+
+
+def _is_container(path: Path) -> bool:
+    """An archive other than zip, or the image of a disc, whatever it is called: uploads have no names."""
+    with path.open("rb") as file:
+        begins = file.read(VOLUME_AT + 5)
+    return begins.startswith(CONTAINERS) or begins.endswith(VOLUMES)
 
 
 def _in_folder(folder: Path) -> Iterator[Candidate]:

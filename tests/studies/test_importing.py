@@ -141,6 +141,16 @@ def test_a_bomb_in_an_archive_is_refused_before_it_goes_off(
         import_path(store, path, clerk)
 
 
+def test_an_image_of_a_disc_is_not_silently_nothing(store: Store, clerk: Actor, saved: SaveFiles) -> None:
+    folder = saved(made.image(1))
+    image, archive = folder.parent / "disc", folder.parent / "study.7z"
+    subprocess.run(["genisoimage", "-quiet", "-o", image, folder], check=True)
+    archive.write_bytes(bytes.fromhex("377abcaf271c0004"))
+    for path in (image, archive):
+        report = import_path(store, path, clerk).to_json()
+        assert "unpack or mount it" in report["refused"][0]["reason"]
+
+
 def test_bombs_and_archives_in_an_archive_are_named_in_the_report(store: Store, clerk: Actor, tmp_path: Path) -> None:
     """Not "no DICOM" alone: what was refused, and why."""
     path = tmp_path / "bomb.zip"
