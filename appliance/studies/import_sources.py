@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -174,19 +174,25 @@ def named_in_dicomdir(found: list[Candidate]) -> tuple[str, ...]:
 
     A medium may lie in a folder, as one does that was copied or zipped whole, and several in one.
     """
-    there = {_file_id(each.name) for each in found}
-    there |= {name.removesuffix(".DCM") for name in there}  # an alias systems add to a File ID (PS3.10 8.2)
-    return tuple(
-        name
-        for each in found
-        if PurePosixPath(_file_id(each.name)).name == "DICOMDIR" and not each.refused and each.size <= LARGEST_DICOMDIR
-        for name in _references(each)
-        if name not in there
-    )
+    there = file_ids(each.name for each in found)
+    directories = (each for each in found if is_dicomdir(each.name) and not each.refused)
+    return tuple(name for each in directories for name in named_in(each) if name not in there)
 
 
-def _references(directory: Candidate) -> list[str]:
+def file_ids(names: Iterable[str]) -> frozenset[str]:
+    """Paths as those of a DICOMDIR are compared with them, without the .DCM some systems add (PS3.10 8.2)."""
+    found = {_file_id(name) for name in names}
+    return frozenset(found | {name.removesuffix(".DCM") for name in found})
+
+
+def is_dicomdir(name: str) -> bool:
+    return PurePosixPath(_file_id(name)).name == "DICOMDIR"
+
+
+def named_in(directory: Candidate) -> list[str]:
     """What a directory references, as paths from where is imported; none when it can't be read."""
+    if directory.size > LARGEST_DICOMDIR:
+        return []
     try:
         with directory.open() as file:
             records = dcmread(file).DirectoryRecordSequence

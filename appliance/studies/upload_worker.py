@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any
 
 from appliance.errors import ApplianceError, ResourceError
@@ -16,6 +17,7 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.store.uploads import Upload
 from appliance.studies import importing
+from appliance.studies.import_sources import Candidate, file_ids, is_dicomdir, named_in
 from appliance.studies.importing import MOST_REPORTED, ImportReport
 from appliance.words import say
 
@@ -163,9 +165,19 @@ class _Work:
             refused = ImportReport(files=1)
             refused.refuse(name, str(error).replace(kept, name))
             report = refused.to_json()
+        if is_dicomdir(name):
+            report["missing"] = self._missing(kept, name)
         if not self.stopping():  # else it is begun anew
             self.report = added(self.report, _named(report, kept, name))
             self._tell(before + report["files"], before + report["files"] + left, force=True)
+
+    def _missing(self, kept: str, name: str) -> list[str]:
+        """What a DICOMDIR among the files names and nobody uploaded; clients that send no folders send last names."""
+        path = self.store.folder.uploads / self.row.folder / kept
+        there = file_ids(each for _, each in self.row.names)
+        directory = Candidate(name=name, size=path.stat().st_size, open=lambda: path.open("rb"))
+        lacking = [each for each in named_in(directory) if not {each, PurePosixPath(each).name} & there]
+        return lacking[:MOST_REPORTED]
 
     def _tell(self, done: int, total: int, *, force: bool = False) -> None:
         if not force and time.monotonic() - self._told < TELL_SECONDS:

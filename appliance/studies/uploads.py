@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from appliance.errors import ConflictError, NotFoundError, ResourceError, UsageError
@@ -49,7 +49,7 @@ def add(store: Store, import_id: int, uploaded: Iterable[tuple[str, Iterable[byt
             )
         if not store.has_room():
             raise ResourceError(say("The disk is short: nothing is imported until room is made."))
-        kept = secrets.token_hex(8)  # never the name it came with: that is for reports alone
+        kept = secrets.token_hex(8)  # never the name it came with: that is for reports and a DICOMDIR alone
         files.write_scratch(store.folder.uploads / row.folder / kept, blocks)
         names.append([kept, _plain(name)])
     with store.database.write() as connection:
@@ -153,5 +153,6 @@ def _forget(store: Store, row: Upload, message: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """A file's name for reports: its end, without folders."""
-    return Path(name.replace("\\", "/")).name[-200:] or "file"
+    """A file's path within what was uploaded, without what leads out of it."""
+    parts = PurePosixPath(name.replace("\\", "/").lstrip("/")).parts
+    return "/".join(part for part in parts if part != "..")[-200:] or "file"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import search, upload_worker, uploads
 from appliance.studies.upload_worker import Importer
+from tests.media import made
 from tests.support.away import away_once
 
 
@@ -50,6 +52,32 @@ def test_files_and_archives_come_in_and_each_is_told_of(store: Store, clerk: Act
     assert told["done"] == told["total"] == told["files"] == 5
     assert len(search.find_studies(store, search.Query())) == len(told["studies"]) == 2
     assert not list(store.folder.uploads.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("folder", "sent", "missing"),
+    [
+        ("CD/", ["A/IMG1", "A/IMG2.dcm"], []),
+        ("CD/", ["A/IMG1"], ["CD/A/IMG2"]),
+        ("C:\\CD\\", ["a\\img1", "a\\img2"], []),
+        ("", ["IMG1", "IMG2"], []),  # curl sends last names alone
+        ("", ["IMG1"], ["A/IMG2"]),
+    ],
+)
+def test_what_an_uploaded_dicomdir_names_and_nobody_uploaded_is_told(
+    store: Store, clerk: Actor, tmp_path: Path, folder: str, sent: list[str], missing: list[str]
+) -> None:
+    """The page reads a whole disc so; one it could not read to its end looked whole."""
+    (tmp_path / "A").mkdir()
+    for number in (1, 2):
+        (tmp_path / f"A/IMG{number}").write_bytes(made.as_file(made.image(number)))
+    subprocess.run(["dcmmkdir", "+r", "-Pgp", "+id", tmp_path, "+D", tmp_path / "DICOMDIR"], check=True)
+    disc = {f"{folder}DICOMDIR": (tmp_path / "DICOMDIR").read_bytes()}
+    disc |= {folder + name: made.as_file(made.image(number)) for number, name in enumerate(sent, 1)}
+    number = uploaded(store, clerk, **disc)
+    Importer(store).work_off()
+    told = uploads.get_import(store, number)
+    assert (told["stored"], told["missing"]) == (len(sent), missing)
 
 
 def test_requests_that_add_to_one_import_at_once_lose_no_file(store: Store, clerk: Actor) -> None:

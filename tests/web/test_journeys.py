@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -169,6 +170,24 @@ def test_files_are_dropped_with_progress(store: Store, live_url: str, window: Wi
         expect(page.locator("h1")).to_have_text("Import 1")
         expect(page.locator("#status dd").first).to_have_text("2", timeout=SOON)
     expect(page.get_by_role("link", name="Look at the study")).to_have_count(2)
+
+
+def test_a_disc_chosen_as_a_folder_says_what_its_dicomdir_names_and_it_lacks(
+    store: Store, live_url: str, window: Windows, tmp_path: Path
+) -> None:
+    disc = tmp_path / "TINY_ALPHA"
+    shutil.copytree(Path(str(get_testdata_file("DICOMDIR"))).parent / "TINY_ALPHA", disc)
+    lost = disc / "PT000000/ST000000/SE000000/IM000002"
+    lost.unlink()
+    page = window().new_page()
+    log_in(page, live_url, "clerk")
+    page.goto(f"{live_url}/studies/import")
+    page.set_input_files("#folder", disc)
+    with working(Importer(store)):
+        page.get_by_role("button", name="Import").click()
+        expect(page.locator("h1")).to_have_text("Import 1")
+        expect(page.locator("#status")).to_contain_text("Named in the DICOMDIR, but not there", timeout=SOON)
+    expect(page.locator("#status li code")).to_have_text([str(lost.relative_to(tmp_path))])
 
 
 def test_images_scroll_by_key_and_the_window_by_dragging(

@@ -9,7 +9,10 @@ const BATCH_BYTES = 32 << 20;
 for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
 
 async function within(entry) {
-  if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
+  if (entry.isFile) {
+    const file = await new Promise((done, failed) => entry.file(done, failed));
+    return [Object.assign(file, { path: entry.fullPath })];
+  }
   const reader = entry.createReader();
   const found = [];
   for (;;) {
@@ -36,7 +39,8 @@ function send(files, number, more, progress) {
     data.set("csrf_token", form.elements.csrf_token.value);
     if (number) data.set("import", number);
     if (more) data.set("more", "1");
-    for (const file of files) data.append("files", file, file.name);
+    // with its folders: what a DICOMDIR among them names is looked for there
+    for (const file of files) data.append("files", file, file.path || file.webkitRelativePath || file.name);
     const request = new XMLHttpRequest();
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
