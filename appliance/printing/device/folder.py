@@ -44,7 +44,7 @@ class FolderDevice:
         return ", ".join(str(root) for root in self.options.folder_roots) or say("none is configured")
 
     def send(self, request: SendRequest, progress: Progress) -> SendResult:
-        """Write each document that is not there yet."""
+        """Write each document that is not there yet; another's film under its name is never overwritten."""
         delivery = Delivery(request, progress)
         try:
             self._open()
@@ -71,6 +71,8 @@ class FolderDevice:
         if same(document.path, target):
             delivery.skip(document)
             return
+        if target.exists():  # of another appliance, or of this one before it began anew
+            raise FileExistsError(errno.EEXIST, say("another film lies there as %(name)s: move it", name=target.name))
         with files.PartFile(target) as part:
             for chunk in delivery.chunks(document.path):
                 part.write(chunk)
@@ -110,7 +112,7 @@ class FolderDevice:
 
     def ask(self, request: SendRequest) -> SendResult:
         """Which of the documents lie there."""
-        there = [self._target(request, document).is_file() for document in request.documents]
+        there = [same(document.path, self._target(request, document)) for document in request.documents]
         if all(there):
             return self._done(len(there))
         count = there.index(False)

@@ -31,6 +31,22 @@ def test_postscript_has_its_own_suffix(harness: MakeHarness, tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "printed").iterdir()] == ["job-7-01.ps"]
 
 
+def test_another_film_of_the_name_is_neither_overwritten_nor_taken_for_this_one(
+    harness: MakeHarness, tmp_path: Path
+) -> None:
+    printer, there = harness("folder"), tmp_path / "printed" / "job-7-01.pdf"
+    there.parent.mkdir()
+    there.write_bytes(b"of an appliance before this one")
+    request = printer.request()
+    result = printer.device.send(request, no_progress)
+    assert result.outcome is SendOutcome.RETRY and "another film lies there as job-7-01.pdf" in str(result.message)
+    assert printer.device.ask(request).outcome is SendOutcome.RETRY
+    assert there.read_bytes() == b"of an appliance before this one"
+    there.unlink()
+    assert printer.device.send(request, no_progress).outcome is SendOutcome.DONE
+    assert printer.device.ask(request).outcome is SendOutcome.DONE
+
+
 def test_a_folder_outside_the_roots_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="under no allowed folder"):
         open_device("folder:/etc", options={"folder_roots": [tmp_path]})
