@@ -103,5 +103,5 @@ def _refuse_broken_references(connection: Connection) -> None:
 def config_of(migrations: Path) -> Config:
     """Alembic's settings for a folder of migrations."""
     config = Config()
-    config.set_main_option("script_location", str(migrations))
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))  # as configparser wants it
     return config
