@@ -26,7 +26,7 @@ from appliance.dicom.notify import Notifier
 from appliance.dicom.own_call import door_answers
 from appliance.dicom.print_classes import TRANSFER_SYNTAXES, VERIFICATION
 from appliance.dicom.print_scp import PrintScp
-from appliance.errors import ResourceError
+from appliance.errors import ResourceError, SettingError
 from appliance.network.association import BoundedAssociation
 from appliance.network.incidents import OnIncident
 from appliance.network.limits import Limits
@@ -121,7 +121,13 @@ class DicomServer:
         if tls.mutual and files.authorities is None:
             log.error("the TLS port stays closed: peers must show a certificate, and none is trusted (appliance tls)")
             return []
-        context = server_context(files.certificate, files.key, files.authorities, required=tls.mutual)
+        try:
+            context = server_context(files.certificate, files.key, files.authorities, required=tls.mutual)
+        except SettingError as error:
+            if not dicom.ports:
+                raise
+            log.error("the TLS port stays closed: %s", error)  # who calls without TLS goes on printing
+            return []
         return [Listen(address=dicom.address, port=dicom.tls_port, ssl_context=context)]
 
     @property

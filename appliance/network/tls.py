@@ -65,7 +65,7 @@ def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password="")  # or a key that wants one would ask the terminal
     except (OSError, ValueError) as error:
         raise SettingError(
             say(

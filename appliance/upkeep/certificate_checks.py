@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.errors import SettingError
+from appliance.network.tls import server_context
 from appliance.security import certificates as tls
 from appliance.store.store import Store
 from appliance.upkeep.finding import Finding, error, fine, warning
@@ -33,6 +34,11 @@ def _of_dicom(store: Store) -> list[Finding]:
     files = tls.tls_files(store)
     if files is None:
         return [fine("certificates", say("DICOM TLS is off: there is no certificate (appliance tls init makes one)."))]
+    try:
+        server_context(files.certificate, files.key, files.authorities)
+    except SettingError as problem:
+        text = say("The TLS port stays closed: %(why)s.", why=problem)
+        return [error("certificates", text, say("Correct the file, then restart the service."))]
     renew = say("Make or bring another: appliance tls init --replace, then give it to the peers.")
     ours = [_expiry(say("Our certificate"), view, renew) for view in tls.read_certificates(files.certificate)[:1]]
     if files.authorities is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from appliance.security import certificates
 from appliance.security.peer_verbs import add_peer
 from appliance.security.peers import Peer
 from appliance.store.store import Store, open_store
+from appliance.upkeep import certificate_checks
+from appliance.upkeep.finding import Finding
 from tests.support.ports import free_port
 from tests.trust.conftest import Identity
 
@@ -75,6 +78,35 @@ def test_the_tls_port_stays_closed_while_nobody_is_trusted(tmp_path: Path, clerk
     with appliance(tmp_path, clerk) as store, serving(store) as server:
         assert echoes(server.port)
         assert not echoes(store.settings.dicom.tls_port, *by_tls(store, None))
+
+
+@pytest.mark.parametrize("spoilt", ["key of another", "encrypted key", "no key", "no certificate", "no authorities"])
+def test_files_of_tls_that_can_t_be_used_close_its_port_alone_and_are_said(
+    tmp_path: Path, clerk: Actor, ct: Identity, stranger: Identity, spoilt: str
+) -> None:
+    with appliance(tmp_path, clerk, trusted=ct) as store:
+        folder = certificates.tls_folder(store)
+        assert about_tls(store) == []
+        if spoilt == "key of another":
+            shutil.copy(stranger.key, folder / "key.pem")
+        elif spoilt == "encrypted key":
+            key, out = folder / "key.pem", folder / "encrypted.pem"
+            line = ["openssl", "rsa", "-in", key, "-aes256", "-passout", "pass:hello", "-out", out]
+            subprocess.run(line, check=True, capture_output=True)
+            out.rename(key)
+        elif spoilt == "no key":
+            (folder / "key.pem").unlink()
+        else:
+            name = "certificate.pem" if spoilt == "no certificate" else "authorities.pem"
+            (folder / name).write_text("nothing")
+        with serving(store) as server:
+            assert echoes(server.port), "who calls without TLS is served"
+            assert not echoes(store.settings.dicom.tls_port, *by_tls(store, ct))
+        assert "The TLS port stays closed" in about_tls(store)[0].text
+
+
+def about_tls(store: Store) -> list[Finding]:
+    return [each for each in certificate_checks.certificates(store) if each.level == "error"]
 
 
 def test_without_mutual_tls_a_peer_may_come_without_certificate(tmp_path: Path, clerk: Actor) -> None:
