@@ -10,7 +10,7 @@ import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 
-OF_PEERS = ("appliance.dicom", "appliance.network", "pynetdicom", "pydicom")
+OF_PEERS = ("appliance.dicom", "appliance.network", "pynetdicom", "pydicom", "waitress")
 """Loggers whose lines are about peers."""
 
 ABOUT_ONE = (100, 1.0)

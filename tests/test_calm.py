@@ -54,6 +54,12 @@ def test_of_ten_thousand_faults_of_one_peer_some_are_told_then_one_a_second(
     assert lines[0] == "C-STORE from FE0@fe80::1 0" and "(999 lines before it not logged)" in lines[-1]
 
 
+def test_the_page_s_server_floods_the_log_no_more_than_the_network_does() -> None:
+    calm, flood = Calm(), logging.getLogger("waitress").makeRecord
+    passed = [calm.filter(flood("waitress", logging.WARNING, "", 0, "accept() threw", (), None)) for _ in range(10_000)]
+    assert sum(passed) <= SAME_WORDS[0] + 5
+
+
 def test_a_loud_peer_leaves_the_lines_of_another_alone(lines: list[str]) -> None:
     for number in range(200):
         say(1, f"%s sent {number}", "CT@10.0.0.1")

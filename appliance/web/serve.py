@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import resource
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,7 +52,7 @@ def adjustments(store: Store) -> dict[str, Any]:
         "host": web.address,
         "port": web.port,
         "threads": web.threads,
-        "connection_limit": CONNECTIONS,
+        "connection_limit": _connections(),
         "channel_timeout": NEVER,
         "max_request_header_size": HEADER_BYTES,
         "max_request_body_size": web.upload_mib << 20,
@@ -60,6 +61,12 @@ def adjustments(store: Store) -> dict[str, Any]:
         "ident": None,
         **(proxy if web.trusted_proxy else {}),
     }
+
+
+def _connections() -> int:
+    """Fewer where descriptors are short: at their end waitress goes round and round over a caller it can't take."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(CONNECTIONS, descriptors // 2)
 
 
 def make_server(store: Store) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from waitress.channel import HTTPChannel
 
 from appliance.store.store import Store
+from appliance.web import serve
 from appliance.web.serve import make_server
 from appliance.web.slow import IDLE_SECONDS, UNREAD_SECONDS, put_out_the_slow
 
@@ -118,6 +119,12 @@ def test_an_answer_that_nobody_reads_is_given_up(server: Any) -> None:
         assert put_out_the_slow(server, now + UNREAD_SECONDS - 1) == 0
         assert put_out_the_slow(server, now + UNREAD_SECONDS + 1) == 1
         assert eventually(lambda: not channels(server))
+
+
+def test_few_descriptors_mean_few_connections(empty_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one left a caller is neither taken nor gone, and the loop turns over it, with a traceback each time."""
+    monkeypatch.setattr(serve.resource, "getrlimit", lambda _: (64, 64))
+    assert serve.adjustments(empty_store)["connection_limit"] == 32
 
 
 def test_a_connection_that_ends_while_it_is_put_out_does_no_harm(server: Any) -> None:
