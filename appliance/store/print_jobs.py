@@ -210,6 +210,7 @@ def claim_compose(connection: Connection, job_id: int, worker: str) -> bool:
 def to_send(connection: Connection, node: str = "") -> list[int]:
     """For each printer that may print and has nothing on its way: its next job, if that is composed and due.
 
+    One that could not be composed and is put off (its folder can't be written) lets the others pass.
     `node`: a machine among several, which leaves printers bound to another one to it.
     """
     ready = select(printer.c.name).where(printer.c.paused.is_(False), printer.c.printer_state != "stopped")
@@ -217,12 +218,14 @@ def to_send(connection: Connection, node: str = "") -> list[int]:
         ready = ready.where(is_for(printer.c.settings, node))
     busy = select(print_job.c.printer).where(print_job.c.sending_by.isnot(None))
     place = func.row_number().over(partition_by=print_job.c.printer, order_by=ORDER).label("place")
+    put_off = and_(~print_job.c.composed, ~is_due(print_job.c.not_before))
     heads = (
         select(print_job.c.job_id, print_job.c.composed, print_job.c.not_before, place)
         .where(
             print_job.c.job_state == states.PENDING,
             print_job.c.printer.in_(ready),
             print_job.c.printer.not_in(busy),
+            ~put_off,
         )
         .subquery()
     )

@@ -93,6 +93,19 @@ def test_a_job_that_goes_before_as_many_as_are_composed_ahead_does_not_jam_the_p
     assert len(printed(store)) == store.settings.printing.compose_ahead + 4
 
 
+def test_a_job_whose_document_can_t_be_written_lets_the_others_pass(store: Store) -> None:
+    """It waits, for the disk may be well in a moment; nobody else's film does."""
+    printer = add_folder_printer(store)
+    pause(store, "film", MODALITY)
+    stuck, next_one = submit_films(store, printer), submit_films(store, printer)
+    (store.folder.job(stuck) / "film-01.pdf.part").mkdir()
+    resume(store, "film", MODALITY)
+    work(store)
+    assert printed(store) == [f"{next_one}-01.pdf"]
+    assert show_job(store, stuck)["job_state"] == "pending"
+    assert "Composing waits" in show_job(store, stuck)["job_state_message"]
+
+
 def test_held_jobs_wait_and_released_ones_print(store: Store, clerk: Actor) -> None:
     printer = add_folder_printer(store)
     held, free = submit_films(store, printer), submit_films(store, printer)
