@@ -69,9 +69,10 @@ def purge(store: Store, at: dt.datetime | None = None) -> int:
     while _over_quota(store):
         with store.database.read() as connection:
             oldest = print_jobs.purgeable(connection, None, limit=20)
-        if not oldest:
+        gone = sum(_purge(store, job) for job in oldest)
+        if not gone:
             break
-        count += sum(_purge(store, job) for job in oldest)
+        count += gone
     return count
 
 
@@ -88,7 +89,12 @@ def _over_quota(store: Store) -> bool:
 
 
 def _purge(store: Store, job: print_jobs.Job) -> int:
-    files.remove_tree(store.folder.job(job.job_id))
+    """The files first: the audit trail says that they are gone when they are."""
+    folder = store.folder.job(job.job_id)
+    files.remove_tree(folder)
+    if folder.exists():
+        log.error("%s can't be removed: see whose it is; it is tried again", folder, extra={"job": job.job_id})
+        return 0
     with store.database.write("print") as connection:
         print_jobs.change(connection, job.job_id, purged=True)
         record(connection, "films-purged", KEEPER, object_kind="print-job", object_id=str(job.job_id))

@@ -16,7 +16,7 @@ from appliance.printing.printer_verbs import add_printer, all_printers, get_prin
 from appliance.printing.printers import Printer
 from appliance.printing.views import list_jobs, show_job
 from appliance.printing.worker import FilmWorker
-from appliance.store import print_jobs
+from appliance.store import audit, files, print_jobs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from tests.printing.films import MODALITY, add_folder_printer, printed, submit_films
@@ -35,6 +35,22 @@ def test_films_past_their_days_are_purged_and_can_t_be_reprinted(store: Store, c
     assert show_job(store, ended)["purged"]
     with pytest.raises(ConflictError, match="purged"):
         jobs.reprint(store, ended, clerk, printer=printer)
+
+
+def test_films_that_can_t_be_removed_are_not_said_to_be_gone(
+    store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder may be another user's, after a restore as root; the trail is the proof that patients' data is gone."""
+    job_id = submit_films(store, add_folder_printer(store))
+    jobs.cancel(store, job_id, clerk)
+    full = replace(store, settings=_with_quota(store.settings, 0))
+    with monkeypatch.context() as stubborn:
+        stubborn.setattr(files.shutil, "rmtree", lambda *_, **__: None)
+        assert housekeeping.purge(full) == 0
+    with store.database.read() as connection:
+        assert audit.page(connection, event="films-purged") == []
+    assert housekeeping.purge(full) == 1, "it is tried again"
+    assert not store.folder.job(job_id).exists()
 
 
 def test_a_film_being_purged_in_that_moment_is_not_reprinted_in_part(store: Store, clerk: Actor) -> None:
