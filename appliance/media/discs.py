@@ -67,12 +67,13 @@ def create_disc(
     *,
     execution_status: str = discs.PENDING,
     beside: Callable[[Connection], None] | None = None,
+    restored: str = "",
 ) -> int:
     """Order a disc; its number. When this returns, the order survives power loss.
 
     What must be decided or is refused is found when it is planned, and said there. `beside` is done in the same
-    transaction. Raises UsageError, NotFoundError, ConflictError when its request is kept already, ResourceError when
-    the disk is short.
+    transaction. `restored`: why it is held from the start, for a backup came between. Raises UsageError, NotFoundError,
+    ConflictError when its request is kept already, ResourceError when the disk is short.
     """
     chosen = settled(store, order)
     if not store.has_room():
@@ -84,6 +85,8 @@ def create_disc(
             raise ConflictError(say("a request with that UID is there already"))
         disc_id = _number(store, connection)
         row = _row(chosen, disc_id, actor, execution_status, gathered)
+        if restored:
+            row |= {"held": True, "reasons": ["restored"], "message": restored}
         discs.insert(connection, row, gathered.studies if gathered else (), str(actor))
         for text in order.decisions:
             _keep_decision(connection, text, disc_id, actor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from functools import partial
@@ -15,11 +16,14 @@ from appliance.media.ordering import DiscOrder, settled
 from appliance.media.profiles import medium, profile, usual_medium
 from appliance.media.selection import Selection
 from appliance.security.peers import Peer
+from appliance.store.backup import restored_from, restored_words
 from appliance.store.store import Store
-from appliance.studies.rules import Rule, due_studies, mark_ruled, rule_of
+from appliance.studies.rules import Due, Rule, due_studies, mark_ruled, rule_of
 
 AGAIN_SECONDS = 60.0
 ANY_STUDY = "1"
+WHOLE_SECONDS = dt.timedelta(seconds=1)
+"""What a backup's moment is told in."""
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +63,8 @@ def follow_rules(store: Store, failed: dict[str, float]) -> int:
             order = order_of(store, due.rule, uid)
             # one transaction: a crash in between would make a second disc
             followed = partial(mark_ruled, study_instance_uid=uid)
-            create_disc(store, order, process_actor(f"rule of {due.peer}"), beside=followed)
+            actor = process_actor(f"rule of {due.peer}")
+            create_disc(store, order, actor, beside=followed, restored=_doubt(store, due))
         except ApplianceError as error:
             failed[uid] = time.monotonic() + AGAIN_SECONDS
             log.error("the rule of peer %s makes no disc: %s", due.peer, error)
@@ -67,3 +72,12 @@ def follow_rules(store: Store, failed: dict[str, float]) -> int:
         failed.pop(uid, None)
         count += 1
     return count
+
+
+def _doubt(store: Store, due: Due) -> str:
+    """Why to hold a disc whose study came with a backup: the machine it was made on may have burned it since."""
+    with store.database.read() as connection:
+        made = restored_from(connection)
+    if made is None or due.updated >= made + WHOLE_SECONDS:
+        return ""
+    return restored_words(made)

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, select, update
 
 from appliance.errors import DamagedError, UsageError
 from appliance.folders import folder_uri, path_of
-from appliance.store import discs, job_states, print_jobs, uploads
+from appliance.store import discs, job_states, print_jobs, secrets, uploads
 from appliance.store.database import Database
 from appliance.store.tables import metadata
 from appliance.store.tables.ground import number
 from appliance.store.tables.media import burner, disc
 from appliance.store.tables.printing import print_job, printer
-from appliance.words import row, say
+from appliance.words import Words, row, say
 
 SETTINGS = (
     "change",
@@ -75,13 +75,24 @@ def hold_restored(connection: Connection, made: dt.datetime, actor: str) -> tupl
 
     Imports under way end: uploaded files are in no backup, and one that is gone passes for one that was imported.
     """
-    said = say(
-        "Restored from the backup of %(made)s UTC: it may have been done since. Release or cancel it.",
-        made=f"{made:%Y-%m-%d %H:%M}",
-    )
+    said = restored_words(made)
+    secrets.put(connection, secrets.RESTORED, made.isoformat())  # discs that rules are still to order: see media.ruled
     jobs = _hold_jobs(connection, actor, said)
     uploads.abort_all(connection, say("The uploaded files are gone: upload them again."))
     return jobs, _hold_discs(connection, said)
+
+
+def restored_words(made: dt.datetime) -> Words:
+    return say(
+        "Restored from the backup of %(made)s UTC: it may have been done since. Release or cancel it.",
+        made=f"{made:%Y-%m-%d %H:%M}",
+    )
+
+
+def restored_from(connection: Connection) -> dt.datetime | None:
+    """When the backup was made that was restored last; None: none was."""
+    made = secrets.get(connection, secrets.RESTORED)
+    return dt.datetime.fromisoformat(made) if made else None
 
 
 def _hold_jobs(connection: Connection, actor: str, said: str) -> int:

@@ -12,6 +12,8 @@ PLACE = "data-folder"
 FIRST_PRINTER = "first-printer"
 FIRST_BURNER = "first-burner"
 """Kept once a fresh data folder has had them: one that is removed does not come back."""
+RESTORED = "restored-from"
+"""When the backup was made that all this comes from."""
 
 
 def get(connection: Connection, name: str) -> str | None:

@@ -38,6 +38,7 @@ class Due(NamedTuple):
     study_instance_uid: str
     peer: str
     rule: Rule
+    updated: dt.datetime  # the last instance came
 
 
 def rule_of(peer: Peer) -> Rule | None:
@@ -87,7 +88,7 @@ def due_studies(store: Store, at: dt.datetime | None = None) -> list[Due]:
             continue
         with store.database.read() as connection:
             rows = studies.quiet_since(connection, peer.name, moment - dt.timedelta(seconds=rule.seconds))
-        found += [Due(row.study_instance_uid, peer.name, rule) for row in rows]
+        found += [Due(row.study_instance_uid, peer.name, rule, row.updated) for row in rows]
     return found
 
 

@@ -38,6 +38,7 @@ from appliance.security.peer_verbs import add_peer, set_peer
 from appliance.security.peers import Peer
 from appliance.store import audit as audit_rows
 from appliance.store import discs, studies
+from appliance.store.backup import hold_restored
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import completeness, retrieving
@@ -397,6 +398,20 @@ def test_a_peers_rule_makes_a_disc_of_every_study_it_sends(store: Store) -> None
     view = list_discs(store)[0]
     assert (view["requested_by"], view["copies"]) == ("rule of CT 1", 2)
     assert work_off(store, view["disc_id"])["studies"] == [f"{made.ROOT}.3"]
+
+
+def test_a_rule_s_disc_that_a_lost_machine_may_have_made_is_held_after_a_restore(store: Store) -> None:
+    add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1}), CLERK)
+    keep(store, [made.image(1, study=3)], peer="CT 1")
+    with store.database.write() as connection:
+        hold_restored(connection, now(), str(CLERK))
+    eventually(lambda: follow_rules(store, {}) == 1)
+    view = show_disc(store, list_discs(store)[0]["disc_id"])
+    assert view["held"] and view["reasons"] == ["restored"] and "may have been done since" in view["message"]
+    time.sleep(1.0)  # a backup's moment is told in whole seconds
+    keep(store, [made.image(2, study=4)], peer="CT 1")  # has come here
+    eventually(lambda: follow_rules(store, {}) == 1)
+    assert [each["held"] for each in list_discs(store)] == [False, True]
 
 
 def test_a_rule_that_would_make_no_disc_is_refused_and_a_profile_brings_its_medium(store: Store) -> None:
