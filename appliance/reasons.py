@@ -47,6 +47,7 @@ REASONS: dict[str, Words] = {
     "burn-failed": say("burning failed"),
     "burn-interrupted": say("burning was interrupted"),
     "builder-died": say("the worker died while it made the disc"),
+    "composer-died": say("the worker died while it composed the films"),
     "media-mismatch": say("another kind of disc lies in it"),
     "developer-empty": say("out of developer"),
     "developer-low": say("developer runs low"),

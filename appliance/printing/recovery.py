@@ -7,13 +7,20 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from appliance.events import process_actor
-from appliance.store import files, print_jobs
+from appliance.store import files, job_events, print_jobs
 from appliance.store import job_states as states
 from appliance.store.store import Store
+from appliance.words import say
 
 IN_USE = ("backup-", "reprint-", "page-", "import-", "retrieve-", "paper-")
 """Spool folders that verbs make, in whichever process; all others are the associations'."""
+
+DIED = "composer-died"
+MOST_DEATHS = 3
+"""A job whose worker died so often while it composed it waits for a person; released, it has as many again."""
 
 OTHERS_SECONDS = 600.0
 """A folder of jobs younger than this may be another machine's, which has still to write its row."""
@@ -34,7 +41,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
     to_ask = []
     for job in claimed:
         if job.composing_by in gone or job.composing_by == worker:  # ours: its last round broke off
-            _free_composing(store, job)
+            _free_composing(store, job, worker)
         if job.sending_by in gone and _take_over_sending(store, job, worker):
             to_ask.append(job.job_id)
         if job.sending_by == worker and job.job_id not in mine:  # claimed by us, and its thread never ran
@@ -42,10 +49,29 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
     return to_ask
 
 
-def _free_composing(store: Store, job: print_jobs.Job) -> None:
+def _free_composing(store: Store, job: print_jobs.Job, worker: str) -> None:
     with store.database.write("print") as connection:
-        print_jobs.release_compose(connection, job.job_id, job.composing_by)
+        if not print_jobs.release_compose(connection, job.job_id, job.composing_by):
+            return  # another one was first, and may be composing it
+        if job.composing_by != worker:
+            _count_death(connection, job, str(process_actor(worker)))
     log.warning("worker %s died composing; the job is composed again", job.composing_by, extra={"job": job.job_id})
+
+
+def _count_death(connection: Connection, job: print_jobs.Job, actor: str) -> None:
+    """It is composed again, or waits for a person when that has killed too many: it would kill each worker in turn."""
+    deaths = 1 + sum(DIED in event.reasons for event in job_events.of(connection, "print", job.job_id))
+    state, message = states.PENDING, job.job_state_message
+    if deaths % MOST_DEATHS == 0:
+        state = states.HELD
+        message = say(
+            "The worker died %(number)s times while it composed this job, perhaps for want of memory. Look at the log, "
+            "then release the job, or cancel it.",
+            number=deaths,
+        )
+    reasons = [*(reason for reason in job.job_state_reasons if reason != DIED), DIED]
+    seen = (states.PENDING,)
+    print_jobs.settle(connection, job.job_id, seen, state, actor=actor, reasons=reasons, message=message)
 
 
 def _take_over_sending(store: Store, job: print_jobs.Job, worker: str) -> bool:

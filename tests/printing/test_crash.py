@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.printing import recovery
+from appliance.events import Actor
+from appliance.printing import jobs, recovery
 from appliance.printing.printer_verbs import add_printer, get_printer
 from appliance.printing.printers import Printer, PrinterSettings
 from appliance.printing.views import list_jobs, show_job
@@ -33,6 +34,22 @@ def work_and_die(store: Store, failpoint: str) -> None:
 def recover_and_work(store: Store) -> None:
     recovery.sweep(store, settled_seconds=0)
     FilmWorker(store).work_off()
+
+
+def test_a_film_that_kills_each_worker_is_held_in_the_end_and_the_others_print(store: Store, clerk: Actor) -> None:
+    """A decoder that crashes takes the process along; another one would begin with the same film."""
+    printer = add_folder_printer(store)
+    poison, next_one = submit_films(store, printer), submit_films(store, printer)
+    for _ in range(recovery.MOST_DEATHS):
+        work_and_die(store, "compose.raster")
+    recover_and_work(store)
+    assert printed(store) == [f"{next_one}-01.pdf"]
+    held = show_job(store, poison)
+    assert (held["job_state"], held["job_state_reasons"]) == ("pending-held", ["composer-died"])
+    assert "died 3 times" in held["job_state_message"]
+    jobs.release(store, poison, clerk)
+    recover_and_work(store)
+    assert len(printed(store)) == 2, "nothing of it had come out: it is no second one"
 
 
 @pytest.mark.parametrize("failpoint", SUBMIT)
