@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import pyzipper
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_VM
 from pydicom.fileset import FileSet
 
@@ -195,6 +196,18 @@ def test_a_value_of_nothing_but_separators_is_no_value_a_profile_demands(tmp_pat
     path.write_bytes(data.replace(b"UI\x06\x001.2.3\0", b"UI\x06\x00\\\\\\\\\\\0"))
     image = made.built([made.source(path)], tmp_path / "disc", profile="STD-GEN-USB-JPEG", medium="usb")
     assert codes(image) == set()
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR-implicit", "DICOMDIR-bigEnd"])
+def test_a_directory_in_another_encoding_is_read_and_that_is_what_is_said(tmp_path: Path, name: str) -> None:
+    """Some old discs have one: it was called damaged, and each of its files unreferenced."""
+    shipped = Path(str(get_testdata_file("DICOMDIR"))).parent
+    for folder in ("77654033", "98892001", "98892003"):
+        shutil.copytree(shipped / folder, tmp_path / folder)
+    shutil.copy(shipped / name, tmp_path / "DICOMDIR")
+    report = examine(tmp_path)
+    assert {each.code for each in report.findings if each.severity == "error"} == {"dicomdir-syntax"}
+    assert report.instances == 31
 
 
 def _tag_at(data: bytearray) -> tuple[int, int]:

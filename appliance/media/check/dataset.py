@@ -81,6 +81,11 @@ def encoding_of(transfer_syntax: str) -> Encoding:
     return Encoding(explicit=transfer_syntax != IMPLICIT_LE, order=">" if transfer_syntax == EXPLICIT_BE else "<")
 
 
+def whole_number(value: bytes, encoding: Encoding) -> int:
+    """A binary value without sign."""
+    return int.from_bytes(value, "little" if encoding.order == "<" else "big")
+
+
 def inflated(data: memoryview) -> memoryview:
     """The data set of a Deflated instance, laid out in a file without a name: it may be larger than memory.
 

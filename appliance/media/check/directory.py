@@ -9,11 +9,22 @@ from dataclasses import dataclass, field
 from appliance.words import say
 
 from . import icons, rules
-from .dataset import PADDING, Element, Encoding, MalformedError, TruncatedError, elements, is_dicom, items, read_head
+from .dataset import (
+    PADDING,
+    Element,
+    Encoding,
+    MalformedError,
+    TruncatedError,
+    elements,
+    encoding_of,
+    is_dicom,
+    items,
+    read_head,
+    whole_number,
+)
 from .finding import Findings, tell_padding
 
 WHERE = "DICOMDIR"
-_EXPLICIT = Encoding()
 _PATIENT_ID, _OTHER_PATIENT_IDS = 0x00100020, 0x00101002
 _SHARED_RECORD = 0x00041504  # MRDR Directory Record Offset, retired
 _REFERENCE = (0x00041500, 0x00041510, 0x00041511, 0x00041512)
@@ -31,6 +42,7 @@ class Record:
     keys: dict[int, bytes] = field(default_factory=dict)
     in_use: int = 0xFFFF
     icon: memoryview = memoryview(b"")  # in place: of many thousands each has four kilobytes
+    encoding: Encoding = field(default_factory=Encoding)  # that of its directory: some are in another than they should
 
     def text(self, tag: int) -> str:
         """A key as text; "" if absent."""
@@ -80,39 +92,41 @@ def _read(data: memoryview, directory: Directory, findings: Findings) -> tuple[i
         findings.error("dicomdir-class", WHERE, say("its SOP class is not Media Storage Directory Storage"))
     if head.values.get(0x10) != rules.EXPLICIT_LE:
         findings.error("dicomdir-syntax", WHERE, say("it is not in Explicit VR Little Endian (PS3.10 8.6)"))
+    encoding = encoding_of(head.values.get(0x10, ""))
     found: dict[int, Element] = {}
-    for element in elements(data, head.data_set, len(data), _EXPLICIT):
+    for element in elements(data, head.data_set, len(data), encoding):
         found[element.tag] = element
     if PADDING in found:
         tell_padding(findings, WHERE, found[PADDING].length)
     if 0x00041130 in found:
         directory.file_set_id = _value(data, found[0x00041130]).rstrip(b" \0").decode("latin-1")
-    if _number(data, found.get(0x00041212)) != 0:
+    if _number(data, found.get(0x00041212), encoding) != 0:
         findings.error("consistency-flag", WHERE, say("the File-set Consistency Flag is not 0000"))
     if 0x00041220 in found:
-        for start, end in items(data, found[0x00041220], _EXPLICIT):
-            record = _record(data, start, end)
+        for start, end in items(data, found[0x00041220], encoding):
+            record = _record(data, start, end, encoding)
             directory.records[record.offset] = record
-    return _number(data, found.get(0x00041200)), _number(data, found.get(0x00041202))
+    first, last = (_number(data, found.get(tag), encoding) for tag in (0x00041200, 0x00041202))
+    return first, last
 
 
 def _value(data: memoryview, element: Element) -> bytes:
     return bytes(data[element.start : element.end])
 
 
-def _number(data: memoryview, element: Element | None) -> int:
-    return int.from_bytes(_value(data, element), "little") if element else -1
+def _number(data: memoryview, element: Element | None, encoding: Encoding) -> int:
+    return whole_number(_value(data, element), encoding) if element else -1
 
 
-def _record(data: memoryview, start: int, end: int) -> Record:
-    record = Record(offset=start - 8, next=-1, child=-1, type="")
-    for element in elements(data, start, end, _EXPLICIT):
+def _record(data: memoryview, start: int, end: int, encoding: Encoding) -> Record:
+    record = Record(offset=start - 8, next=-1, child=-1, type="", encoding=encoding)
+    for element in elements(data, start, end, encoding):
         if element.tag == 0x00041400:
-            record.next = _number(data, element)
+            record.next = _number(data, element, encoding)
         elif element.tag == 0x00041410:
-            record.in_use = _number(data, element)
+            record.in_use = _number(data, element, encoding)
         elif element.tag == 0x00041420:
-            record.child = _number(data, element)
+            record.child = _number(data, element, encoding)
         elif element.tag == 0x00041430:
             record.type = _value(data, element).rstrip(b" \0").decode("latin-1")
         elif element.tag == icons.TAG:
@@ -150,7 +164,7 @@ def _follow(directory: Directory, root: tuple[int, int], findings: Findings) -> 
 
 def _take_shared(directory: Directory, record: Record, seen: set[int]) -> None:
     """A record may leave it to one outside the tree to name its file (MRDR: Multi-Referenced File Directory Record)."""
-    shared = directory.records.get(int.from_bytes(record.keys.get(_SHARED_RECORD, b""), "little"))
+    shared = directory.records.get(whole_number(record.keys.get(_SHARED_RECORD, b""), record.encoding))
     if shared is not None and shared.type == "MRDR":
         seen.add(shared.offset)
         record.keys |= {tag: shared.keys[tag] for tag in _REFERENCE if tag in shared.keys}
@@ -197,7 +211,7 @@ def _check_record(directory: Directory, record: Record, parent: int, findings: F
     _check_values(record, where, findings)
     try:
         _check_document(record, where, findings)
-        icons.check_icon(record.icon, where, findings)
+        icons.check_icon(record.icon, where, findings, record.encoding)
     except (TruncatedError, MalformedError) as error:
         findings.error("dicomdir-damaged", where, _damaged(error))
     _check_charset(record, where, findings)
@@ -273,8 +287,8 @@ def other_ids(record: Record) -> list[str]:
     whole = Element(_OTHER_PATIENT_IDS, b"SQ", 0, len(content), len(content))
     found = []
     try:
-        for start, end in items(content, whole, _EXPLICIT):
-            for each in elements(content, start, end, _EXPLICIT):
+        for start, end in items(content, whole, record.encoding):
+            for each in elements(content, start, end, record.encoding):
                 if each.tag == _PATIENT_ID:
                     found.append(_value(content, each).decode("latin-1").strip("\0 "))
     except (TruncatedError, MalformedError):
@@ -291,9 +305,9 @@ def _check_document(record: Record, where: str, findings: Findings) -> None:
     if not content:
         return
     whole = Element(0x0040A730, b"SQ", 0, len(content), len(content))
-    for start, end in items(content, whole, _EXPLICIT):
+    for start, end in items(content, whole, record.encoding):
         relation = [
-            _value(content, each) for each in elements(content, start, end, _EXPLICIT) if each.tag == 0x0040A010
+            _value(content, each) for each in elements(content, start, end, record.encoding) if each.tag == 0x0040A010
         ]
         if not relation or relation[0].rstrip(b" ") != rules.CONCEPT_MOD:
             findings.error(
