@@ -43,6 +43,7 @@ _NESTED_IN = {  # PS3.11 Table H.3-2: keys that may lie in a macro of the Shared
 }
 _REFERENCE = (0x00081150, 0x00081155, 0x00081160)  # what is kept of an item of Referenced Image Sequence
 _OLD_MARKS = {"DA": b".", "TM": b":"}  # as ACR-NEMA wrote dates and times: 1997.04.24, 14:04:38 (PS3.5 6.2)
+_FINER = re.compile(rb"(\.\d{6})\d+")  # .NET writes seven digits of a second; PS3.5 6.2 has six
 _CONCEPT_MOD = b"HAS CONCEPT MOD"
 _LEGAL = {  # PS3.5 6.2; other readers take a whole directory for damaged where one of these can't be read
     "DA": re.compile(rb"[12]\d{3}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"),  # 00000000, 00010101: no date was known
@@ -187,6 +188,8 @@ class _Maker:
         value = elements.value_bytes(self.dataset, key.tag, key.vr, self.encodings)
         if key.vr in _OLD_MARKS:
             value = value.replace(_OLD_MARKS[key.vr], b"")
+        if key.vr == "TM":
+            value = _FINER.sub(rb"\1", value)
         if not value and key.tag in _NESTED_IN:
             for macro in self._macros(_NESTED_IN[key.tag]):
                 value = value or elements.value_bytes(macro, key.tag, key.vr)

@@ -134,6 +134,11 @@ def test_dates_and_times_of_old_are_written_as_today() -> None:
     assert (tags[0x00080020], tags[0x00080030]) == (b"19970424", b"140438.5")
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_a_time_finer_than_the_standard_has_it_is_cut_not_lost() -> None:
+    assert values(described(made.image(StudyTime="140438.1234567")).study)[0x00080030] == b"140438.123456"
+
+
 @pytest.mark.parametrize(
     ("tag", "wrong"),
     [
