@@ -153,7 +153,8 @@ def retrieve(
     else:
         click.echo(f"Retrieval {number} of study {study_instance_uid}: {values['state']} {values['message']}".rstrip())
     if wait and values["state"] != "completed":
-        raise ApplianceError(f"Study {study_instance_uid} was not retrieved whole: {values['message']}.")
+        why = values["message"].rstrip(".")
+        raise ApplianceError(f"Study {study_instance_uid} was not retrieved whole: {why}.")
 
 
 def _follow(store: Store, number: int, as_json: bool) -> None:

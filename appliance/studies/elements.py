@@ -74,7 +74,7 @@ def whole_value(dataset: Dataset, tag: int, vr: str, encodings: list[str] | None
     if found is None:
         return b""
     if not getattr(found, "is_raw", False):
-        return _written(found, encodings)
+        return written(found, encodings)
     value: bytes = found.value or b""
     return swapped(value, _WORD_BYTES[vr]) if not found.is_little_endian and vr in _WORD_BYTES else value
 
@@ -88,7 +88,7 @@ def swapped(value: bytes, width: int) -> bytes:
     return bytes(turned)
 
 
-def _written(found: Any, encodings: list[str] | None) -> bytes:
+def written(found: Any, encodings: list[str] | None = None) -> bytes:
     """The value part of an already converted element."""
     buffer = DicomBytesIO()
     buffer.is_little_endian, buffer.is_implicit_VR = True, True

@@ -398,6 +398,6 @@ def retrieve_now(store: Store, retrieval_id: int) -> None:
             say(
                 "Study %(study_instance_uid)s was not retrieved whole: %(message)s.",
                 study_instance_uid=row["study_instance_uid"],
-                message=row["message"],
+                message=row["message"].rstrip("."),
             )
         )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from pydicom import config
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from appliance.errors import DeviceError, UsageError
@@ -25,6 +28,8 @@ from appliance.studies.records import SPECIFIC_CHARACTER_SET
 from appliance.words import say
 
 MOST_MATCHES = 1000
+_EXACT = frozenset({"DA", "DT", "TM", "UI"})  # matched by value, range or list (PS3.4 C.2.2.2)
+_WHOLE = frozenset({"SL", "SS", "SV", "UL", "US", "UV"})
 
 # PS3.4 C.6.2: the keys we ask for at each level
 RETURN_KEYS: dict[str, tuple[str, ...]] = {
@@ -106,10 +111,24 @@ def identifier(level: str, keys: Mapping[str, str], assumed_charset: str = "") -
     for keyword, value in keys.items():
         if tag_for_keyword(keyword) is None:
             raise UsageError(say("%(keyword)s is no attribute of DICOM.", keyword=keyword), field="key")
-        setattr(dataset, keyword, value)
+        dataset.add(_key(keyword, value))
     if any(not str(value).isascii() for value in keys.values()):
         dataset.SpecificCharacterSet = _set_for("".join(keys.values()), assumed_charset)
     return dataset
+
+
+def _key(keyword: str, value: str) -> DataElement:
+    """A key of a query. Raises UsageError for what can't be its value; of texts and codes any may have wildcards."""
+    vr = dictionary_VR(keyword)
+    mode = config.RAISE if vr in _EXACT else config.IGNORE
+    try:
+        given = int(value) if vr in _WHOLE and value else value
+        element = DataElement(keyword, vr, given, validation_mode=mode)
+        elements.written(deepcopy(element), ["utf8"])  # a name keeps what it was once encoded to
+    except (ValueError, TypeError, OverflowError, OSError) as error:  # OSError is pydicom's for a number too large
+        text = say("%(keyword)s can't be %(value)s.", keyword=keyword, value=repr(value))
+        raise UsageError(text, field="key") from error
+    return element
 
 
 def _set_for(text: str, assumed_charset: str) -> str | list[str]:

@@ -195,6 +195,43 @@ def test_wrong_orders_are_refused_in_words(store: Store, clerk: Actor) -> None:
         pacs.identifier("STUDY", {"Nonsense": "x"})
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("SeriesNumber", "abc"),
+        ("Rows", "abc"),
+        ("Rows", "99999"),
+        ("PatientSize", "tall"),
+        ("ReferencedSeriesSequence", "1"),
+        ("StudyInstanceUID", "abc"),
+        ("StudyDate", "2026"),
+        ("StudyDate", "01/02/2026"),
+    ],
+)
+def test_a_key_that_can_t_be_is_refused_before_it_is_sent(keyword: str, value: str) -> None:
+    """They ended in tracebacks, or in an archive's answer that there is nothing."""
+    with pytest.raises(UsageError, match=f"{keyword} can't be '{value}'"):
+        pacs.identifier("STUDY", {keyword: value})
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("StudyDate", "20260101-"),
+        ("StudyTime", "1000-1200"),
+        ("StudyInstanceUID", "1.2.3\\1.2.4"),
+        ("Modality", "C*"),
+        ("PatientName", "山田*"),
+        ("Rows", "512"),
+        ("SeriesNumber", ""),
+    ],
+)
+def test_wildcards_ranges_lists_and_numbers_are_asked_for(keyword: str, value: str) -> None:
+    sent = pacs.identifier("IMAGE", {keyword: value})[keyword]
+    assert "\\".join(map(str, sent.value if sent.VM > 1 else [sent.value])) == value
+
+
 def test_a_retrieval_is_cancelled_before_it_begins(store: Store, clerk: Actor) -> None:
     add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=9), clerk)
     number = retrieving.request_retrieve(store, "pacs", STUDY, clerk)
