@@ -28,6 +28,7 @@ from pynetdicom.dimse_primitives import (
 )
 from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.service_class import StorageServiceClass, VerificationServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
 from appliance.errors import ApplianceError
@@ -71,6 +72,9 @@ _SERVICES: dict[type, Service] = {
     N_DELETE: Service(event=evt.EVT_N_DELETE, target="Requested", reply=None, failure=_PROCESSING_FAILURE),
 }
 
+_OF_OTHER_OPERATIONS = (VerificationServiceClass, StorageServiceClass)
+"""Service classes that would answer C-FIND, C-MOVE and C-GET as their own C-ECHO or C-STORE."""
+
 # PS3.4 H.3.2.2: the SOP classes behind each Print Management Meta SOP class
 _PRINTER, _SESSION, _FILM = "1.2.840.10008.5.1.1.16", "1.2.840.10008.5.1.1.1", "1.2.840.10008.5.1.1.2"
 META_CLASSES: dict[str, frozenset[str]] = {
@@ -102,7 +106,7 @@ def _serve_stock(association: BoundedAssociation, request: Any, context: Present
     sop_class = str(request.AffectedSOPClassUID)
     service_class = uid_to_service_class(sop_class)(association)
     try:
-        if sop_class != context.abstract_syntax:
+        if sop_class != context.abstract_syntax or isinstance(service_class, _OF_OTHER_OPERATIONS):
             raise NotImplementedError
         service_class.SCP(request, context)
     except (NotImplementedError, ValueError):

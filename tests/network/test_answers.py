@@ -20,6 +20,7 @@ N_CREATE = {
     "MessageID": 5,
     "CommandDataSetType": 0x0101,
 }
+QUERY = {"CommandField": 0x0020, "MessageID": 5, "Priority": 0, "CommandDataSetType": 1}
 
 
 def answer_to(port: int, request: bytes, context: bytes = PRINT) -> tuple[dict[str, Any], bytes]:
@@ -117,6 +118,10 @@ def test_what_a_handler_raises_becomes_a_status(bench: Bench, error: Exception, 
             PRINT,
             {**N_CREATE, "CommandField": 0x0020, "Priority": 0, "AffectedSOPClassUID": "1.2.840.10008.5.1.4.1.2.2.1"},
             0x0122,
+        ),
+        *(
+            ("a query", presentation_context(1, uid.encode(), IMPLICIT), QUERY | {"AffectedSOPClassUID": uid}, 0x0122)
+            for uid in ("1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2")
         ),
     ],
 )
