@@ -17,6 +17,8 @@ Upload = Row[Any]
 UPLOADING, PENDING, PROCESSING = "uploading", "pending", "processing"
 COMPLETED, ABORTED, CANCELED = "completed", "aborted", "canceled"
 FINAL = (COMPLETED, ABORTED, CANCELED)
+DEATHS = "deaths"
+"""Of a report: how many workers died over the file that comes next."""
 
 
 def insert(connection: Connection, **values: Any) -> int:
@@ -77,10 +79,12 @@ def workers(connection: Connection) -> set[str]:
     return {name for name in connection.scalars(query) if name}
 
 
-def release(connection: Connection, gone: Collection[str]) -> int:
-    """What dead workers had begun waits again."""
-    query = update(file_import).where(file_import.c.state == PROCESSING, file_import.c.working.in_(list(gone)))
-    return connection.execute(query.values(state=PENDING, working=None, updated=now())).rowcount
+def release(connection: Connection, gone: Collection[str]) -> None:
+    """What dead workers had begun waits again; a death over the same file is counted in its report."""
+    query = select(file_import).where(file_import.c.state == PROCESSING, file_import.c.working.in_(list(gone)))
+    for row in connection.execute(query).all():
+        report = {**row.report, DEATHS: row.report.get(DEATHS, 0) + 1}
+        change(connection, row.import_id, claimed_by=row.working, state=PENDING, working=None, report=report)
 
 
 def left_behind(connection: Connection, before: dt.datetime) -> list[Upload]:

@@ -28,6 +28,8 @@ TELL_SECONDS = 0.5
 LEFT_BEHIND = dt.timedelta(hours=1)
 """An upload nobody added to for so long is a browser that was closed."""
 KIND = "import"
+MOST_DEATHS = 3
+"""A file over which so many workers died is left alone: it may kill each in turn, and stop every disc."""
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +130,7 @@ class _Work:
         self.row = row
         self.stopping = stopping
         self.report: dict[str, Any] = dict(row.report)
+        self.deaths = self.report.pop(uploads.DEATHS, 0)
         self.actor = Actor(name=row.actor, kind="user", address=row.address)
         self._told = 0.0
         self._cancelled = False
@@ -140,7 +143,11 @@ class _Work:
         if not waiting and not self.report:
             return uploads.ABORTED, say("The uploaded files are gone: upload them again.")
         for number, (kept, name) in enumerate(waiting):
-            self._import(kept, name, len(waiting) - number - 1)
+            left = len(waiting) - number - 1
+            if self.deaths < MOST_DEATHS:
+                self._import(kept, name, left)
+            else:
+                self._refuse(name, self._broken_off(), left)
             if self._is_cancelled():
                 return uploads.CANCELED, "cancelled"
             if self.stopping() or self._lost:
@@ -162,14 +169,30 @@ class _Work:
         except ResourceError:
             raise
         except ApplianceError as error:
-            refused = ImportReport(files=1)
-            refused.refuse(name, str(error).replace(kept, name))
-            report = refused.to_json()
+            self._refuse(name, str(error).replace(kept, name), left)
+            return
         if is_dicomdir(name):
             report["missing"] = self._missing(kept, name)
-        if not self.stopping():  # else it is begun anew
-            self.report = added(self.report, _named(report, kept, name))
-            self._tell(before + report["files"], before + report["files"] + left, force=True)
+        self._add(_named(report, kept, name), left)
+
+    def _broken_off(self) -> str:
+        return say(
+            "its import was broken off %(number)s times, perhaps by what it holds: upload it again to try once more",
+            number=self.deaths,
+        )
+
+    def _refuse(self, name: str, why: str, left: int) -> None:
+        report = ImportReport(files=1)
+        report.refuse(name, why)
+        self._add(report.to_json(), left)
+
+    def _add(self, report: dict[str, Any], left: int) -> None:
+        if self.stopping():  # it is begun anew
+            return
+        self.report = added(self.report, report)
+        done = int(self.report["files"])
+        self.deaths = 0
+        self._tell(done, done + left, force=True)
 
     def _missing(self, kept: str, name: str) -> list[str]:
         """What a DICOMDIR among the files names and nobody uploaded; clients that send no folders send last names."""
@@ -183,8 +206,9 @@ class _Work:
         if not force and time.monotonic() - self._told < TELL_SECONDS:
             return
         self._told = time.monotonic()
+        report = {**self.report, uploads.DEATHS: self.deaths} if self.deaths else self.report
         with self.store.database.write("import") as connection:
-            values: dict[str, Any] = {"done": done, "total": total, "report": self.report}
+            values: dict[str, Any] = {"done": done, "total": total, "report": report}
             self._lost = not uploads.change(connection, self.row.import_id, claimed_by=self.row.working, **values)
 
     def _is_over(self) -> bool:

@@ -147,6 +147,30 @@ def test_a_worker_killed_in_the_middle_is_gone_on_from(
     assert (told["state"], told["stored"], told["files"]) == ("completed", 3, 3)
 
 
+def test_a_file_that_kills_each_worker_is_left_alone_and_the_others_come_in(
+    store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = uploaded(store, clerk, a=content("CT_small.dcm"), b=b"kills", c=content("MR_small.dcm"))
+    whole, deaths = upload_worker._Work._import, []
+
+    def dies(work: upload_worker._Work, kept: str, name: str, left: int) -> None:
+        if name == "b":
+            deaths.append(name)
+            raise KeyboardInterrupt
+        whole(work, kept, name, left)
+
+    monkeypatch.setattr(upload_worker._Work, "_import", dies)
+    for _ in range(3):
+        one = Importer(store)
+        with pytest.raises(KeyboardInterrupt):
+            one.work_off()
+        one.lock.release()  # as the kernel does for a dead process
+    Importer(store).work_off()
+    told = uploads.get_import(store, number)
+    assert (told["state"], told["stored"], told["files"], len(deaths)) == ("completed", 2, 3, 3)
+    assert [(each["file"], "broken off 3 times" in each["reason"]) for each in told["refused"]] == [("b", True)]
+
+
 def test_an_import_whose_end_could_not_be_written_down_is_gone_on_with(
     store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
