@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from appliance.studies import elements
 from appliance.studies.charset import CharacterSet, character_set, is_special
 from appliance.studies.record_tables import (
+    CONCEPT_NAME,
     IMAGE_PROFILE_KEYS,
     INSTANCE_KEYS,
     NO_CODE,
@@ -216,7 +217,10 @@ class _Maker:
             return self._concept_modifiers()
         if key.keyword == "ReferencedImageSequence":
             return self._references()
-        bodies = [elements.copied_all(item, self.encodings) for item in elements.items(self.dataset, key.tag)]
+        found = list(elements.items(self.dataset, key.tag))
+        if key == CONCEPT_NAME:
+            del found[1:]  # PS3.3 F.5.25: a single one, as the instance should have
+        bodies = [elements.copied_all(item, self.encodings) for item in found]
         return elements.sequence(key.tag, bodies) if any(bodies) else b""
 
     def _concept_modifiers(self) -> bytes:

@@ -641,6 +641,10 @@ def test_what_cannot_be_opened_in_a_folder_is_said(disc: Path) -> None:
     assert codes(disc) == {"no-file"}
 
 
+def test_the_directory_stands_for_its_folder(disc: Path) -> None:
+    assert (examine(disc / "DICOMDIR").kind, examine(disc / "DICOMDIR").good) == ("folder", True)
+
+
 def test_discs_of_the_library_the_tests_use_are_read(tmp_path: Path) -> None:
     from pydicom.data import get_testdata_file
 

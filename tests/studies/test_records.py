@@ -74,6 +74,13 @@ def test_of_a_report_only_concept_modifiers_and_the_last_verification_are_told()
     assert b"quite well" not in found.pack()
 
 
+def test_of_two_concept_names_the_first_is_the_report_s() -> None:
+    """The directory has a single one (PS3.3 F.5.25)."""
+    two = [made.code("18782-3", "LN", "Radiology Report"), made.code("18748-4", "LN", "Diagnostic imaging report")]
+    found = values(described(made.report(ConceptNameCodeSequence=two)).instance)[0x0040A043]
+    assert b"Radiology Report" in found and b"Diagnostic" not in found
+
+
 def test_an_unverified_report_has_no_verification_time() -> None:
     report = made.report(VerificationFlag="UNVERIFIED", VerifyingObserverSequence=None, ContentSequence=None)
     assert not {0x0040A030, 0x0040A730} & values(described(report).instance).keys()

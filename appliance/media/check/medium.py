@@ -50,7 +50,9 @@ class Medium:
 
 
 def open_medium(path: Path, findings: Findings, stack: ExitStack) -> Medium:
-    """Open what lies at `path`; closed with the stack. Raises OSError."""
+    """Open what lies at `path`; closed with the stack. A DICOMDIR stands for its folder. Raises OSError."""
+    if path.name.upper() == "DICOMDIR" and path.is_file():
+        path = path.parent
     if path.is_dir():
         return _by_file_id(_folder(path, findings), findings)
     whole = _mapped(path, findings, stack)
