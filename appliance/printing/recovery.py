@@ -80,12 +80,25 @@ def _take_over_sending(store: Store, job: print_jobs.Job, worker: str) -> bool:
         if not print_jobs.take_over(connection, job.job_id, job.sending_by, worker):
             return False
         if not job.send_started:
-            seen, actor = (states.PROCESSING,), str(process_actor(worker))
-            print_jobs.settle(
-                connection, job.job_id, seen, states.PENDING, actor=actor, sending_by=None, not_before=None
-            )
+            _back_to_the_queue(connection, job.job_id, worker)
     log.warning("worker %s died sending; started: %s", job.sending_by, job.send_started, extra={"job": job.job_id})
     return bool(job.send_started)
+
+
+def _back_to_the_queue(connection: Connection, job_id: int, worker: str) -> None:
+    """Nothing of it has left. Whoever cancelled it meanwhile was told that it stops: it does."""
+    job = print_jobs.get(connection, job_id)
+    canceled = job is not None and "processing-to-stop-point" in job.job_state_reasons
+    print_jobs.settle(
+        connection,
+        job_id,
+        (states.PROCESSING,),
+        states.CANCELED if canceled else states.PENDING,
+        actor=str(process_actor(worker)),
+        reasons=("job-canceled-by-user",) if canceled else (),
+        sending_by=None,
+        not_before=None,
+    )
 
 
 def sweep(store: Store, settled_seconds: float = 60.0) -> None:

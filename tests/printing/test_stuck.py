@@ -1,0 +1,61 @@
+"""What once lost, doubled or jammed films: verbs and faults that meet at an unlucky moment."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from appliance.errors import ConflictError, UsageError
+from appliance.events import Actor
+from appliance.jobs.retry import ATTEMPTS
+from appliance.printing import housekeeping, jobs
+from appliance.printing.printer_verbs import (
+    add_printer,
+    add_profile,
+    get_printer,
+    pause,
+    printer_settings,
+    remove_printer,
+    resume,
+    set_printer,
+)
+from appliance.printing.printers import Printer
+from appliance.printing.profiles import PrintProfile
+from appliance.printing.views import show_job
+from appliance.printing.worker import FilmWorker
+from appliance.store import print_jobs
+from appliance.store.store import Store, open_store
+from appliance.store.tables.base import now
+from tests.printing.films import MODALITY, add_folder_printer, printed, submit_films
+from tests.support.killing import killed_at
+
+
+def work(store: Store) -> None:
+    FilmWorker(store).work_off()
+
+
+def work_and_die(store: Store, failpoint: str) -> None:
+    killed_at(failpoint, lambda: FilmWorker(open_store(store.folder.root, settings=store.settings)).work_off())
+
+
+def change(store: Store, job_id: int, **values: object) -> None:
+    with store.database.write("print") as connection:
+        print_jobs.change(connection, job_id, **values)
+
+
+def add_unreachable(store: Store, name: str = "off", **settings: object) -> Printer:
+    values = printer_settings({"resolution": 72} | settings)
+    add_printer(store, Printer(name=name, device_uri="socket://127.0.0.1:1", ae_titles=(), settings=values), MODALITY)
+    return get_printer(store, name)
+
+
+def test_a_cancel_outlives_the_worker_that_was_to_send(store: Store, clerk: Actor) -> None:
+    job_id = submit_films(store, add_folder_printer(store))
+    work_and_die(store, "send.claimed")
+    jobs.cancel(store, job_id, clerk)
+    work(store)
+    assert printed(store) == []
+    assert show_job(store, job_id)["job_state"] == "canceled"
