@@ -6,6 +6,7 @@ import json
 import secrets
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -42,10 +43,13 @@ def release(store: Store, job_id: int, actor: Actor) -> None:
     """Let a held job print; one in doubt is printed again, and marked so. Raises NotFoundError, ConflictError."""
     with store.database.write("print") as connection:
         job = _may(connection, job_id, "release")
-        doubted = "in-doubt" in job.job_state_reasons
-        values = {"not_before": None, "again": job.again + 1, "sent_documents": 0} if doubted else {"not_before": None}
-        reasons = ["reprinted-after-doubt"] if doubted else []
-        _deed(connection, job_id, "release", states.PENDING, actor, reasons=reasons, **values)
+        values, reasons = _printed_again(job) if "in-doubt" in job.job_state_reasons else ({}, [])
+        _deed(connection, job_id, "release", states.PENDING, actor, reasons=reasons, not_before=None, **values)
+
+
+def _printed_again(job: print_jobs.Job) -> tuple[dict[str, Any], list[str]]:
+    """Columns and reasons that mark a job of which some may be out already: another name, from the first sheet on."""
+    return {"again": job.again + 1, "sent_documents": 0}, ["reprinted-after-doubt"]
 
 
 def cancel(store: Store, job_id: int, actor: Actor) -> None:
@@ -71,17 +75,30 @@ def confirm(store: Store, job_id: int, actor: Actor) -> None:
 
 
 def move(store: Store, job_id: int, printer: Printer, actor: Actor) -> None:
-    """Give a waiting job to another printer; it is composed anew for it. Raises NotFoundError, ConflictError."""
+    """Give a waiting job to another printer; it is composed anew for it, and marked where some of it may be out.
+
+    Raises NotFoundError, ConflictError.
+    """
     with store.database.write("print") as connection:
         job = _may(connection, job_id, "move")
         if job.composing_by is not None:
             raise ConflictError(say("Job %(job_id)s is being composed: try again in a moment.", job_id=job_id))
-        print_jobs.change(
-            connection, job_id, printer=printer.name, composed=False, attempts=0, compose_attempts=0, sent_documents=0
-        )
+        print_jobs.change(connection, job_id, printer=printer.name, composed=False, attempts=0, compose_attempts=0)
         index_again(connection, job, printer.name)
         message = say("Moved from %(printer)s to %(printer_2)s.", printer=job.printer, printer_2=printer.name)
-        _deed(connection, job_id, "move", states.PENDING, actor, message=message, not_before=None)
+        doubted = "in-doubt" in job.job_state_reasons or job.sent_documents
+        values, reasons = _printed_again(job) if doubted else ({}, [])
+        _deed(
+            connection,
+            job_id,
+            "move",
+            states.PENDING,
+            actor,
+            reasons=reasons,
+            message=message,
+            not_before=None,
+            **values,
+        )
     remove_composed(store, job_id)
 
 

@@ -59,3 +59,22 @@ def test_a_cancel_outlives_the_worker_that_was_to_send(store: Store, clerk: Acto
     work(store)
     assert printed(store) == []
     assert show_job(store, job_id)["job_state"] == "canceled"
+
+
+def test_a_job_in_doubt_that_is_moved_prints_under_another_name(store: Store, clerk: Actor) -> None:
+    job_id = submit_films(store, add_folder_printer(store))
+    other = add_folder_printer(store, "other")
+    change(store, job_id, job_state="pending-held", job_state_reasons=["in-doubt"])
+    jobs.move(store, job_id, other, clerk)
+    assert show_job(store, job_id)["job_state_reasons"] == ["reprinted-after-doubt"]
+    work(store)
+    assert printed(store, "other") == [f"{job_id}-again1-01.pdf"]
+
+
+def test_a_job_half_printed_that_is_moved_prints_whole_under_another_name(store: Store, clerk: Actor) -> None:
+    job_id = submit_films(store, add_folder_printer(store), films=2)
+    other = add_folder_printer(store, "other")
+    change(store, job_id, sent_documents=1)
+    jobs.move(store, job_id, other, clerk)
+    work(store)
+    assert printed(store, "other") == [f"{job_id}-again1-01.pdf", f"{job_id}-again1-02.pdf"]
