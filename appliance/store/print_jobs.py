@@ -280,9 +280,11 @@ def release_compose(connection: Connection, job_id: int, gone: str) -> bool:
 
 
 def compose_anew(connection: Connection, printer_name: str) -> None:
-    """Waiting jobs of a printer lose their documents: what they should look like has changed."""
-    waiting = (states.PENDING, states.HELD)
-    query = update(print_job).where(print_job.c.printer == printer_name, print_job.c.job_state.in_(waiting))
+    """Jobs of a printer lose their documents: what they should look like has changed.
+
+    One that is being sent goes on with those it has: it needs others if it comes back to the queue.
+    """
+    query = update(print_job).where(print_job.c.printer == printer_name, print_job.c.job_state.in_(WAITING))
     connection.execute(query.values(composed=False, compose_attempts=0))
 
 

@@ -78,3 +78,13 @@ def test_a_job_half_printed_that_is_moved_prints_whole_under_another_name(store:
     jobs.move(store, job_id, other, clerk)
     work(store)
     assert printed(store, "other") == [f"{job_id}-again1-01.pdf", f"{job_id}-again1-02.pdf"]
+
+
+def test_settings_changed_while_a_job_is_being_sent_hold_for_its_next_attempt(store: Store, clerk: Actor) -> None:
+    job_id = submit_films(store, add_folder_printer(store))
+    work_and_die(store, "send.claimed")
+    assert show_job(store, job_id)["job_state"] == "processing"
+    settings = printer_settings({"resolution": 72, "document_format": "postscript"})
+    set_printer(store, replace(get_printer(store, "film"), settings=settings), clerk)
+    work(store)
+    assert printed(store) == [f"{job_id}-01.ps"]
