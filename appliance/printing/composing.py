@@ -208,7 +208,7 @@ def _keep(store: Store, job_id: int, worker: str, films: list[ComposedFilm], pri
                 height_mm=round(film.height_mm * 100),
                 warnings=list(film.warnings),
             )
-        print_jobs.change(connection, job_id, composed=current, composing_by=None)
+        print_jobs.change(connection, job_id, composed=current, composing_by=None, compose_attempts=0)
     files.failpoint("compose.committed")
 
 
@@ -222,11 +222,13 @@ def _give_back(store: Store, job_id: int, worker: str, state: str, reasons: list
 
 
 def _failed(store: Store, job: print_jobs.Job, worker: str, error: Exception) -> None:
-    """A film that can't be composed is tried again a few times, then aborted; a full disk waits instead."""
+    """A film that can't be composed is tried again a few times, then aborted; a full disk, or one that is away, waits."""
     permanent = isinstance(error, ApplianceError) and error.permanent
     message = str(error) or type(error).__name__
-    if isinstance(error, OSError):
-        _wait(store, job.job_id, worker, say("Composing waits: %(why)s.", why=error.strerror))
+    gone = isinstance(error, FileNotFoundError) and store.folder.jobs.is_dir()  # its own files alone, and for good
+    if isinstance(error, OSError) and not gone:
+        words = say("Composing waits: %(why)s.", why=error.strerror)
+        _wait(store, job.job_id, worker, words, compose_attempts=0)
     elif permanent or job.compose_attempts >= ATTEMPTS:
         words = say("The film can't be composed: %(message)s", message=message)
         _give_back(store, job.job_id, worker, states.ABORTED, ["document-format-error"], words)
@@ -234,8 +236,8 @@ def _failed(store: Store, job: print_jobs.Job, worker: str, error: Exception) ->
         _wait(store, job.job_id, worker, say("Composing failed and will be tried again: %(message)s", message=message))
 
 
-def _wait(store: Store, job_id: int, worker: str, message: str) -> None:
+def _wait(store: Store, job_id: int, worker: str, message: str, **values: int) -> None:
     with store.database.write("print") as connection:
         if not print_jobs.release_compose(connection, job_id, worker):
             return
-        print_jobs.change(connection, job_id, job_state_message=message, not_before=now() + wait_after(1))
+        print_jobs.change(connection, job_id, job_state_message=message, not_before=now() + wait_after(1), **values)

@@ -10,8 +10,8 @@ import pytest
 
 from appliance.errors import ConflictError, UsageError
 from appliance.events import Actor
-from appliance.jobs.retry import ATTEMPTS
 from appliance.printing import housekeeping, jobs
+from appliance.printing.composing import ATTEMPTS
 from appliance.printing.printer_verbs import (
     add_printer,
     add_profile,
@@ -88,3 +88,28 @@ def test_settings_changed_while_a_job_is_being_sent_hold_for_its_next_attempt(st
     set_printer(store, replace(get_printer(store, "film"), settings=settings), clerk)
     work(store)
     assert printed(store) == [f"{job_id}-01.ps"]
+
+
+def test_a_film_whose_files_are_gone_is_aborted_and_the_queue_goes_on(store: Store) -> None:
+    printer = add_folder_printer(store)
+    lost, good = submit_films(store, printer), submit_films(store, printer)
+    shutil.rmtree(store.folder.job(lost))
+    for _ in range(ATTEMPTS):
+        work(store)
+        change(store, lost, not_before=None)
+    work(store)
+    assert show_job(store, lost)["job_state"] == "aborted"
+    assert "film.json" in show_job(store, lost)["job_state_message"]
+    assert printed(store) == [f"{good}-01.pdf"]
+
+
+def test_films_wait_while_the_folder_of_all_of_them_is_away(store: Store) -> None:
+    job_id = submit_films(store, add_folder_printer(store))
+    away = store.folder.jobs.rename(store.folder.root / "away")
+    for _ in range(2 * ATTEMPTS):
+        work(store)
+        change(store, job_id, not_before=None)
+    assert show_job(store, job_id)["job_state"] == "pending"
+    away.rename(store.folder.jobs)
+    work(store)
+    assert printed(store) == [f"{job_id}-01.pdf"]
