@@ -29,6 +29,7 @@ from appliance.printing.device.registry import open_device
 from appliance.printing.jobs import read_session
 from appliance.printing.printers import Printer, media_choice
 from appliance.printing.settling import settle_send
+from appliance.printing.submission import FILM_JSON
 from appliance.store import files, print_jobs, printers
 from appliance.store.store import Store
 from appliance.words import say
@@ -103,11 +104,12 @@ def _send(store: Store, job: print_jobs.Job, printer: Printer | None, worker: st
         if printer is None:
             raise NotFoundError(say("Printer %(printer)s is gone: move the job to another one.", printer=job.printer))
         device = device_of(store, printer)
-        request = request_for(store, job, printer)
         if not job.send_started and not _are_whole(store, job):
             with store.database.write("print") as connection:
                 print_jobs.change(connection, job.job_id, composed=False)
-            return SendResult(outcome=SendOutcome.RETRY, message=say("A document was damaged on disk: composed again."))
+            words = say("A document was damaged on disk: composed again.")
+            return SendResult(outcome=SendOutcome.RETRY, message=words, blameless=True)
+        request = request_for(store, job, printer)
         if not job.send_started:
             _mark_started(store, job.job_id, worker)
     except (ApplianceError, OSError) as error:
@@ -116,9 +118,9 @@ def _send(store: Store, job: print_jobs.Job, printer: Printer | None, worker: st
         passing = isinstance(error, OSError | ResourceError) and not job.send_started  # not a byte has left
         outcome = SendOutcome.RETRY if passing else SendOutcome.HOLD
         doubt = ("in-doubt",) if job.send_started else ()
-        return SendResult(outcome=outcome, job_state_reasons=doubt, message=str(error))
+        return SendResult(outcome=outcome, job_state_reasons=doubt, message=str(error), blameless=passing)
     if job.send_started:  # an earlier worker died while bytes may have been leaving
-        return replace(device.ask(request), asked=True)
+        return replace(device.ask(request), asked=True, blameless=True)
     return device.send(request, lambda sent, total: _refuse_lost(store, worker))
 
 
@@ -129,11 +131,11 @@ def _refuse_lost(store: Store, worker: str) -> None:
 
 
 def _are_whole(store: Store, job: print_jobs.Job) -> bool:
-    """Whether every document is on disk as it was composed: the right film, or none."""
+    """Whether every document is on disk as it was composed, beside what it was made from: the right film, or none."""
     with store.database.read() as connection:
         rows = print_jobs.films(connection, [job.job_id])
     folder = store.folder.job(job.job_id)
-    return all(
+    return (folder / FILM_JSON).is_file() and all(
         (folder / row.document).is_file() and _sha256(folder / row.document) == row.document_sha256 for row in rows
     )
 

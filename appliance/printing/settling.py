@@ -64,7 +64,7 @@ def _after_failure(result: SendResult, settings: PrinterSettings, attempts: int)
     policy, limit = settings.error_policy, settings.retry_limit
     reasons, message = tuple(result.job_state_reasons), result.message
     exhausted = attempts >= (limit or 1) if policy != "retry-job" else bool(limit) and attempts >= limit
-    if not exhausted or policy.startswith("redirect:"):
+    if result.blameless or not exhausted or policy.startswith("redirect:"):
         return Settlement(state=states.PENDING, reasons=reasons, message=message, wait=True)
     if policy == "abort-job":
         return Settlement(state=states.ABORTED, reasons=("aborted-by-system",), message=message)

@@ -113,3 +113,15 @@ def test_films_wait_while_the_folder_of_all_of_them_is_away(store: Store) -> Non
     away.rename(store.folder.jobs)
     work(store)
     assert printed(store) == [f"{job_id}-01.pdf"]
+
+
+def test_what_is_no_fault_of_the_printer_is_no_matter_of_its_error_policy(store: Store, clerk: Actor) -> None:
+    job_id = submit_films(store, add_folder_printer(store, error_policy="abort-job"))
+    pause(store, "film", clerk)
+    work(store)
+    (store.folder.job(job_id) / "film-01.pdf").write_bytes(b"damaged")
+    resume(store, "film", clerk)
+    work(store)
+    change(store, job_id, not_before=None)
+    work(store)
+    assert printed(store) == [f"{job_id}-01.pdf"]

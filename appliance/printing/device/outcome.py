@@ -35,6 +35,7 @@ class SendResult:
     evidence: str = ""  # e.g. "ipp job 42 completed", "FIN after FIN"
     documents_done: int = 0  # how many of the request's documents, from the first, surely came out or are queued there
     asked: bool = False  # the worker's own mark: the answer to `ask`, not to `send`
+    blameless: bool = False  # the worker's own mark: the device did not fail, so RETRY is no matter of its error policy
     rest_untouched: bool = False  # the others surely did not: a send with skip_documents=documents_done prints the rest
 
 
