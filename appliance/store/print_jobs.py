@@ -289,15 +289,15 @@ def compose_anew(connection: Connection, printer_name: str) -> None:
 
 
 def to_redirect(connection: Connection, printer_name: str, before: dt.datetime) -> list[Job]:
-    """Jobs that a printer failed to print at least once and that came before a moment."""
-    query = select(print_job).where(
-        print_job.c.printer == printer_name,
-        print_job.c.job_state == states.PENDING,
-        print_job.c.attempts > 0,
-        print_job.c.created < before,
-        print_job.c.sent_documents == 0,
+    """Jobs that came before a moment and wait for a printer that failed to print one of them at least once.
+
+    One that is half printed stays with its printer; those behind it need not wait for it.
+    """
+    late = select(print_job).where(
+        print_job.c.printer == printer_name, print_job.c.job_state == states.PENDING, print_job.c.created < before
     )
-    return list(connection.execute(query.order_by(*ORDER)))
+    jobs = list(connection.execute(late.order_by(*ORDER)))
+    return [job for job in jobs if job.sent_documents == 0] if any(job.attempts for job in jobs) else []
 
 
 def known(connection: Connection, job_ids: Sequence[int]) -> set[int]:

@@ -125,3 +125,15 @@ def test_what_is_no_fault_of_the_printer_is_no_matter_of_its_error_policy(store:
     change(store, job_id, not_before=None)
     work(store)
     assert printed(store) == [f"{job_id}-01.pdf"]
+
+
+def test_films_behind_one_that_is_half_printed_are_redirected(store: Store) -> None:
+    spare = add_folder_printer(store, "spare")
+    off = add_unreachable(store, error_policy="redirect:spare", redirect_minutes=1)
+    half, behind, young = (submit_films(store, off, films=2) for _ in range(3))
+    for job_id in (half, behind):
+        change(store, job_id, created=now() - dt.timedelta(minutes=2))
+    change(store, half, sent_documents=1)
+    work(store)
+    housekeeping.redirect(store)
+    assert [show_job(store, job_id)["printer"] for job_id in (half, behind, young)] == ["off", spare.name, "off"]
