@@ -104,8 +104,8 @@ def _purge(store: Store, job: print_jobs.Job) -> int:
 def redirect(store: Store) -> None:
     """Give jobs that wait too long for a failing printer to the one its error policy names."""
     for printer in all_printers(store):
-        policy, _, other = printer.settings.error_policy.partition(":")
-        if policy != "redirect":
+        other = printer.settings.redirected_to
+        if not other:
             continue
         before = now() - dt.timedelta(minutes=printer.settings.redirect_minutes)
         with store.database.read() as connection:

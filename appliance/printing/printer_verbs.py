@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
@@ -76,6 +77,7 @@ def add_printer(store: Store, printer: Printer, actor: Actor) -> None:
         if printers.get(connection, printer.name) is not None:
             raise ConflictError(say("There is a printer %(printer)s already.", printer=repr(printer.name)))
         _refuse_taken_titles(connection, printer)
+        _check_redirect(connection, printer)
         printers.insert(
             connection,
             name=printer.name,
@@ -99,6 +101,7 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
         if row is None:
             raise NotFoundError(say("There is no printer %(printer)s.", printer=repr(printer.name)))
         _refuse_taken_titles(connection, printer)
+        _check_redirect(connection, printer)
         changed = printers.change(
             connection,
             printer.name,
@@ -117,7 +120,7 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
 
 
 def remove_printer(store: Store, name: str, actor: Actor) -> None:
-    """Remove a printer. Raises NotFoundError, ConflictError while jobs wait for it."""
+    """Remove a printer. Raises NotFoundError, ConflictError while jobs wait for it or others lead to it."""
     with store.database.write("print", "printer") as connection:
         if waiting := print_jobs.count_waiting(connection, name):
             raise ConflictError(
@@ -127,9 +130,32 @@ def remove_printer(store: Store, name: str, actor: Actor) -> None:
                     name=repr(name),
                 )
             )
+        _refuse_led_to(connection, name)
         if not printers.remove(connection, name):
             raise NotFoundError(say("There is no printer %(name)s.", name=repr(name)))
         _audit(connection, "printer-removed", name, actor)
+
+
+def _refuse_led_to(connection: Connection, name: str) -> None:
+    """What would lead nowhere sends films to a printer nobody chose: people say first where they go instead."""
+    for profile in printers.all_profiles(connection):
+        if profile.printer == name:
+            raise ConflictError(
+                say(
+                    "Print profile %(profile)s leads to printer %(name)s: give it another printer, or remove it first.",
+                    profile=repr(profile.name),
+                    name=repr(name),
+                )
+            )
+    for other in printers.all_printers(connection):
+        if other.name != name and PrinterSettings.model_validate(other.settings).redirected_to == name:
+            raise ConflictError(
+                say(
+                    "Printer %(other)s redirects its films to printer %(name)s: change its error_policy first.",
+                    other=repr(other.name),
+                    name=repr(name),
+                )
+            )
 
 
 def pause(store: Store, name: str, actor: Actor) -> None:
@@ -324,6 +350,18 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
         return {key: int(value) if key in NUMBERS else value for key, value in values.items()}
     except (TypeError, ValueError):
         raise UsageError(say("%(numbers)s are whole numbers.", numbers=", ".join(NUMBERS)), field="defaults") from None
+
+
+def _check_redirect(connection: Connection, printer: Printer) -> None:
+    """Films are redirected to another printer there is: else they would wait at a dead one, and nobody be told."""
+    other = printer.settings.redirected_to
+    if other and (other == printer.name or printers.get(connection, other) is None):
+        words = (
+            say("A printer can't redirect its films to itself.")
+            if other == printer.name
+            else say("There is no printer %(name)s.", name=repr(other))
+        )
+        raise UsageError(words, field="error_policy")
 
 
 def _refuse_taken_titles(connection: Any, printer: Printer) -> None:

@@ -131,6 +131,11 @@ class PrinterSettings(_Model):
     """The machine that drives it, of several on one database (node.name); empty: any."""
     device_options: dict[str, Any] = {}
 
+    @property
+    def redirected_to(self) -> str:
+        """The printer its error policy names; "": none."""
+        return self.error_policy.removeprefix("redirect:") if self.error_policy.startswith("redirect:") else ""
+
     @model_validator(mode="after")
     def _fits(self) -> PrinterSettings:
         if self.bits not in PAIRINGS[self.document_format]:

@@ -10,7 +10,14 @@ from appliance.events import Actor
 from appliance.film.sheet import GreyPolicy
 from appliance.printing.desk import Desks
 from appliance.printing.first_run import add_first_printer
-from appliance.printing.printer_verbs import add_profile, get_profile, pause, remove_printer, set_profile
+from appliance.printing.printer_verbs import (
+    add_profile,
+    get_profile,
+    pause,
+    remove_printer,
+    remove_profile,
+    set_profile,
+)
 from appliance.printing.profiles import PrintProfile, value_in_use
 from appliance.security.peer_verbs import add_peer, remove_peer, set_peer
 from appliance.security.peers import Peer
@@ -151,6 +158,7 @@ def test_one_who_keeps_asking_sees_each_change_of_printer_profile_and_peer(store
     assert then.profile.defaults == {"FilmSizeID": "A4"} and then.peer.answering == "strict"
     remove_peer(store, "ct", clerk)
     assert not desks.peer("CT1", "192.0.2.1").known
+    remove_profile(store, "p", clerk)
     remove_printer(store, "film", clerk)
     assert desks.of("FILM", "CT1", "192.0.2.1") is None
 

@@ -137,3 +137,20 @@ def test_films_behind_one_that_is_half_printed_are_redirected(store: Store) -> N
     work(store)
     housekeeping.redirect(store)
     assert [show_job(store, job_id)["printer"] for job_id in (half, behind, young)] == ["off", spare.name, "off"]
+
+
+@pytest.mark.parametrize("other", ["nowhere", "off"])
+def test_films_are_redirected_to_another_printer_that_is_there(store: Store, other: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        add_unreachable(store, error_policy=f"redirect:{other}")
+    assert refused.value.field == "error_policy"
+
+
+def test_a_printer_others_lead_to_can_t_be_removed(store: Store, clerk: Actor) -> None:
+    add_folder_printer(store, "spare")
+    add_unreachable(store, error_policy="redirect:spare")
+    add_profile(store, PrintProfile(name="old", printer="off", called_ae_title="DRYPIX"), clerk)
+    with pytest.raises(ConflictError, match="'off' redirects"):
+        remove_printer(store, "spare", clerk)
+    with pytest.raises(ConflictError, match="'old' leads"):
+        remove_printer(store, "off", clerk)
