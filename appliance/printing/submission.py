@@ -6,7 +6,7 @@ import json
 import mmap
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isal import isal_zlib
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from appliance.errors import ResourceError, UncertainError
 from appliance.events import Actor
-from appliance.film.boxes import FilmSession, PixelReference, to_json
+from appliance.film.boxes import FilmBox, FilmSession, PixelReference, to_json
 from appliance.jobs.priorities import PRIORITIES
 from appliance.printing.finding import job_words
 from appliance.printing.printers import Printer
@@ -28,6 +28,7 @@ from appliance.words import say
 FILM_JSON = "film.json"
 Beside = Callable[[Connection, int], None]
 """What else is written with a job of that number, in its transaction."""
+_NOWHERE = PixelReference(file="", offset=0, length=0)
 SAME_FILM = say("The same film came from the same peer a few minutes before.")
 
 
@@ -195,17 +196,21 @@ def fingerprint(session: FilmSession, folder: Path) -> str:
 
     A checksum, not a cryptographic hash: it flags, it proves nothing, and it costs the modality no waiting.
     """
-    looks = [
-        (film.ImageDisplayFormat, film.FilmSizeID, film.FilmOrientation, film.annotation_boxes)
-        for film in session.film_boxes
-    ]
+    looks = (session.MediumType, [_looks(film) for film in session.film_boxes])
     attributes = isal_zlib.crc32(repr(looks).encode())
     pixels = 0
     for box in (box for film in session.film_boxes for box in film.image_boxes):
         if box.image is not None:
-            looks_so = repr((box.ImageBoxPosition, box.Polarity, box.image.Rows, box.image.Columns))
-            pixels = _crc_of(folder, box.image.pixels, isal_zlib.crc32(looks_so.encode(), pixels))
+            pixels = _crc_of(folder, box.image.pixels, pixels)
     return f"{attributes:08x}{pixels:08x}"
+
+
+def _looks(film: FilmBox) -> FilmBox:
+    """A film without what differs each time it is sent: the names of its files."""
+    boxes = tuple(
+        replace(box, image=replace(box.image, pixels=_NOWHERE)) if box.image else box for box in film.image_boxes
+    )
+    return replace(film, image_boxes=boxes, icc_profile=None, sent={})
 
 
 def _crc_of(folder: Path, pixels: PixelReference, crc: int) -> int:

@@ -79,13 +79,14 @@ def failed_since(connection: Connection, moment: dt.datetime, limit: int = 100) 
 
 
 def has_twin(connection: Connection, fingerprint: str, originator: str, minutes: int) -> bool:
-    """Whether the same peer sent the same films within the last minutes."""
+    """Whether the same peer sent the same films within the last minutes, and they came out or still may."""
     since = now() - dt.timedelta(minutes=minutes)
     query = select(print_job.c.job_id).where(
         print_job.c.fingerprint == fingerprint,
         print_job.c.originator == originator,
         print_job.c.created >= since,
         print_job.c.reprint_of.is_(None),
+        print_job.c.job_state.not_in((states.CANCELED, states.ABORTED)),
     )
     return connection.execute(query.limit(1)).first() is not None
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.errors import ConflictError, NotFoundError, ResourceError
 from appliance.events import Actor
+from appliance.film.boxes import PresentationLUT
 from appliance.printing import jobs
 from appliance.printing.printer_verbs import get_printer, pause, printer_settings, remove_printer, resume, set_printer
-from appliance.printing.submission import SAME_FILM, submit
+from appliance.printing.submission import SAME_FILM, fingerprint, submit
 from appliance.printing.views import show_job
 from appliance.printing.worker import FilmWorker
 from appliance.store import files
@@ -176,6 +179,34 @@ def test_the_same_film_within_minutes_is_flagged_or_held(store: Store) -> None:
     assert show_job(store, other)["job_state"] == "completed"
 
 
+def test_a_film_sent_again_after_it_was_cancelled_or_failed_is_no_duplicate(store: Store, clerk: Actor) -> None:
+    printer = add_folder_printer(store, duplicates="hold")
+    jobs.cancel(store, submit_films(store, printer, level=7), clerk)
+    again = submit_films(store, printer, level=7)
+    work(store)
+    assert printed(store) == [f"{again}-01.pdf"]
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        {"presentation_lut": PresentationLUT(PresentationLUTShape="LIN OD")},
+        {"MaxDensity": 150},
+        {"MagnificationType": "NONE"},
+        {"image": {"RequestedImageSize": 50.0}},
+        {"image": {"Polarity": "REVERSE"}},
+    ],
+)
+def test_the_same_pixels_printed_in_another_way_are_another_film(store: Store, looks: dict[str, Any]) -> None:
+    request = submission(store, add_folder_printer(store), level=7)
+    film = request.session.film_boxes[0]
+    boxes = tuple(replace(box, **looks.get("image", {})) for box in film.image_boxes)
+    values = {keyword: value for keyword, value in looks.items() if keyword != "image"}
+    other = replace(request.session, film_boxes=(replace(film, image_boxes=boxes, **values),))
+    assert fingerprint(other, request.folder) != fingerprint(request.session, request.folder)
+    assert fingerprint(replace(other, MediumType="PAPER"), request.folder) != fingerprint(other, request.folder)
+
+
 def test_a_film_whose_pixels_are_gone_is_aborted_and_the_queue_goes_on(store: Store) -> None:
     printer = add_folder_printer(store)
     broken, good = submit_films(store, printer), submit_films(store, printer)
@@ -240,8 +271,6 @@ def test_changed_settings_compose_waiting_jobs_anew(store: Store, clerk: Actor) 
     pause(store, "film", clerk)
     work(store)
     printer = get_printer(store, "film")
-    from dataclasses import replace
-
     set_printer(
         store, replace(printer, settings=printer_settings({"resolution": 72, "document_format": "postscript"})), clerk
     )
