@@ -55,8 +55,14 @@ def _undone(result: SendResult, settings: PrinterSettings, attempts: int) -> Set
     if result.outcome is SendOutcome.CANCEL:
         return Settlement(state=states.ABORTED, reasons=reasons or ("aborted-by-system",), message=message)
     if result.outcome is SendOutcome.STOP_PRINTER:
-        return Settlement(state=states.PENDING, reasons=("printer-stopped",), message=message, stop_printer=True)
+        return _stopping(message)
     return _after_failure(result, settings, attempts)
+
+
+def _stopping(message: str) -> Settlement:
+    stopped = say("The printer is stopped: once it is mended, let it go on.")
+    words = f"{message} {stopped}".strip()
+    return Settlement(state=states.PENDING, reasons=("printer-stopped",), message=words, stop_printer=True)
 
 
 def _after_failure(result: SendResult, settings: PrinterSettings, attempts: int) -> Settlement:
@@ -67,10 +73,14 @@ def _after_failure(result: SendResult, settings: PrinterSettings, attempts: int)
     if result.blameless or not exhausted or policy.startswith("redirect:"):
         return Settlement(state=states.PENDING, reasons=reasons, message=message, wait=True)
     if policy == "abort-job":
-        return Settlement(state=states.ABORTED, reasons=("aborted-by-system",), message=message)
+        given_up = say("That was the last time: once the printer is mended, print the job again.")
+        words = f"{message} {given_up}".strip()
+        return Settlement(state=states.ABORTED, reasons=("aborted-by-system",), message=words)
     if policy == "stop-printer":
-        return Settlement(state=states.PENDING, reasons=("printer-stopped",), message=message, stop_printer=True)
-    return Settlement(state=states.HELD, reasons=("job-hold-until-specified", *reasons), message=message)
+        return _stopping(message)
+    held = say("That was the last time: once the printer is mended, release the job.")
+    words = f"{message} {held}".strip()
+    return Settlement(state=states.HELD, reasons=("job-hold-until-specified", *reasons), message=words)
 
 
 def settle_send(store: Store, job_id: int, worker: str, result: SendResult) -> None:

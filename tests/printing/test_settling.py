@@ -45,3 +45,12 @@ def test_what_is_uncertain_is_in_doubt_and_says_what_to_do() -> None:
     settlement = decide(result, PrinterSettings(), 1, canceled=False)
     assert settlement.reasons[0] == "in-doubt"
     assert "release it" in settlement.message and "confirm it" in settlement.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [("hold-job", "release the job"), ("abort-job", "print the job again"), ("stop-printer", "let it go on")],
+)
+def test_the_last_attempt_says_so_and_what_to_do(policy: str, words: str) -> None:
+    result = SendResult(outcome=OUT.RETRY, message="Nothing was printed; it will be tried again.")
+    assert words in decide(result, PrinterSettings(error_policy=policy), 1, canceled=False).message
