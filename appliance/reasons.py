@@ -21,6 +21,7 @@ REASONS: dict[str, Words] = {
     "document-format-error": say("can't be composed"),
     "printer-stopped": say("the printer stands still"),
     "duplicate": say("the same film came before"),
+    "duplicate-held": say("the same film came before"),
     # of printers and burners (RFC 8011 printer-state-reasons)
     "paused": say("paused"),
     "media-empty": say("out of film or paper"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,19 @@ def cancel(store: Store, job_id: int, actor: Actor) -> None:
 
 def confirm(store: Store, job_id: int, actor: Actor) -> None:
     """A person saw the film of a held job come out: it is done. Raises NotFoundError, ConflictError."""
-    reasons = ["job-completed-successfully"]
-    _settle(store, job_id, "confirm", states.COMPLETED, actor, reasons=reasons, evidence=f"seen by {actor.name}")
+    with store.database.write("print") as connection:
+        job = _may(connection, job_id, "confirm")
+        if not may_be_out(job.job_state_reasons, job.attempts):
+            raise ConflictError(
+                say("Job %(job_id)s was not sent to a printer yet: release it, or cancel it.", job_id=job_id)
+            )
+        reasons, seen_by = ["job-completed-successfully"], f"seen by {actor.name}"
+        _deed(connection, job_id, "confirm", states.COMPLETED, actor, reasons=reasons, evidence=seen_by)
+
+
+def may_be_out(job_state_reasons: Sequence[str], attempts: int) -> bool:
+    """Whether a held job's film can have come out at all."""
+    return "in-doubt" in job_state_reasons or attempts > 0
 
 
 def move(store: Store, job_id: int, printer: Printer, actor: Actor) -> None:

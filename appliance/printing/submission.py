@@ -30,6 +30,7 @@ Beside = Callable[[Connection, int], None]
 """What else is written with a job of that number, in its transaction."""
 _NOWHERE = PixelReference(file="", offset=0, length=0)
 SAME_FILM = say("The same film came from the same peer a few minutes before.")
+HELD_DUPLICATE = say("The same film came a few minutes before: release it if it is wanted twice, else cancel it.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,7 @@ def _record(store: Store, submission: Submission, actor: Actor, job_id: int, siz
             "printer": submission.printer.name,
             "job_state": states.HELD if held else states.PENDING,
             "job_state_reasons": reasons,
-            "job_state_message": "",
+            "job_state_message": HELD_DUPLICATE if "duplicate-held" in reasons else "",
             "originator": submission.originator,
             "originator_address": submission.address,
             "called_ae_title": submission.called_ae_title,

@@ -154,3 +154,17 @@ def test_a_printer_others_lead_to_can_t_be_removed(store: Store, clerk: Actor) -
         remove_printer(store, "spare", clerk)
     with pytest.raises(ConflictError, match="'old' leads"):
         remove_printer(store, "off", clerk)
+
+
+def test_a_film_that_was_never_sent_can_t_have_come_out(store: Store, clerk: Actor) -> None:
+    job_id = submit_films(store, add_folder_printer(store))
+    jobs.hold(store, job_id, clerk)
+    with pytest.raises(ConflictError, match="not sent"):
+        jobs.confirm(store, job_id, clerk)
+    assert show_job(store, job_id)["job_state"] == "pending-held"
+
+
+def test_a_film_held_as_a_duplicate_says_what_to_do(store: Store) -> None:
+    printer = add_folder_printer(store, duplicates="hold")
+    submit_films(store, printer, level=7)
+    assert "release it" in show_job(store, submit_films(store, printer, level=7))["job_state_message"]
