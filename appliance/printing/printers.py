@@ -176,6 +176,12 @@ class Printer:
         return self.settings.color or self.settings.accepts_color
 
     @property
+    def prints_nothing(self) -> bool:
+        """Whether its jobs wait until somebody sees to it."""
+        unreachable = {"offline", "connecting-to-device"} & set(self.printer_state_reasons)
+        return self.paused or self.printer_state == "stopped" or bool(unreachable)
+
+    @property
     def document_format(self) -> str:
         return FORMATS[self.settings.document_format]
 

@@ -62,6 +62,15 @@ def test_verbs_work_on_many_at_once_and_say_what_failed(store: Store, visitor_as
     assert jobs.get_job(store, max(states(store))).copies == 2
 
 
+def test_a_job_says_that_its_printer_prints_nothing(store: Store, admin: PageClient) -> None:
+    job_id = made.film(store, printed=False)
+    said = "Printer film prints nothing now."
+    assert said not in admin.get(f"/print-jobs/{job_id}").text
+    printer_verbs.pause(store, "film", TESTER)
+    page = admin.get(f"/print-jobs/{job_id}").text
+    assert said in page and 'value="confirm"' not in page
+
+
 def test_the_list_is_filtered_and_paged(store: Store, admin: PageClient) -> None:
     numbers = [made.film(store, printed=False) for _ in range(3)]
     jobs.hold(store, numbers[1], TESTER)

@@ -97,11 +97,20 @@ def status(job_id: int) -> Any:
 def _shown(job_id: int) -> dict[str, Any]:
     job = views.show_job(store(), job_id)
     looks.note("print-job-viewed", "print-job", str(job_id))
+    printers = printer_verbs.all_printers(store())
+    idle = [printer.name for printer in printers if printer.prints_nothing]
     return {
         "job": job,
-        "verbs": [verb for verb, from_states in states.VERBS.items() if job["job_state"] in from_states],
-        "printers": printer_verbs.all_printers(store()),
+        "verbs": _verbs_for(job),
+        "printers": printers,
+        "waits_in_vain": job["job_state"] == states.PENDING and job["printer"] in idle,
     }
+
+
+def _verbs_for(job: dict[str, Any]) -> list[str]:
+    verbs = [verb for verb, from_states in states.VERBS.items() if job["job_state"] in from_states]
+    seen = jobs.may_be_out(job["job_state_reasons"], job["attempts"])
+    return [verb for verb in verbs if verb != "confirm" or seen]
 
 
 @blueprint.get("/<int:job_id>/films/<int:number>/preview.png")

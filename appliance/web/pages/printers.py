@@ -208,7 +208,7 @@ def advise(store: Store) -> list[Advice]:
     found = []
     for printer in printer_verbs.all_printers(store):
         url = url_for("printers.show", name=printer.name)
-        if printer.paused or printer.printer_state == "stopped" or "offline" in printer.printer_state_reasons:
+        if printer.prints_nothing:
             text = gettext("Printer %(name)s prints nothing now.", name=printer.name)
             if printer.printer_state_message:
                 text = f"{text} {printer.printer_state_message}"
