@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -214,8 +214,12 @@ def _noting_mount(store: Store, printer: Printer, before: Printer | None) -> Pri
 
 def _check_film_sizes(store: Store, settings: PrinterSettings) -> None:
     """Every film size a printer is set to is one the layouts know: a mistyped one would hold its films for ever."""
+    _check_known(store, (settings.default_film_size_id, *(medium.film_size_id for medium in settings.media)), "media")
+
+
+def _check_known(store: Store, sizes: Iterable[str], field: str) -> None:
     known = load(store.folder.layouts).film_sizes
-    for size in (settings.default_film_size_id, *(medium.film_size_id for medium in settings.media)):
+    for size in sizes:
         if size not in known:
             near = difflib.get_close_matches(size, known, 1, cutoff=0.5)
             hint = (
@@ -223,7 +227,7 @@ def _check_film_sizes(store: Store, settings: PrinterSettings) -> None:
                 if near
                 else say("; there are %(known)s.", known=", ".join(known))
             )
-            raise UsageError(say("There is no film size %(size)s%(hint)s", size=repr(size), hint=hint), field="media")
+            raise UsageError(say("There is no film size %(size)s%(hint)s", size=repr(size), hint=hint), field=field)
 
 
 # print profiles -----------------------------------------------------------------------------------------------------
@@ -313,6 +317,10 @@ def checked_profile(store: Store, profile: PrintProfile) -> PrintProfile:
     _check_grey(profile.grey)
     numbered = replace(profile, defaults=_numbers(profile.defaults), overrides=_numbers(profile.overrides))
     _check_values(numbered)
+    for field in ("defaults", "overrides"):
+        size = getattr(numbered, field).get("FilmSizeID", "CURRENT")
+        if size != "CURRENT":  # a mistyped one would have every film refused
+            _check_known(store, [size], field)
     return numbered
 
 

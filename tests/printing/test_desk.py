@@ -109,6 +109,7 @@ def test_profiles_that_make_no_sense_are_refused_by_field(store: Store, clerk: A
     add_folder_printer(store)
     cases = {
         "defaults": PrintProfile(name="p", printer="film", defaults={"FilmSize": "A4"}),
+        "overrides": PrintProfile(name="p", printer="film", overrides={"FilmSizeID": "14X17"}),
         "address": PrintProfile(name="p", printer="film", address="nowhere"),
         "called_ae_title": PrintProfile(name="p", printer="film", called_ae_title="x" * 17),
         "name": PrintProfile(name=" ", printer="film"),
