@@ -6,7 +6,7 @@ function on fractions in double precision; the composer sees only the finished t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.film import characteristic, gsdf
-from appliance.film.boxes import FilmBox, ImageBox, PresentationLUT
+from appliance.film.boxes import FilmBox, FilmSession, ImageBox, PresentationLUT
 from appliance.film.densities import viewing
 from appliance.film.sheet import GreyPolicy, Sheet
 
@@ -75,6 +75,29 @@ def _of_policy(policy: GreyPolicy, note: str) -> Rendering:
         missing = f"the print profile's table {policy.without_lut!r} is missing, pixels were taken as P-values"
         note = f"{note}; {missing}" if note else missing
     return Rendering(note=note)
+
+
+def spelled_out(session: FilmSession, policy: GreyPolicy) -> FilmSession:
+    """The session with a print profile's choices as Presentation LUTs and polarities, for an imager that knows none."""
+    films = tuple(
+        replace(film, image_boxes=tuple(_spelled_out(box, film, policy) for box in film.image_boxes))
+        for film in session.film_boxes
+    )
+    return replace(session, film_boxes=films)
+
+
+def _spelled_out(box: ImageBox, film: FilmBox, policy: GreyPolicy) -> ImageBox:
+    if box.image is None or box.image.SamplesPerPixel != 1:
+        return box
+    chosen, bits = rendering(box, film, policy), box.image.BitsStored
+    if chosen.shape == LIN_OD and not chosen.table and not policy.lin_od_zero_is_max_density:
+        box = replace(box, Polarity="NORMAL" if is_inverted("", box.Polarity) else "REVERSE")
+    if box.presentation_lut or film.presentation_lut or chosen == Rendering(note=chosen.note):
+        return box
+    if not chosen.table:
+        return replace(box, presentation_lut=PresentationLUT(PresentationLUTShape=chosen.shape))
+    levels = np.rint(p_values(np.arange(1 << bits), bits, chosen) * ((1 << P_VALUE_BITS) - 1))
+    return replace(box, presentation_lut=PresentationLUT(bits=P_VALUE_BITS, data=tuple(levels.astype(int).tolist())))
 
 
 def is_inverted(PhotometricInterpretation: str, Polarity: str) -> bool:

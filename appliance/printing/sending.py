@@ -14,9 +14,10 @@ from appliance.film.annotation_format import load_formats
 from appliance.film.boxes import FilmSession
 from appliance.film.catalog import Catalog, load
 from appliance.film.compose import compose
+from appliance.film.presentation import spelled_out
 from appliance.film.raster import FilmRaster
 from appliance.film.sheet import Characteristic
-from appliance.printing.composing import sheet_of
+from appliance.printing.composing import policy_of, sheet_of
 from appliance.printing.desk import printer_from_row
 from appliance.printing.device.outcome import (
     Device,
@@ -52,9 +53,13 @@ def device_of(store: Store, printer: Printer) -> Device:
         **printer.settings.device_options,
         "folder_roots": roots,  # the settings file's alone: a printer may not widen its own
     }
-    if printer.device_uri.startswith(("dicom:", "dicoms:")):
+    if _is_imager(printer):
         options["compose_raster"] = _raster_for_imager(store, printer)
     return open_device(printer.device_uri, options=options)
+
+
+def _is_imager(printer: Printer) -> bool:
+    return printer.device_uri.startswith(("dicom:", "dicoms:"))
 
 
 def send_job(store: Store, job_id: int, worker: str) -> None:
@@ -156,7 +161,7 @@ def request_for(store: Store, job: print_jobs.Job, printer: Printer) -> SendRequ
     return SendRequest(
         job_name=job_name(job, printer),
         documents=in_printing_order(films, job.copies, collated=job.collated),
-        session=session,
+        session=spelled_out(session, policy_of(store, job.profile)) if _is_imager(printer) else session,
         folder=folder,
         originator=job.originator,
         skip_documents=job.sent_documents,

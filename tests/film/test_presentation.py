@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.film.boxes import FilmBox, Image, ImageBox, PixelReference, PresentationLUT
-from appliance.film.presentation import Rendering, grey_table, p_values, rendering
+from appliance.film.boxes import FilmBox, FilmSession, Image, ImageBox, PixelReference, PresentationLUT
+from appliance.film.presentation import Rendering, grey_table, p_values, rendering, spelled_out
 from appliance.film.sheet import Characteristic, GreyPolicy, Sheet
 
 SHEET = Sheet(width_mm=100, height_mm=100, bits=16)  # assumed film: level = (3.00 - D) / 2.80
@@ -190,3 +190,32 @@ def test_what_is_not_known_is_said(image: dict[str, Any], policy: GreyPolicy, wo
     film_box = FilmBox(ImageDisplayFormat="STANDARD\\1,1", image_boxes=())
     found = rendering(box(**image), film_box, policy)
     assert word in found.note and found.shape == "IDENTITY"
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+@pytest.mark.parametrize("polarity", ["NORMAL", "REVERSE"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        GreyPolicy(),
+        GreyPolicy(without_lut="lin-od"),
+        GreyPolicy(without_lut="lin-od", lin_od_zero_is_max_density=False),
+        GreyPolicy(
+            without_lut="soft", tables={"soft": tuple(value * value // 65535 for value in range(0, 65536, 257))}
+        ),
+        GreyPolicy(tables={"hard": tuple(range(65535, -1, -257))}),
+    ],
+)
+def test_an_imager_that_knows_no_profile_is_told_the_same_grey(policy: GreyPolicy, polarity: str, bits: int) -> None:
+    image_box = box(bits, Polarity=polarity, ConfigurationInformation="hard" if "hard" in policy.tables else None)
+    film = FilmBox(ImageDisplayFormat="STANDARD\\1,1", image_boxes=(image_box,))
+    told = spelled_out(FilmSession(film_boxes=(film,)), policy).film_boxes[0].image_boxes[0]
+    apart = table(told).astype(int) - table(image_box, policy=policy).astype(int)
+    assert abs(apart).max() <= 4  # of 65535: P-values of a table are whole numbers
+
+
+def test_a_presentation_lut_goes_to_an_imager_as_it_came() -> None:
+    image_box = box(12, presentation_lut=LIN_OD)
+    film = FilmBox(ImageDisplayFormat="STANDARD\\1,1", image_boxes=(image_box,))
+    session = FilmSession(film_boxes=(film,))
+    assert spelled_out(session, GreyPolicy(without_lut="t", tables={"t": (0, 65535)})) == session

@@ -12,8 +12,19 @@ import pytest
 from appliance.errors import ConflictError, NotFoundError, ResourceError
 from appliance.events import Actor
 from appliance.film.boxes import PresentationLUT
+from appliance.film.sheet import GreyPolicy
 from appliance.printing import jobs
-from appliance.printing.printer_verbs import get_printer, pause, printer_settings, remove_printer, resume, set_printer
+from appliance.printing.printer_verbs import (
+    add_profile,
+    get_printer,
+    pause,
+    printer_settings,
+    remove_printer,
+    resume,
+    set_printer,
+)
+from appliance.printing.profiles import PrintProfile
+from appliance.printing.sending import in_printing_order, request_for
 from appliance.printing.submission import SAME_FILM, fingerprint, submit
 from appliance.printing.views import show_job
 from appliance.printing.worker import FilmWorker
@@ -42,7 +53,6 @@ def test_a_film_is_composed_and_comes_out_once(store: Store) -> None:
 
 
 def test_a_collated_job_prints_1234_1234_and_an_uncollated_one_1122(store: Store) -> None:
-    from appliance.printing.sending import in_printing_order, request_for
     from appliance.store import print_jobs
 
     printer = add_folder_printer(store)
@@ -303,10 +313,18 @@ def test_two_workers_never_send_two_jobs_to_one_printer(store: Store) -> None:
     assert len(printed(store)) == 6
 
 
-def test_films_of_different_sizes_in_one_job_each_ask_for_their_own_medium(store: Store) -> None:
-    from dataclasses import replace
+def test_an_imager_is_told_what_the_print_profile_says_of_grey(store: Store, clerk: Actor) -> None:
+    printer = replace(add_folder_printer(store), device_uri="dicom://IMAGER@127.0.0.1:104")
+    profile = PrintProfile(name="old", printer="film", grey=GreyPolicy(without_lut="lin-od"))
+    add_profile(store, profile, clerk)
+    job_id = submit(store, replace(submission(store, printer), profile="old"), MODALITY)
+    work(store)
+    session = request_for(store, jobs.get_job(store, job_id), printer).session
+    assert session is not None
+    assert session.film_boxes[0].image_boxes[0].presentation_lut == PresentationLUT(PresentationLUTShape="LIN OD")
 
-    from appliance.printing.sending import request_for
+
+def test_films_of_different_sizes_in_one_job_each_ask_for_their_own_medium(store: Store) -> None:
     from appliance.store import print_jobs
 
     printer = add_folder_printer(store)
