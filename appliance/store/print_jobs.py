@@ -52,30 +52,32 @@ def count_waiting(connection: Connection, printer_name: str) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def waiting_since(connection: Connection, moment: dt.datetime, limit: int = 100) -> list[Job]:
-    """Jobs accepted before a moment that nobody holds and that are not final, the oldest first."""
+def waiting_since(connection: Connection, moment: dt.datetime) -> list[Job]:
+    """Jobs accepted before a moment that nobody holds and that are not final: job_id and printer, the oldest first."""
     waiting = (states.PENDING, states.PROCESSING, states.STOPPED)
-    query = select(print_job).where(print_job.c.job_state.in_(waiting), print_job.c.created < moment)
-    return list(connection.execute(query.order_by(print_job.c.job_id).limit(limit)))
+    query = select(print_job.c.job_id, print_job.c.printer).where(
+        print_job.c.job_state.in_(waiting), print_job.c.created < moment
+    )
+    return list(connection.execute(query.order_by(print_job.c.job_id)))
 
 
-def held_since(connection: Connection, moment: dt.datetime, limit: int = 100) -> list[Job]:
-    """Jobs accepted before a moment that the appliance holds for a person, the oldest first."""
-    query = select(print_job).where(
+def held_since(connection: Connection, moment: dt.datetime) -> list[Job]:
+    """Jobs accepted before a moment that the appliance holds for a person: job_id and printer, the oldest first."""
+    query = select(print_job.c.job_id, print_job.c.printer).where(
         print_job.c.job_state == states.HELD,
         print_job.c.job_state_message != HELD_BY_A_PERSON,
         print_job.c.created < moment,
     )
-    return list(connection.execute(query.order_by(print_job.c.job_id).limit(limit)))
+    return list(connection.execute(query.order_by(print_job.c.job_id)))
 
 
-def failed_since(connection: Connection, moment: dt.datetime, limit: int = 100) -> list[Job]:
-    """Jobs that failed after a moment and were not printed again since, the oldest first."""
+def failed_since(connection: Connection, moment: dt.datetime) -> list[Job]:
+    """Jobs that failed after a moment and were not printed again since: job_id and printer, the oldest first."""
     again = select(print_job.c.reprint_of).where(print_job.c.reprint_of.isnot(None))
-    query = select(print_job).where(
+    query = select(print_job.c.job_id, print_job.c.printer).where(
         print_job.c.job_state == states.ABORTED, print_job.c.completed >= moment, print_job.c.job_id.not_in(again)
     )
-    return list(connection.execute(query.order_by(print_job.c.job_id).limit(limit)))
+    return list(connection.execute(query.order_by(print_job.c.job_id)))
 
 
 def has_twin(connection: Connection, fingerprint: str, originator: str, minutes: int) -> bool:

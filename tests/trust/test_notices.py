@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from appliance.config import Settings
 from appliance.events import Actor
@@ -30,8 +30,8 @@ from appliance.store.tables.base import now
 from appliance.store.tables.printing import print_job, printer
 from appliance.upkeep import kept
 from appliance.upkeep.keeper import Keeper
-from appliance.upkeep.notices import Notice, Notifier, changes
-from tests.printing.films import submit_films
+from appliance.upkeep.notices import Notice, Notifier, changes, problems
+from tests.printing.films import add_folder_printer, submit_films
 from tests.support.ports import free_port
 
 
@@ -181,6 +181,22 @@ def test_a_film_that_waits_is_told_without_its_patient(
     assert Notifier(told).tell() == 1
     assert posted[0]["notices"][0]["text"] == "Films wait longer than 10 minutes for printer film."
     assert "SECRET" not in json.dumps(posted)
+
+
+def test_many_films_that_wait_for_one_printer_silence_no_other(store: Store) -> None:
+    late = {"created": now() - dt.timedelta(minutes=11)}
+    first = submit_films(store, add_folder_printer(store, "jammed"))
+    with store.database.write() as connection:
+        jam = dict(connection.execute(select(print_job).where(print_job.c.job_id == first)).one()._mapping)
+        copies = [{**jam, "job_id": number, "print_job_uid": f"2.25.{number}"} for number in range(1000, 1150)]
+        connection.execute(print_job.insert(), copies)
+        connection.execute(print_job.insert(), [{**jam, "job_id": 2000, "printer": "other", "print_job_uid": "2.25.2"}])
+        connection.execute(update(print_job).values(late))
+    assert {"films:jammed", "films:other"} <= problems(store).keys()
+    for state, kind in (("pending-held", "held"), ("aborted", "job")):
+        with store.database.write() as connection:
+            connection.execute(update(print_job).values(job_state=state, completed=now()))
+        assert f"{kind}:2000" in problems(store)
 
 
 def test_a_film_the_appliance_holds_is_told_and_one_a_person_holds_is_not(
