@@ -222,7 +222,7 @@ def _give_back(store: Store, job_id: int, worker: str, state: str, reasons: list
 
 
 def _failed(store: Store, job: print_jobs.Job, worker: str, error: Exception) -> None:
-    """A film that can't be composed is tried again a few times, then aborted; a full disk, or one that is away, waits."""
+    """A film that can't be composed is tried again a few times, then aborted; a disk full or away is waited for."""
     permanent = isinstance(error, ApplianceError) and error.permanent
     message = str(error) or type(error).__name__
     gone = isinstance(error, FileNotFoundError) and store.folder.jobs.is_dir()  # its own files alone, and for good
