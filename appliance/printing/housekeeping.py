@@ -9,7 +9,7 @@ from appliance.errors import ApplianceError
 from appliance.events import process_actor
 from appliance.jobs.keeping import Aside, Chore, Keeper
 from appliance.printing import jobs
-from appliance.printing.printer_verbs import all_printers, get_printer
+from appliance.printing.printer_verbs import all_printers
 from appliance.printing.printers import Printer
 from appliance.printing.sending import device_of
 from appliance.security.audit import record
@@ -102,16 +102,20 @@ def _purge(store: Store, job: print_jobs.Job) -> int:
 
 
 def redirect(store: Store) -> None:
-    """Give jobs that wait too long for a failing printer to the one its error policy names."""
-    for printer in all_printers(store):
-        other = printer.settings.redirected_to
-        if not other:
-            continue
-        before = now() - dt.timedelta(minutes=printer.settings.redirect_minutes)
-        with store.database.read() as connection:
-            waiting = print_jobs.to_redirect(connection, printer.name, before)
-        for job in waiting:
-            try:
-                jobs.move(store, job.job_id, get_printer(store, other), KEEPER)
-            except ApplianceError as error:
-                log.warning("can't be redirected to %s: %s", other, error, extra={"job": job.job_id})
+    """Give jobs that wait too long for a failing printer to the one its error policy names, if that one prints."""
+    printers_by_name = {printer.name: printer for printer in all_printers(store)}
+    for printer in printers_by_name.values():
+        other = printers_by_name.get(printer.settings.redirected_to)
+        if other is not None and other.is_accepting_jobs and not other.prints_nothing:
+            _redirect(store, printer, other)
+
+
+def _redirect(store: Store, printer: Printer, other: Printer) -> None:
+    before = now() - dt.timedelta(minutes=printer.settings.redirect_minutes)
+    with store.database.read() as connection:
+        waiting = print_jobs.to_redirect(connection, printer.name, before)
+    for job in waiting:
+        try:
+            jobs.move(store, job.job_id, other, KEEPER)
+        except ApplianceError as error:
+            log.warning("can't be redirected to %s: %s", other.name, error, extra={"job": job.job_id})

@@ -139,6 +139,21 @@ def test_films_behind_one_that_is_half_printed_are_redirected(store: Store) -> N
     assert [show_job(store, job_id)["printer"] for job_id in (half, behind, young)] == ["off", spare.name, "off"]
 
 
+def test_films_wait_where_they_are_while_the_other_printer_prints_nothing_either(store: Store, clerk: Actor) -> None:
+    """Two dead printers that lead to each other would pass them to and fro, each time composed and audited anew."""
+    add_folder_printer(store, "spare")
+    off = add_unreachable(store, error_policy="redirect:spare", redirect_minutes=1)
+    job_id = submit_films(store, off)
+    change(store, job_id, created=now() - dt.timedelta(minutes=2))
+    work(store)
+    pause(store, "spare", clerk)
+    housekeeping.redirect(store)
+    assert show_job(store, job_id)["printer"] == "off"
+    resume(store, "spare", clerk)
+    housekeeping.redirect(store)
+    assert show_job(store, job_id)["printer"] == "spare"
+
+
 @pytest.mark.parametrize("other", ["nowhere", "off"])
 def test_films_are_redirected_to_another_printer_that_is_there(store: Store, other: str) -> None:
     with pytest.raises(UsageError) as refused:
