@@ -150,6 +150,7 @@ def _draw_pixels(film: _Film, box: ImageBox, verdict: SizeVerdict, out: NDArray[
         return
     policy = film.policy
     if box.image.SamplesPerPixel == 3:
+        film.warn(say("its colours were printed as grey"), box.ImageBoxPosition)
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
         box, policy = _as_grey(box), DEFAULT_POLICY  # luma is P-values, whatever the profile says of grey
     table, notes = grey_table(box, film.film_box, film.sheet, policy)

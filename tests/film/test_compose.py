@@ -223,11 +223,12 @@ def test_a_film_without_colour_images_stays_grey_at_full_depth_on_a_colour_print
     assert not raster.color and raster.bits == 12
 
 
-def test_colour_on_a_grey_sheet_is_its_luma(tmp_path: Path) -> None:
+def test_colour_on_a_grey_sheet_is_its_luma_and_says_so(tmp_path: Path) -> None:
     red = keep(tmp_path, np.full((10, 10, 3), (200, 30, 10), np.uint8))
     raster = composed(film(r"STANDARD\1,1", red), tmp_path, policy=GreyPolicy(without_lut="lin-od"))
     assert raster.pixels.shape == (500, 400)
     assert abs(int(raster.pixels[250, 200]) - (0.299 * 200 + 0.587 * 30 + 0.114 * 10)) <= 1
+    assert raster.warnings == ("image 1: its colours were printed as grey",)
 
 
 def test_a_colour_profile_goes_with_colour_only(tmp_path: Path) -> None:
