@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
 from appliance.film.annotation_format import AnnotationFormats, load_formats
@@ -77,9 +79,9 @@ def compose_job(store: Store, job_id: int, worker: str, beat: Callable[[], None]
             raise MediaNeededError(
                 say("Printer %(printer)s is gone: move the job to another one.", printer=job.printer)
             )
-        printer = printer_from_row(row)
-        films = compose_films(store, job_id, printer, policy_of(store, job.profile), beat)
-        _keep(store, job_id, worker, films, printer)
+        printer, policy = printer_from_row(row), policy_of(store, job.profile)
+        films = compose_films(store, job_id, printer, policy, beat)
+        _keep(store, job_id, worker, films, printer, policy)
         log.info("composed", extra=extra)
     except MediaNeededError as error:
         _give_back(store, job_id, worker, states.HELD, ["media-needed"], str(error))
@@ -111,7 +113,11 @@ def compose_films(
 def policy_of(store: Store, profile: str) -> GreyPolicy:
     """What pixels mean by a print profile's choice; the default when the profile is gone."""
     with store.database.read() as connection:
-        row = printers.get_profile(connection, profile) if profile else None
+        return _policy(connection, profile)
+
+
+def _policy(connection: Connection, profile: str) -> GreyPolicy:
+    row = printers.get_profile(connection, profile) if profile else None
     return profile_from_row(row).grey if row else GreyPolicy()
 
 
@@ -187,14 +193,17 @@ def _document(raster: FilmRaster, settings: PrinterSettings, medium: Medium, tit
     )
 
 
-def _keep(store: Store, job_id: int, worker: str, films: list[ComposedFilm], printer: Printer) -> None:
-    """The documents are whole: say so, unless the printer was changed or the job moved while they were made."""
+def _keep(
+    store: Store, job_id: int, worker: str, films: list[ComposedFilm], printer: Printer, policy: GreyPolicy
+) -> None:
+    """The documents are whole: say so, unless what they were made by was changed or the job moved meanwhile."""
     with store.database.write("print") as connection:
         job = print_jobs.get(connection, job_id)
         row = printers.get(connection, printer.name)
         if job is None or job.composing_by != worker:
             return
         current = job.printer == printer.name and row is not None and row.version == printer.version
+        current = current and _policy(connection, job.profile) == policy
         for number, film in enumerate(films, start=1):
             print_jobs.change_film(
                 connection,

@@ -115,7 +115,7 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
                 say("Printer %(printer)s was changed by someone else: read it again.", printer=repr(printer.name))
             )
         if PrinterSettings.model_validate(row.settings) != printer.settings:
-            print_jobs.compose_anew(connection, printer.name)
+            print_jobs.compose_anew(connection, printer_name=printer.name)
         _audit(connection, "printer-changed", printer.name, actor, settings=printer.settings.model_dump(mode="json"))
 
 
@@ -265,11 +265,15 @@ def add_profile(store: Store, profile: PrintProfile, actor: Actor) -> None:
 
 
 def set_profile(store: Store, profile: PrintProfile, actor: Actor, *, version: int | None = None) -> None:
-    """Change a print profile. Raises NotFoundError, UsageError, ConflictError."""
+    """Change a print profile; waiting jobs are composed anew when its grey changes.
+
+    Raises NotFoundError, UsageError, ConflictError.
+    """
     profile = checked_profile(store, profile)
     settings = profile_settings(profile)
     with store.database.write("print", "printer") as connection:
-        if printers.get_profile(connection, profile.name) is None:
+        row = printers.get_profile(connection, profile.name)
+        if row is None:
             raise NotFoundError(say("There is no print profile %(profile)s.", profile=repr(profile.name)))
         if not printers.change_profile(
             connection, profile.name, version=version, printer=profile.printer, settings=settings
@@ -277,6 +281,8 @@ def set_profile(store: Store, profile: PrintProfile, actor: Actor, *, version: i
             raise ConflictError(
                 say("Print profile %(profile)s was changed by someone else: read it again.", profile=repr(profile.name))
             )
+        if profile_from_row(row).grey != profile.grey:
+            print_jobs.compose_anew(connection, profile=profile.name)
         _audit(connection, "profile-changed", profile.name, actor, **settings)
 
 

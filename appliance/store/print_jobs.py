@@ -282,12 +282,13 @@ def release_compose(connection: Connection, job_id: int, gone: str) -> bool:
     return connection.execute(query.values(composing_by=None)).rowcount == 1
 
 
-def compose_anew(connection: Connection, printer_name: str) -> None:
-    """Jobs of a printer lose their documents: what they should look like has changed.
+def compose_anew(connection: Connection, *, printer_name: str | None = None, profile: str | None = None) -> None:
+    """Jobs of a printer or a print profile lose their documents: what they should look like has changed.
 
     One that is being sent goes on with those it has: it needs others if it comes back to the queue.
     """
-    query = update(print_job).where(print_job.c.printer == printer_name, print_job.c.job_state.in_(WAITING))
+    theirs = print_job.c.profile == profile if profile else print_job.c.printer == printer_name
+    query = update(print_job).where(theirs, print_job.c.job_state.in_(WAITING))
     connection.execute(query.values(composed=False, compose_attempts=0))
 
 

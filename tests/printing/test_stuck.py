@@ -10,6 +10,7 @@ import pytest
 
 from appliance.errors import ConflictError, UsageError
 from appliance.events import Actor
+from appliance.film.sheet import GreyPolicy
 from appliance.printing import housekeeping, jobs
 from appliance.printing.composing import ATTEMPTS
 from appliance.printing.printer_verbs import (
@@ -21,15 +22,17 @@ from appliance.printing.printer_verbs import (
     remove_printer,
     resume,
     set_printer,
+    set_profile,
 )
 from appliance.printing.printers import Printer
 from appliance.printing.profiles import PrintProfile
+from appliance.printing.submission import submit
 from appliance.printing.views import show_job
 from appliance.printing.worker import FilmWorker
 from appliance.store import print_jobs
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
-from tests.printing.films import MODALITY, add_folder_printer, printed, submit_films
+from tests.printing.films import MODALITY, add_folder_printer, printed, submission, submit_films
 from tests.support.killing import killed_at
 
 
@@ -88,6 +91,17 @@ def test_settings_changed_while_a_job_is_being_sent_hold_for_its_next_attempt(st
     set_printer(store, replace(get_printer(store, "film"), settings=settings), clerk)
     work(store)
     assert printed(store) == [f"{job_id}-01.ps"]
+
+
+def test_a_print_profile_s_other_grey_holds_for_the_films_that_wait(store: Store, clerk: Actor) -> None:
+    add_profile(store, PrintProfile(name="old", printer=add_folder_printer(store).name), clerk)
+    job_id = submit(store, replace(submission(store, get_printer(store, "film")), profile="old"), MODALITY)
+    pause(store, "film", clerk)
+    work(store)
+    before = show_job(store, job_id)["films"][0]["document_sha256"]
+    set_profile(store, PrintProfile(name="old", printer="film", grey=GreyPolicy(without_lut="lin-od")), clerk)
+    work(store)
+    assert show_job(store, job_id)["films"][0]["document_sha256"] != before
 
 
 def test_a_film_whose_files_are_gone_is_aborted_and_the_queue_goes_on(store: Store) -> None:
