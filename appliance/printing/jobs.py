@@ -93,6 +93,14 @@ def move(store: Store, job_id: int, printer: Printer, actor: Actor) -> None:
     """
     with store.database.write("print") as connection:
         job = _may(connection, job_id, "move")
+        if job.printer == printer.name:  # it would print again what is out
+            raise ConflictError(
+                say(
+                    "Job %(job_id)s is for printer %(printer)s already: choose another one.",
+                    job_id=job_id,
+                    printer=printer.name,
+                )
+            )
         if job.composing_by is not None:
             raise ConflictError(say("Job %(job_id)s is being composed: try again in a moment.", job_id=job_id))
         print_jobs.change(connection, job_id, printer=printer.name, composed=False, attempts=0, compose_attempts=0)

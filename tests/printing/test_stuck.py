@@ -74,6 +74,15 @@ def test_a_job_in_doubt_that_is_moved_prints_under_another_name(store: Store, cl
     assert printed(store, "other") == [f"{job_id}-again1-01.pdf"]
 
 
+def test_a_job_is_not_moved_to_the_printer_it_is_for(store: Store, clerk: Actor) -> None:
+    printer = add_folder_printer(store)
+    job_id = submit_films(store, printer)
+    change(store, job_id, job_state="pending-held", job_state_reasons=["in-doubt"])
+    with pytest.raises(ConflictError, match="already"):
+        jobs.move(store, job_id, printer, clerk)
+    assert show_job(store, job_id)["job_state_reasons"] == ["in-doubt"]
+
+
 def test_a_job_half_printed_that_is_moved_prints_whole_under_another_name(store: Store, clerk: Actor) -> None:
     job_id = submit_films(store, add_folder_printer(store), films=2)
     other = add_folder_printer(store, "other")
