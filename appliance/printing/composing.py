@@ -128,13 +128,15 @@ def sheet_of(settings: PrinterSettings, session: FilmSession, film: FilmBox, cat
     if medium is None or not medium.loaded:
         raise MediaNeededError(
             say(
-                "The printer has no %(medium_type)s %(size)s: load it, or move the job to another printer.",
+                "The printer has no %(medium_type)s %(size)s: "
+                "add it to its media and release the job, or move it to another printer.",
                 medium_type=medium_type,
                 size=size,
             )
             if medium is None
             else say(
-                "The printer has not loaded %(medium_type)s %(size)s: load it, or move the job to another printer.",
+                "The printer has not loaded %(medium_type)s %(size)s: "
+                "load it and release the job, or move it to another printer.",
                 medium_type=medium_type,
                 size=size,
             )

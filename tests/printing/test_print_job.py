@@ -173,7 +173,7 @@ def test_a_medium_that_is_not_loaded_holds_the_job(store: Store) -> None:
     work(store)
     job = show_job(store, job_id)
     assert (job["job_state"], job["job_state_reasons"]) == ("pending-held", ["media-needed"])
-    assert "8INX10IN" in job["job_state_message"]
+    assert "8INX10IN" in job["job_state_message"] and "release the job" in job["job_state_message"]
 
 
 def test_the_same_film_within_minutes_is_flagged_or_held(store: Store) -> None:
