@@ -122,7 +122,7 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
 def remove_printer(store: Store, name: str, actor: Actor) -> None:
     """Remove a printer. Raises NotFoundError, ConflictError while jobs wait for it or others lead to it."""
     with store.database.write("print", "printer") as connection:
-        if waiting := print_jobs.count_waiting(connection, name):
+        if waiting := print_jobs.count_waiting(connection, printer_name=name):
             raise ConflictError(
                 say(
                     "%(waiting)s jobs wait for printer %(name)s: move or cancel them first.",
@@ -287,11 +287,26 @@ def set_profile(store: Store, profile: PrintProfile, actor: Actor, *, version: i
 
 
 def remove_profile(store: Store, name: str, actor: Actor) -> None:
-    """Remove a print profile. Raises NotFoundError."""
+    """Remove a print profile. Raises NotFoundError, ConflictError while films wait that need its grey."""
     with store.database.write("print", "printer") as connection:
+        _refuse_needed(connection, name)
         if not printers.remove_profile(connection, name):
             raise NotFoundError(say("There is no print profile %(name)s.", name=repr(name)))
         _audit(connection, "profile-removed", name, actor)
+
+
+def _refuse_needed(connection: Connection, name: str) -> None:
+    """Films composed without the profile whose grey they came by would show its pixels as P-values."""
+    row = printers.get_profile(connection, name)
+    waiting = print_jobs.count_waiting(connection, profile=name)
+    if row is not None and waiting and profile_from_row(row).grey != GreyPolicy():
+        raise ConflictError(
+            say(
+                "%(waiting)s jobs wait that came by print profile %(name)s: let them print, or cancel them, first.",
+                waiting=waiting,
+                name=repr(name),
+            )
+        )
 
 
 def checked_profile(store: Store, profile: PrintProfile) -> PrintProfile:

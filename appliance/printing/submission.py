@@ -103,7 +103,7 @@ def refuse_when_full(store: Store, printer: Printer) -> None:
     if not store.has_room():
         raise ResourceError(say("The disk is short: no new films until kept ones are purged or room is made."))
     with store.database.read() as connection:
-        waiting = print_jobs.count_waiting(connection, printer.name)
+        waiting = print_jobs.count_waiting(connection, printer_name=printer.name)
     if waiting >= printer.settings.maximum_jobs:
         raise ResourceError(
             say(

@@ -109,6 +109,7 @@ def job_view(job: print_jobs.Job, films: Sequence[Any]) -> dict[str, Any]:
         "label": job.label,
         "warnings": list(job.warnings),
         "attempts": job.attempts,
+        "again": job.again,
         "evidence": job.evidence,
         "reprint_of": job.reprint_of,
         "bytes": job.bytes,

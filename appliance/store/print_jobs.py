@@ -46,10 +46,14 @@ def films(connection: Connection, job_ids: Iterable[int]) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
-def count_waiting(connection: Connection, printer_name: str) -> int:
-    """Jobs of a printer that are not final."""
-    query = select(func.count()).where(print_job.c.printer == printer_name, print_job.c.job_state.in_(WAITING))
+def count_waiting(connection: Connection, *, printer_name: str | None = None, profile: str | None = None) -> int:
+    """Jobs of a printer or a print profile that are not final."""
+    query = select(func.count()).where(_is_of(printer_name, profile), print_job.c.job_state.in_(WAITING))
     return int(connection.scalar(query) or 0)
+
+
+def _is_of(printer_name: str | None, profile: str | None) -> Any:
+    return print_job.c.profile == profile if profile else print_job.c.printer == printer_name
 
 
 def waiting_since(connection: Connection, moment: dt.datetime) -> list[Job]:
@@ -287,8 +291,7 @@ def compose_anew(connection: Connection, *, printer_name: str | None = None, pro
 
     One that is being sent goes on with those it has: it needs others if it comes back to the queue.
     """
-    theirs = print_job.c.profile == profile if profile else print_job.c.printer == printer_name
-    query = update(print_job).where(theirs, print_job.c.job_state.in_(WAITING))
+    query = update(print_job).where(_is_of(printer_name, profile), print_job.c.job_state.in_(WAITING))
     connection.execute(query.values(composed=False, compose_attempts=0))
 
 

@@ -20,6 +20,7 @@ from appliance.printing.printer_verbs import (
     pause,
     printer_settings,
     remove_printer,
+    remove_profile,
     resume,
     set_printer,
     set_profile,
@@ -111,6 +112,16 @@ def test_a_print_profile_s_other_grey_holds_for_the_films_that_wait(store: Store
     set_profile(store, PrintProfile(name="old", printer="film", grey=GreyPolicy(without_lut="lin-od")), clerk)
     work(store)
     assert show_job(store, job_id)["films"][0]["document_sha256"] != before
+
+
+def test_a_print_profile_whose_grey_films_wait_for_stays(store: Store, clerk: Actor) -> None:
+    profile = PrintProfile(name="od", printer=add_folder_printer(store).name, grey=GreyPolicy(without_lut="lin-od"))
+    add_profile(store, profile, clerk)
+    job_id = submit(store, replace(submission(store, get_printer(store, "film")), profile="od"), MODALITY)
+    with pytest.raises(ConflictError, match="1 jobs wait"):
+        remove_profile(store, "od", clerk)
+    jobs.cancel(store, job_id, clerk)
+    remove_profile(store, "od", clerk)
 
 
 def test_a_film_whose_files_are_gone_is_aborted_and_the_queue_goes_on(store: Store) -> None:
