@@ -58,7 +58,8 @@ def ask_again(store: Store, study_instance_uid: str) -> News:
     if not found.study:
         gone = say("%(peer)s does not know study %(uid)s any more", peer=peer.name, uid=study_instance_uid)
         return News(differs=(gone,))
-    missing = keep_what_is_known(store, study_instance_uid, peer.name, found)
+    known = row.incomplete_reason if found.count is None else ""  # nothing is told against it
+    missing = keep_what_is_known(store, study_instance_uid, peer.name, found, known)
     return News(differs=tuple(_identity_differs(row, found.study, peer)), missing=missing)
 
 
@@ -109,6 +110,9 @@ def keep_what_is_known(
             return failed or say("nothing of it came")
         here = instances.uids_of_study(connection, study_instance_uid)
         missing = sorted(set(found.instances) - here)
+        if found.count is None:  # it tells nothing, perhaps only now: what it told before holds
+            found = replace(found, count=row.expected, by=row.expected_by)
+            missing = [uid for uid in row.missing if uid not in here]
         is_counted = found.count is not None and not found.instances and len(here) < found.count
         words = _missing_words(len(here), len(missing), found) or ("" if found.instances else failed)
         studies.change(

@@ -426,6 +426,33 @@ def test_names_are_compared_as_people_do_when_asked_again(store: Store, door: Di
             assert bool(completeness.ask_again(store, STUDY).differs) is differs, there
 
 
+def test_half_a_study_stays_half_when_its_archive_does_not_tell_how_much_there_is_any_more(
+    store: Store, door: DicomServer, clerk: Actor
+) -> None:
+    odd = OddArchive(images(3), door.port, sends=2)
+    with known(store, clerk, odd):
+        assert fetched(store, clerk)[0] == "aborted"
+        odd.names_images = False
+        completeness.ask_again(store, STUDY)
+        assert gather(store, Selection(studies=(STUDY,))).incomplete == (f"Study {STUDY} has 2 of 3 instances",)
+        assert fetched(store, clerk) == ("aborted", "1 of 3 instances are missing"), "its success says nothing"
+        odd.sends = 3
+        assert fetched(store, clerk) == ("completed", "")
+
+
+def test_a_cancelled_fetch_from_an_archive_that_does_not_count_is_no_whole_study_when_it_is_asked_again(
+    store: Store, door: DicomServer, clerk: Actor
+) -> None:
+    with known(store, clerk, OddArchive(images(3), door.port, names_images=False)):
+        assert fetched(store, clerk)[0] == "completed"
+        with store.database.write("study") as connection:
+            studies.change(connection, STUDY, incomplete_reason="cancelled")
+        assert completeness.ask_again(store, STUDY).missing == "cancelled"
+        assert gather(store, Selection(studies=(STUDY,))).incomplete == (f"Study {STUDY}: cancelled",)
+        assert fetched(store, clerk) == ("completed", "")
+        assert gather(store, Selection(studies=(STUDY,))).incomplete == ()
+
+
 def test_a_half_fetched_study_is_known_to_be_half_though_its_archive_is_gone(
     store: Store, door: DicomServer, clerk: Actor
 ) -> None:
