@@ -34,7 +34,7 @@ def burn_again(store: Store, disc_id: int, actor: Actor, *, copies: int = 1, bur
             raise ConflictError(say("Disc %(disc_id)s changed in this moment: look again.", disc_id=disc_id))
         _add_pieces(connection, disc_id, burner or disc.burner, numbers)
         values = {"burner": burner or disc.burner, "copies": disc.copies + copies, "phase": "burn", "done": 0}
-        values |= {"completed": None, "not_before": None, "attempts": 0, "held": False}
+        values |= {"completed": None, "not_before": None, "attempts": 0, "held": False, "cancel": False}
         discs.settle(connection, disc_id, (discs.DONE,), discs.PENDING, actor=str(actor), info="QUEUED", **values)
         audited(connection, "disc-again", disc_id, actor, copies=copies, burner=burner or disc.burner)
 

@@ -39,14 +39,17 @@ def settle_built(
     if not CopyType.model_validate(disc.choices).anonymous:
         values["patient_name"], values["patient_id"] = gathered.patient
     values |= {"info": "QUEUED", "message": plan["note"], "attempts": 0, "not_before": None}
+    seen, actor = (discs.CREATING,), str(process_actor(worker))
     with store.database.write("disc") as connection:
         if not discs.has_claim(connection, disc.disc_id, worker):
             return
+        as_it_is = discs.find(connection, disc.disc_id)  # cancelled, or moved to another burner meanwhile
+        if as_it_is.cancel:
+            end_canceled(connection, as_it_is, actor)
+            return
         discs.put_volumes(connection, disc.disc_id, [_volume_row(built) for built in made])
         discs.put_studies(connection, disc.disc_id, gathered.studies)
-        as_it_is = discs.find(connection, disc.disc_id)  # it may have been moved to another burner meanwhile
         add_pieces(connection, as_it_is, [built.volume for built in made])
-        seen, actor = (discs.CREATING,), str(process_actor(worker))
         discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, **values)
 
 
@@ -93,9 +96,15 @@ def icons_note(count: int) -> str:
 
 
 def add_pieces(connection: Any, disc: discs.Disc, volumes: list[int]) -> None:
-    """The pieces of media a disc will have: all volumes of the first copy, then of the second."""
-    known = {piece.serial for piece in discs.pieces(connection, [disc.disc_id])}
+    """The pieces of media a disc will have: all volumes of the first copy, then of the second.
+
+    A copy that was out before its images were made again is not made twice.
+    """
+    rows = discs.pieces(connection, [disc.disc_id])
+    known = {piece.serial for piece in rows}
     for copy in range(1, disc.copies + 1):
+        if _is_out([piece for piece in rows if piece.copy == copy]):
+            continue
         for volume in volumes:
             attempt = 1
             while serial_of(disc.disc_id, volume, copy, attempt) in known:
@@ -103,6 +112,12 @@ def add_pieces(connection: Any, disc: discs.Disc, volumes: list[int]) -> None:
             serial = serial_of(disc.disc_id, volume, copy, attempt)
             values = {"volume": volume, "copy": copy, "serial": serial, "burner": disc.burner}
             discs.add_piece(connection, disc_id=disc.disc_id, state="waiting", **values)
+
+
+def _is_out(pieces: list[Any]) -> bool:
+    """Whether every volume of a copy was made."""
+    made = {piece.volume for piece in pieces if piece.state in ("verified", "unverified")}
+    return bool(made) and made == {piece.volume for piece in pieces}
 
 
 def summary_of(plan: Plan | None, hidden: tuple[Note, ...] = ()) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import pytest
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.media.again import burn_again
+from appliance.media.burner.folder import FolderBurner
 from appliance.media.discs import cancel
 from appliance.media.views import show_disc
 from appliance.media.worker import DiscWorker
@@ -62,6 +63,30 @@ def test_the_folder_gets_a_ticket_of_its_own_for_the_copies_ordered_again(store:
     assert (second["copies"], second["serials"]) == (2, ["000001-1-c2", "000001-1-c3"])
     assert json.loads((store.folder.burned / "1-1.json").read_text()) == first, "what lies there stays as it is"
     assert len(burned(store)) == 6, "image, label, ticket, twice"
+
+
+def test_a_copy_that_is_out_is_not_made_again_when_the_image_was_damaged_since(store: Store) -> None:
+    view = work_off(store, ordered(store))
+    image = Path(view["volumes"][0]["image"])
+    image.write_bytes(image.read_bytes()[:-1])
+    burn_again(store, view["disc_id"], CLERK)
+    view = work_off(store, view["disc_id"])
+    assert view["execution_status"] == "DONE", view["message"]
+    pieces = [(piece["serial"], piece["state"]) for piece in view["volumes"][0]["pieces"]]
+    assert pieces == [("000001-1", "verified"), ("000001-1-c2", "canceled"), ("000001-1-c2-r2", "verified")]
+    assert len(burned(store)) == 6, "image, label, ticket, twice"
+
+
+def test_a_cancel_that_came_too_late_is_none_of_the_copies_ordered_afterwards(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disc_id = ordered(store)
+    monkeypatch.setattr(FolderBurner, "close", lambda burner, request: cancel(store, disc_id, CLERK))
+    assert work_off(store, disc_id)["execution_status"] == "DONE"
+    monkeypatch.undo()
+    burn_again(store, disc_id, CLERK)
+    view = work_off(store, disc_id)
+    assert (view["execution_status"], len(burned(store))) == ("DONE", 6), view["message"]
 
 
 def test_another_disc_that_lies_in_the_folder_is_never_overwritten(store: Store) -> None:
