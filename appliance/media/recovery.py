@@ -44,8 +44,8 @@ def take_over_claims(store: Store, worker: str, mine: set[int], building: int | 
 
 
 def _free_building(store: Store, disc: discs.Disc, worker: str) -> None:
-    with store.database.read() as connection:
-        if not discs.has_claim(connection, disc.disc_id, disc.building_by):
+    with store.database.write("disc") as connection:
+        if not discs.take_over_build(connection, disc.disc_id, disc.building_by, worker):
             return  # another one was first, and may be building it
     files.remove_tree(store.folder.disc(disc.disc_id))
     actor = str(process_actor(worker))

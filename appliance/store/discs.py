@@ -215,6 +215,12 @@ def claimed(connection: Connection, node: str = "") -> list[Disc]:
     return list(connection.execute(query))
 
 
+def take_over_build(connection: Connection, disc_id: int, gone: str, worker: str) -> bool:
+    """Take the building claim of a worker that is gone."""
+    query = update(disc).where(disc.c.disc_id == disc_id, disc.c.building_by == gone)
+    return connection.execute(query.values(building_by=worker)).rowcount == 1
+
+
 def take_over_burn(connection: Connection, disc_id: int, gone: str, worker: str) -> bool:
     """Take the burning claim of a worker that is gone."""
     query = update(disc).where(disc.c.disc_id == disc_id, disc.c.burning_by == gone)
