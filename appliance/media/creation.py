@@ -147,6 +147,8 @@ def initiate(store: Store, uid: str, actor: Actor, *, copies: int = 1, priority:
         )
     info, failed = _impossible(store, references_of(disc), disc.profile)
     values: dict[str, Any] = {"copies": copies, "priority": PRIORITIES.get(priority, disc.priority), "failed": failed}
+    if disc.held and not info:  # restored: what a person has to look at stays said
+        values |= {"reasons": disc.reasons, "message": disc.message}
     studies: Mapping[str, int] = {}
     if not info:
         gathered = gather(store, Selection.from_json(disc.selection))

@@ -205,9 +205,12 @@ def release(store: Store, disc_id: int, actor: Actor) -> None:
     Raises NotFoundError, ConflictError.
     """
     with store.database.write("disc") as connection:
-        held_disc(connection, disc_id, "release")
+        disc = held_disc(connection, disc_id, "release", (discs.IDLE, *discs.UNDERWAY))
         end_doubt(connection, disc_id, "failed", say("Made anew after doubt."))
-        go_on(connection, disc_id, actor)
+        if disc.execution_status == discs.IDLE:  # a request: who made it begins it
+            discs.change(connection, disc_id, held=False, reasons=[], message="")
+        else:
+            go_on(connection, disc_id, actor)
         audited(connection, "disc-release", disc_id, actor)
 
 
@@ -234,10 +237,17 @@ def decide(
 
     `decisions` are those of media.patients.Conflict (same patient, this content, several patients) or ``looked:UID``;
     `leave_out_refused`: all that can't go on the disc is left out; `video`: that choice of the copy type, if not empty.
-    Raises NotFoundError, ConflictError.
+    Raises NotFoundError, ConflictError, that, too, for one whose images are made: nothing would change on it.
     """
     with store.database.write("disc") as connection:
         disc = held_disc(connection, disc_id, "decide")
+        if disc.built:
+            raise ConflictError(
+                say(
+                    "The images of disc %(disc_id)s are made: release it, or cancel it and order another.",
+                    disc_id=disc_id,
+                )
+            )
         values: dict[str, Any] = {
             "decisions": list(dict.fromkeys([*disc.decisions, *decisions])),
             "leave_out": [*disc.leave_out, *[list(pair) for pair in leave_out]],
@@ -334,8 +344,8 @@ def _keep_decision(connection: Connection, text: str, disc_id: int, actor: Actor
         discs.decide(connection, text, disc_id, str(actor))
 
 
-def held_disc(connection: Connection, disc_id: int, verb: str) -> discs.Disc:
-    disc = may(connection, disc_id, verb, discs.UNDERWAY)
+def held_disc(connection: Connection, disc_id: int, verb: str, statuses: Sequence[str] = discs.UNDERWAY) -> discs.Disc:
+    disc = may(connection, disc_id, verb, statuses)
     if not disc.held:
         raise ConflictError(say("Disc %(disc_id)s waits for nobody.", disc_id=disc_id))
     return disc
