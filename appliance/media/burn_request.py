@@ -11,7 +11,7 @@ from appliance.media import extras, profiles
 from appliance.media.burner.outcome import LABEL_FIELDS, Burner, BurnRequest
 from appliance.media.copy_types import CopyType
 from appliance.media.label import label
-from appliance.media.label_layout import layouts
+from appliance.media.label_layout import layout_named
 from appliance.media.label_output import label_file
 from appliance.store import discs, files
 from appliance.store.store import Store
@@ -70,6 +70,14 @@ class Requests:
             ticket=self._ticket(volume, serials),
         )
 
+    def _facts(self, volume: Any) -> Path:
+        """What its label tells, written when the image was made."""
+        return self.folder / f"volume-{volume.volume}.json"
+
+    def has_facts(self, volume: Any) -> bool:
+        """Whether they are there still: nothing can be asked for without."""
+        return self._facts(volume).is_file()
+
     def _job_name(self, volume: Any, piece: Any) -> str:
         """The numbers, for files; beside them a piece of the UID where jobs of others may have the same numbers."""
         if self.uri.startswith("folder:"):
@@ -82,17 +90,17 @@ class Requests:
         kind = self.burner.label_kind
         if not kind:
             return None
-        facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
+        facts = json.loads(self._facts(volume).read_text("utf-8"))
         who = self.choices.label_names_patient
         found = extras.labelled(facts, self.store.settings.discs, serials[0], names_patient=who)
-        layout = layouts(self.store.folder.layouts)[self.choices.label_layout]
+        layout = layout_named(self.choices.label_layout, self.store.folder.layouts)
         drawn = label(found, layout, language=self.choices.language, web=self.choices.web_content)
         path = self.folder / f"label-{serials[0]}.{SUFFIX.get(kind, kind)}"
         return files.write_scratch(path, label_file(drawn, kind))
 
     def _fields(self, volume: Any, serial: str) -> dict[str, str]:
         """What a robot's own label template may show (outcome.LABEL_FIELDS), as the label would."""
-        facts = json.loads((self.folder / f"volume-{volume.volume}.json").read_text("utf-8"))
+        facts = json.loads(self._facts(volume).read_text("utf-8"))
         keys = facts["series"][0] if facts["series"] and self.choices.label_names_patient else {}
         fields = {name: str(keys.get(name, "") or "") for name in LABEL_FIELDS}
         fields["PatientName"] = " ".join(fields["PatientName"].replace("^", " ").replace("=", " ").split())

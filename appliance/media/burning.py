@@ -101,6 +101,17 @@ class _Burn:
                 with suppress(_AnotherError):
                     self._try(group)
             self._done()
+        except ResourceError:
+            raise
+        except OSError as error:  # our own disk is full, or away; a burner's is its own to tell of
+            later = {
+                "info": "INSUFFIC_MEMORY",
+                "reasons": ["resources"],
+                "not_before": now() + wait_after(self.disc.attempts),
+            }
+            self._end(discs.PENDING, message=say("The disk says: %(why)s.", why=error.strerror or error), **later)
+        except ApplianceError as error:  # a label's layout is gone, or can't be read
+            self._end(discs.PENDING, info=ASK_OPERATOR, reasons=["burner-refused"], message=str(error), held=True)
         finally:
             self.watch.ended()
 
@@ -123,10 +134,14 @@ class _Burn:
         return Group(pieces=tuple(pieces), volume=self.volumes[first.volume])
 
     def _piece(self, group: Group) -> None:
+        if group.state == "waiting":
+            self._check_canceled(None)
+            self._check_image(group)
+        elif not self.requests.has_facts(group.volume):
+            self._decide(_lost(self.disc.disc_id), group)
         request = self._request(group)
         if group.state in ("waiting", "burning"):
             self._check_canceled(request if group.state == "burning" else None)
-            self._check_image(group)
             self.watch.phase("burn", request.bytes)
             result = self._burned(request, group)
             self._change(group, state="burned", evidence=result.evidence)
@@ -142,9 +157,10 @@ class _Burn:
         result = self._status(request) if asked else self.burner.submit(request)
         while result.outcome is not BurnOutcome.DONE:
             if result.outcome is BurnOutcome.RETRY and asked:
+                self._check_image(group)
                 asked, result = False, self.burner.submit(request)
                 continue
-            self._decide(result, request, group)
+            self._decide(result, group)
             self._pause(request)
             asked, result = True, self._status(request)
         self._tell(BurnResult(outcome=BurnOutcome.WORKING))
@@ -153,7 +169,7 @@ class _Burn:
     def _status(self, request: BurnRequest) -> BurnResult:
         return self.burner.status(replace(request, begun=self._begun))
 
-    def _decide(self, result: BurnResult, request: BurnRequest, group: Group) -> None:
+    def _decide(self, result: BurnResult, group: Group) -> None:
         """What is to be done about an answer that is not DONE. Pure but for telling the database."""
         outcome = result.outcome
         if outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
@@ -336,7 +352,7 @@ class _Burn:
         """An image damaged on disk is made again, not burned."""
         path = self.folder / group.volume.image
         try:
-            whole = sums_of(path) == (group.volume.sha256, group.volume.bytes)
+            whole = self.requests.has_facts(group.volume) and sums_of(path) == (group.volume.sha256, group.volume.bytes)
         except OSError:
             whole = False
         if not whole:
@@ -399,6 +415,14 @@ class _Burn:
 
 class _AnotherError(Exception):
     """The next piece's turn."""
+
+
+def _lost(disc_id: int) -> BurnResult:
+    """Without its files a burner can't be asked about a piece that was begun."""
+    text = say(
+        "The files of disc %(disc_id)s are gone from the disk: look at its burner whether it came out.", disc_id=disc_id
+    )
+    return BurnResult(outcome=BurnOutcome.UNCERTAIN, message=text)
 
 
 def _change(connection: Connection, group: Group, values: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from appliance.media.content import ContentOptions, content_files
 from appliance.media.copy_types import CopyType
 from appliance.media.description import Site, VolumeDescription, describe
 from appliance.media.label import label
-from appliance.media.label_layout import layouts
+from appliance.media.label_layout import layout_named
 from appliance.media.plan import Plan, Volume, size_of
 from appliance.media.video import Mp4
 from appliance.store import files
@@ -57,7 +57,7 @@ def description_of(
         videos=videos,
     )
     found = replace(found, label_text=label_text, dates=choices.dates)
-    layout = layouts(label_folder)[choices.label_layout]
+    layout = layout_named(choices.label_layout, label_folder)
     named = found if choices.label_names_patient else replace(found, items=())
     drawn = label(named, layout, language=choices.language, web=choices.web_content)
     return replace(found, label_rest=drawn.rest)

@@ -10,7 +10,7 @@ from appliance.media import extras
 from appliance.media.copy_types import copy_type
 from appliance.media.discs import get_disc
 from appliance.media.label import label
-from appliance.media.label_layout import layouts
+from appliance.media.label_layout import layout_named
 from appliance.media.label_output import label_file
 from appliance.store import discs
 from appliance.store.store import Store
@@ -50,5 +50,5 @@ def label_of(store: Store, disc_id: int, number: int) -> bytes:
     told = json.loads(facts.read_text("utf-8"))
     who = choices.label_names_patient
     found = extras.labelled(told, store.settings.discs, (serials or [""])[0], names_patient=who)
-    layout = layouts(store.folder.layouts)[choices.label_layout]
+    layout = layout_named(choices.label_layout, store.folder.layouts)
     return label_file(label(found, layout, language=choices.language, web=choices.web_content), "pdf")

@@ -97,6 +97,15 @@ def layouts(folder: Path | None = None) -> dict[str, Layout]:
     return {name: _layout(name, values) for name, values in found.items()}
 
 
+def layout_named(name: str, folder: Path | None = None) -> Layout:
+    """One of them. Raises UsageError."""
+    found = layouts(folder)
+    if name not in found:
+        text = say("There is no label layout %(name)s; there are %(known)s.", name=name, known=", ".join(found))
+        raise UsageError(text, field="label_layout")
+    return found[name]
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
