@@ -187,6 +187,7 @@ class JobFolderBurner(ABC):
             return BurnResult(outcome=BurnOutcome.DONE, evidence=say("the robot says: %(path)s", path=path.name))
         said = self.says(request.job_name)
         if state == FAILED:
+            self._tidy(request)  # image and label of a patient: another piece has its own
             text = say("%(title)s: the robot failed: %(said)s.", title=request.title, said=said or path.name)
             return BurnResult(outcome=BurnOutcome.SPOILED, reasons=_troubles(said) or ("robot-failed",), message=text)
         return self._at_work(state, path, said)

@@ -202,6 +202,8 @@ def test_a_fault_of_the_robot_ends_as_it_should(harness: MakeHarness, scheme: st
     result = robot.follow(replace(request, begun=True), until=lambda found: found.outcome is WAITING)
     outcome, reason = ROBOT_FAULTS[fault]
     assert (result.outcome, result.reasons[:1]) == (outcome, (reason,) if reason else ()), result.message
+    if outcome is SPOILED:
+        assert sorted(robot.place.glob("*.iso")) + sorted(robot.place.glob("*.jpg")) == [], "they name a patient"
     if outcome is WAITING:  # a person clears it, and it goes on
         assert robot.robot is not None
         robot.robot.fault = ""
