@@ -6,15 +6,13 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from appliance.media.obstacles import HeldError, LaterError
-from appliance.media.ordering import DiscOrder
+from appliance.media.ordering import IDENTITY, DiscOrder
 from appliance.media.selection import Gathered, Selection, gather
 from appliance.store import discs, retrievals
 from appliance.store.store import Store
 from appliance.studies.completeness import News, ask_again
 from appliance.words import say
 
-IDENTITY = "identity:"
-"""Decision ``identity:Study-Instance-UID``: what the archive says now is the same patient and study."""
 PLAN_SECONDS = 60.0
 """How long a plan waits for archives, in all."""
 

@@ -14,6 +14,7 @@ from appliance.events import Actor
 from appliance.jobs.priorities import NAMES, PRIORITIES
 from appliance.media.copy_types import copy_type
 from appliance.media.ordering import (
+    IDENTITY,
     DiscOrder,
     SettledOrder,
     known_decisions,
@@ -287,13 +288,17 @@ def move(store: Store, disc_id: int, burner: str, actor: Actor) -> None:
 
 
 def remake(store: Store, disc_id: int, actor: Actor, *, burner: str | None = None, copies: int | None = None) -> int:
-    """Order an ended disc once more, with the same choices and decisions; the new number. Raises NotFoundError."""
+    """Order an ended disc once more, with the same choices and decisions; the new number. Raises NotFoundError.
+
+    But for what an archive said of its identity then: what it says now may be something else.
+    """
     with store.database.read() as connection:
         disc = may(connection, disc_id, "remake", discs.FINAL)
     order = order_of(disc)
     values = {
         **vars(order),
         "remake_of": disc_id,
+        "decisions": tuple(text for text in order.decisions if not text.startswith(IDENTITY)),
         "request_uid": None,
         "request": None,
         "file_set_id": "",

@@ -26,6 +26,8 @@ README_ROOM = (("README.TXT", 16384), ("INDEX.HTM", 16384))
 SIGNATURE_ROOM = (("SHA256.SIG", 512), ("SIGNER.PEM", 2048))
 LOOKED = "looked:"
 """Decision ``looked:SOP-Instance-UID``: a person saw nothing identifying in the instance of an anonymous disc."""
+IDENTITY = "identity:"
+"""Decision ``identity:Study-Instance-UID``: what the archive says now is the same patient and study."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,11 +46,13 @@ def settle_built(
         as_it_is = discs.find(connection, disc.disc_id)  # cancelled, or moved to another burner meanwhile
         if as_it_is.cancel:
             end_canceled(connection, as_it_is, actor)
-            return
-        discs.put_volumes(connection, disc.disc_id, [_volume_row(built) for built in made])
-        discs.put_studies(connection, disc.disc_id, gathered.studies)
-        add_pieces(connection, as_it_is, [built.volume for built in made])
-        discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, **values)
+        else:
+            discs.put_volumes(connection, disc.disc_id, [_volume_row(built) for built in made])
+            discs.put_studies(connection, disc.disc_id, gathered.studies)
+            add_pieces(connection, as_it_is, [built.volume for built in made])
+            discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, **values)
+    if as_it_is.cancel:
+        files.remove_tree(store.folder.disc(disc.disc_id))
 
 
 def _volume_row(built: Built) -> dict[str, Any]:

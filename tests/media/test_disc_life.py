@@ -365,6 +365,8 @@ def test_what_an_archive_says_otherwise_now_waits_for_a_person(store: Store, mon
     assert f"decide identity:{STUDY}" in view["message"]
     verbs.decide(store, disc_id, CLERK, decisions=[f"identity:{STUDY}"])
     assert work_off(store, disc_id)["execution_status"] == "DONE"
+    again = work_off(store, verbs.remake(store, disc_id, CLERK))
+    assert (again["held"], again["reasons"]) == (True, ["decision-needed"]), "it may be a third patient by now"
 
 
 def test_what_a_profile_does_not_take_fails_with_the_words_of_the_standard(store: Store) -> None:
