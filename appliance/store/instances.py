@@ -14,6 +14,7 @@ from sqlalchemy import (
     CursorResult,
     Integer,
     Row,
+    and_,
     bindparam,
     case,
     delete,
@@ -73,6 +74,7 @@ _COUNT_IN_SERIES = Prepared(
     .where(series.c.series_id == bindparam("the_series"))
     .values(instances=series.c.instances + 1, bytes=series.c.bytes + bindparam("size", type_=BigInteger))
 )
+_HAS_RULE = bindparam("has_rule", type_=Boolean)
 _COUNT_IN_STUDY = Prepared(
     update(study)
     .where(study.c.study_id == bindparam("the_study"))
@@ -83,8 +85,9 @@ _COUNT_IN_STUDY = Prepared(
         updated=bindparam("moment", type_=UtcDateTime),
         used=bindparam("moment", type_=UtcDateTime),
         source=bindparam("whence"),
-        peer=bindparam("by"),
-        awaits_rule=case((study.c.ruled.is_(None), bindparam("has_rule", type_=Boolean)), else_=study.c.awaits_rule),
+        # what another one sends or adds meanwhile takes no peer's study from its rule
+        peer=case((and_(study.c.awaits_rule, ~_HAS_RULE), study.c.peer), else_=bindparam("by")),
+        awaits_rule=or_(study.c.awaits_rule, and_(study.c.ruled.is_(None), _HAS_RULE)),
     )
 )
 _PARENTS = (

@@ -53,7 +53,7 @@ def opened(folder: Path) -> Store:
     return open_store(folder, settings=SETTINGS)
 
 
-def keep(store: Store, datasets: Iterable[Dataset], peer: str = "") -> None:
+def keep(store: Store, datasets: Iterable[Dataset], peer: str = "", *, has_rule: bool | None = None) -> None:
     """Put instances into the index, in Explicit VR Little Endian, or as compressed as they are."""
     intake = Intake(store)
     for dataset in datasets:
@@ -71,7 +71,7 @@ def keep(store: Store, datasets: Iterable[Dataset], peer: str = "") -> None:
             transfer_syntax=meta.TransferSyntaxUID,
             source="CT1",
             peer=peer,
-            has_rule=bool(peer),
+            has_rule=bool(peer) if has_rule is None else has_rule,
         )
         intake.take(arrival, process_actor("test"))
 

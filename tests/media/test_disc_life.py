@@ -402,6 +402,17 @@ def test_a_peers_rule_makes_a_disc_of_every_study_it_sends(store: Store) -> None
     assert work_off(store, view["disc_id"])["studies"] == [f"{made.ROOT}.3"]
 
 
+@pytest.mark.parametrize("other", ["", "WS"], ids=["imported", "sent by another"])
+def test_a_study_that_another_one_adds_to_still_becomes_the_disc_of_its_rule(store: Store, other: str) -> None:
+    add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1}), CLERK)
+    keep(store, [made.image(1, study=3)], peer="CT 1")
+    keep(store, [made.image(2, study=3)], peer=other, has_rule=False)
+    eventually(lambda: follow_rules(store, {}) == 1)
+    keep(store, [made.image(3, study=3)], peer="CT 1")
+    time.sleep(1.1)
+    assert follow_rules(store, {}) == 0
+
+
 def test_a_rule_s_disc_that_a_lost_machine_may_have_made_is_held_after_a_restore(store: Store) -> None:
     add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1}), CLERK)
     keep(store, [made.image(1, study=3)], peer="CT 1")
