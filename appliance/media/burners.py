@@ -17,6 +17,8 @@ from appliance.media import profiles
 from appliance.media.burner.outcome import Burner
 from appliance.media.burner.registry import open_burner
 from appliance.security.audit import record
+from appliance.security.peer_verbs import peers_in
+from appliance.security.peers import Peer
 from appliance.store import burners, discs, secrets
 from appliance.store.store import Store
 from appliance.words import say
@@ -144,7 +146,7 @@ def _noting_mount(store: Store, burner: StoredBurner, before: StoredBurner | Non
 
 
 def remove_burner(store: Store, name: str, actor: Actor) -> None:
-    """Remove a burner. Raises NotFoundError, ConflictError while discs wait for it."""
+    """Remove a burner. Raises NotFoundError, ConflictError while discs wait for it, or it makes a peer's."""
     with store.database.write("disc", "burner") as connection:
         if waiting := discs.count_waiting(connection, name):
             raise ConflictError(
@@ -154,9 +156,23 @@ def remove_burner(store: Store, name: str, actor: Actor) -> None:
                     name=repr(name),
                 )
             )
+        if naming := [peer.name for peer in peers_in(connection) if name in _burners_of(peer)]:
+            raise ConflictError(
+                say(
+                    "Burner %(name)s makes the discs of peer %(peer)s: set another one there first.",
+                    name=repr(name),
+                    peer=naming[0],
+                )
+            )
         if not burners.remove(connection, name):
             raise NotFoundError(say("There is no burner %(name)s.", name=repr(name)))
         _audit(connection, "burner-removed", name, actor)
+
+
+def _burners_of(peer: Peer) -> set[str]:
+    """Burners that make a peer's discs: of its rule, which would fail in silence, and of its own orders."""
+    ruled = {str(peer.rule.get("burner") or DEFAULT_BURNER)} if peer.rule else set()
+    return ruled | {peer.burner}
 
 
 def pause_burner(store: Store, name: str, actor: Actor) -> None:

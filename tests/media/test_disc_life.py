@@ -402,6 +402,18 @@ def test_a_peers_rule_makes_a_disc_of_every_study_it_sends(store: Store) -> None
     assert work_off(store, view["disc_id"])["studies"] == [f"{made.ROOT}.3"]
 
 
+@pytest.mark.parametrize(
+    "values", [{"rule": {"seconds": 1, "burner": "ward"}}, {"burner": "ward"}], ids=["rule", "own"]
+)
+def test_a_burner_that_makes_a_peers_discs_is_not_removed(store: Store, values: dict[str, Any]) -> None:
+    add(store, "ward", f"folder:{store.folder.burned / 'ward'}")
+    add_peer(store, Peer(name="CT 1", ae_title="CT1", **values), CLERK)
+    with pytest.raises(ConflictError, match="makes the discs of peer CT 1"):
+        remove_burner(store, "ward", CLERK)
+    set_peer(store, Peer(name="CT 1", ae_title="CT1"), CLERK)
+    remove_burner(store, "ward", CLERK)
+
+
 @pytest.mark.parametrize("other", ["", "WS"], ids=["imported", "sent by another"])
 def test_a_study_that_another_one_adds_to_still_becomes_the_disc_of_its_rule(store: Store, other: str) -> None:
     add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1}), CLERK)
