@@ -255,7 +255,7 @@ class _Burn:
         with self.store.database.read() as connection:
             self._refuse_lost(connection)
         if request is not None:
-            result = self.burner.cancel(replace(request, begun=self._begun))
+            result = self.burner.cancel(request)
             if result.outcome in (BurnOutcome.WORKING, BurnOutcome.WAITING):
                 return  # it can't be stopped: its end is waited for
         with self.store.database.read() as connection:

@@ -90,9 +90,6 @@ class JobFolderBurner(ABC):
         """Lay image, label and job into the folder."""
         try:
             folder = opened(self.path, self.options)
-            state, path = self._find(request.job_name)
-            if state is not None and not request.begun:
-                return self._taken(path)
             self._stage(request.image, self._image(request))
             label = self._label(request)
             if label is not None and request.label is not None:
@@ -113,18 +110,6 @@ class JobFolderBurner(ABC):
         except OSError as error:
             return self._failure(error)
         return BurnResult(outcome=BurnOutcome.WORKING, message=say("Given to the robot at %(path)s.", path=self.path))
-
-    def _taken(self, path: Path) -> BurnResult:
-        """A job of our name that is not ours: of another appliance on this robot, or of this one before it began anew.
-
-        Its image would be burned under our label, and its end taken for ours.
-        """
-        text = say(
-            "Another disc lies in %(path)s as %(name)s: move it away, and this one goes on.",
-            path=self.path,
-            name=path.name,
-        )
-        return BurnResult(outcome=BurnOutcome.WAITING, reasons=("offline",), message=text)
 
     def _stage(self, source: Path, target: Path) -> None:
         """A second name where the disk is the same, else a copy."""
@@ -173,9 +158,9 @@ class JobFolderBurner(ABC):
     # --- how it stands ---
 
     def status(self, request: BurnRequest) -> BurnResult:
-        """By the extension the robot gave the job file. One that was there before ours began says nothing of ours."""
+        """By the extension the robot gave the job file."""
         try:
-            return self._status(request) if request.begun else self._missing(request)
+            return self._status(request)
         except OSError as error:
             return self._failure(error)
 
@@ -237,8 +222,6 @@ class JobFolderBurner(ABC):
         """Take back what the robot has not taken; ask it to abort what it has."""
         try:
             state, path = self._find(request.job_name)
-            if state is not None and not request.begun:
-                return BurnResult(outcome=BurnOutcome.CANCELED, message=say("The job was taken back."))
             if state is None or path.suffix.lower() == self.submitted.lower():
                 files.remove(path) if state else None
                 self._tidy(request)

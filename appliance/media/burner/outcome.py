@@ -93,7 +93,7 @@ class BurnRequest:
     title: str = ""  # for people: "disc 2 of 3"
     fields: Mapping[str, str] = field(default_factory=dict)  # of LABEL_FIELDS, for templates a robot fills in
     ticket: dict[str, object] | None = None  # facts about it, for burners that pass them on
-    begun: bool = False  # it may have begun, in an earlier attempt or this one
+    begun: bool = False  # an earlier attempt may have begun; for `status`
     is_canceled: Callable[[], bool] = never
     begin: Callable[[], None] = nothing  # called just before the first byte leaves; what it raises goes through
     progress: Callable[[int, int], None] = no_progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ class Harness:
     def burn(self, request: BurnRequest) -> BurnResult:
         """Submit, and ask until it ends or waits for a person."""
         result = self.burner.submit(request)
-        return self.follow(replace(request, begun=True), result)
+        return self.follow(request, result)
 
     def follow(self, request: BurnRequest, result: BurnResult | None = None, until: Any = None) -> BurnResult:
         """Ask until it ends; `until` may end it earlier."""

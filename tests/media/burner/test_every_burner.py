@@ -131,7 +131,7 @@ def test_a_cancelled_burn_leaves_nothing_behind(harness: MakeHarness, scheme: st
     request = burner.request(is_canceled=lambda: True)
     result = burner.burner.submit(request)
     if result.outcome is not CANCELED:
-        result = burner.burner.cancel(replace(request, begun=True))
+        result = burner.burner.cancel(request)
     assert result.outcome is CANCELED or (scheme, result.outcome) == ("drive", DONE), result.message
     left = [path.name for path in burner.place.iterdir()] if burner.place.exists() else []
     assert left == []
@@ -199,7 +199,7 @@ def test_a_fault_of_the_robot_ends_as_it_should(harness: MakeHarness, scheme: st
     request = robot.request(begin=lambda: begun.append(True))
     robot.burner.submit(request)
     request = replace(request, begun=bool(begun))
-    result = robot.follow(replace(request, begun=True), until=lambda found: found.outcome is WAITING)
+    result = robot.follow(request, until=lambda found: found.outcome is WAITING)
     outcome, reason = ROBOT_FAULTS[fault]
     assert (result.outcome, result.reasons[:1]) == (outcome, (reason,) if reason else ()), result.message
     if outcome is SPOILED:
@@ -207,7 +207,7 @@ def test_a_fault_of_the_robot_ends_as_it_should(harness: MakeHarness, scheme: st
     if outcome is WAITING:  # a person clears it, and it goes on
         assert robot.robot is not None
         robot.robot.fault = ""
-        assert robot.follow(replace(request, begun=True)).outcome is DONE
+        assert robot.follow(request).outcome is DONE
         assert robot.came_out() == [request.sha256]
 
 
@@ -253,9 +253,9 @@ def test_a_cancel_the_robot_answered_is_not_asked_again(harness: MakeHarness) ->
     request = robot.request()
     robot.burner.submit(request)
     (robot.place / "000007-1.JDF").rename(robot.place / "000007-1.INP")
-    assert robot.burner.cancel(replace(request, begun=True)).outcome is WORKING
+    assert robot.burner.cancel(request).outcome is WORKING
     (robot.place / "000007-1.JCF").rename(robot.place / "000007-1.CER")
-    assert robot.burner.cancel(replace(request, begun=True)).outcome is WORKING
+    assert robot.burner.cancel(request).outcome is WORKING
     assert not (robot.place / "000007-1.JCF").exists()
 
 
@@ -275,7 +275,7 @@ def test_a_job_folder_that_can_not_be_read_just_now_waits(harness: MakeHarness, 
 def test_a_robot_that_sleeps_is_said_to(harness: MakeHarness, scheme: str) -> None:
     robot = harness(scheme, "asleep", taken_deadline=0.0)
     robot.burner.submit(robot.request())
-    result = robot.follow(robot.request(begun=True), until=lambda found: found.outcome is WAITING)
+    result = robot.follow(robot.request(), until=lambda found: found.outcome is WAITING)
     assert (result.outcome, result.reasons) == (WAITING, ("offline",))
 
 
@@ -284,29 +284,10 @@ def test_a_job_at_work_is_asked_to_stop(harness: MakeHarness, scheme: str) -> No
     robot = harness(scheme, "jams")
     request = robot.request()
     robot.burner.submit(request)
-    robot.follow(replace(request, begun=True), until=lambda found: found.outcome is WAITING)
-    assert robot.burner.cancel(replace(request, begun=True)).outcome is WORKING
-    assert robot.follow(replace(request, begun=True)).outcome is SPOILED  # the robot ends it as an error
+    robot.follow(request, until=lambda found: found.outcome is WAITING)
+    assert robot.burner.cancel(request).outcome is WORKING
+    assert robot.follow(request).outcome is SPOILED  # the robot ends it as an error
     assert robot.came_out() == []
-
-
-@pytest.mark.parametrize("scheme", ROBOTS)
-@pytest.mark.parametrize("at_work", [True, False])
-def test_a_job_of_another_appliance_is_neither_spoilt_nor_taken_for_ours(
-    harness: MakeHarness, scheme: str, at_work: bool
-) -> None:
-    robot = harness(scheme, "jams" if at_work else "")
-    others = robot.request(ticket={"disc_id": 8})
-    robot.burner.submit(others)
-    robot.follow(replace(others, begun=True), until=lambda found: found.outcome is WAITING)
-    before = {path.name: path.read_bytes() for path in robot.place.glob("0*")}
-    own = robot.request(image=robot.folder / "ours.iso")
-    own.image.write_bytes(b"ours")
-    result = robot.burner.submit(own)
-    assert result.outcome is WAITING and "move it away" in str(result.message)
-    assert robot.burner.status(own).outcome is RETRY
-    assert robot.burner.cancel(own).outcome is CANCELED
-    assert {path.name: path.read_bytes() for path in robot.place.glob("0*")} == before
 
 
 def test_a_primera_job_says_what_the_robot_needs(harness: MakeHarness) -> None:
