@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from appliance.events import Actor
 from appliance.store import audit
+from appliance.store.postgresql import storable
 from appliance.store.tables.base import now
 
 FIRST = "0" * 64
@@ -39,7 +40,7 @@ def record(
         "object_id": object_id,
         "detail": json.loads(json.dumps(detail or {}, default=str)),
     }
-    entry = {key: _storable(value) for key, value in entry.items()}
+    entry = storable(entry)
     previous = audit.last_hash(connection) or FIRST
     audit.append(connection, **entry, previous_hash=previous, hash=entry_hash(previous, entry))
 
@@ -48,11 +49,6 @@ def entry_hash(previous: str, entry: Mapping[str, Any]) -> str:
     """SHA-256 over the hash before and this entry's values."""
     text = json.dumps([previous, {key: _text(value) for key, value in sorted(entry.items())}], ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _storable(value: Any) -> Any:
-    """As every database gives it back: PostgreSQL has no NUL."""
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _text(value: Any) -> Any:

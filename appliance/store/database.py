@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, bindparam, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError, TimeoutError
 
 from appliance.errors import NotFoundError, ResourceError, UncertainError
 from appliance.store import files
@@ -24,8 +24,9 @@ BUSY_MILLISECONDS = 5000
 """How long a writer waits for another one."""
 TURN_SECONDS = 30.0
 """How long a writer waits for other threads of its process, each of which waits no longer than the above."""
-TROUBLE = (OperationalError, InternalError, InterfaceError)
-"""What a driver raises for a database that is away, locked, full or in nobody's hands: trying again may help."""
+TROUBLE = (OperationalError, InternalError, InterfaceError, TimeoutError)
+"""What is raised for a database that is away, locked, full or in nobody's hands, or while all connections to it wait:
+trying again may help."""
 
 
 class Database:
@@ -54,8 +55,10 @@ class Database:
                 yield connection
         except TROUBLE as error:
             raise ResourceError(say("The database can't be read: %(why)s", why=server.words_of(error))) from error
-        except OverflowError as error:
-            raise _nothing_so_numbered() from error
+        except (OverflowError, DataError) as error:
+            if server.is_too_large(error):
+                raise _nothing_so_numbered() from error
+            raise
 
     @contextmanager
     def write(self, *topics: str) -> Iterator[Connection]:
@@ -79,8 +82,10 @@ class Database:
                 return
             kind = UncertainError if became == "unknown" else ResourceError
             raise kind(say("The database can't be written: %(why)s", why=server.words_of(error))) from error
-        except OverflowError as error:
-            raise _nothing_so_numbered() from error
+        except (OverflowError, DataError) as error:
+            if server.is_too_large(error):
+                raise _nothing_so_numbered() from error
+            raise
 
     @contextmanager
     def _writer(self) -> Iterator[Connection]:
@@ -135,7 +140,7 @@ class Database:
 
 
 def _nothing_so_numbered() -> NotFoundError:
-    """What SQLite's driver means when a number asked for has more than 64 bits."""
+    """What the driver, or the server, means when a number asked for has more than 64 bits."""
     return NotFoundError(say("Nothing here has so large a number."))
 
 

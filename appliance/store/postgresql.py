@@ -8,13 +8,14 @@ so that the server drops those of a machine that is cut off or stands still, and
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from appliance.errors import SettingError
 from appliance.words import say
@@ -88,7 +89,9 @@ def options(part: str = "", **more: str) -> dict[str, Any]:
 
 def open_engine(url: str, part: str = "") -> Engine:
     """Connections to a server, tried before they are used: one that restarted costs nobody an error."""
-    engine = create_engine(server_url(url), pool_pre_ping=True, pool_size=5, connect_args=options(part))
+    engine = create_engine(
+        server_url(url), pool_pre_ping=True, pool_size=5, connect_args=options(part), json_serializer=_clean_json
+    )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -110,6 +113,21 @@ def _clean_text() -> type[StrDumper]:
     return CleanText
 
 
+def _clean_json(value: Any) -> str:
+    """JSON is taken with such an escape, but no query can look into it then."""
+    text = json.dumps(value)
+    return json.dumps(storable(value)) if "\\u0000" in text or "\\ud" in text else text
+
+
+def storable(value: Any) -> Any:
+    """A JSON value as every database gives it back: replacement characters stand for NUL and halves of characters."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {storable(key): storable(each) for key, each in value.items()}
+    return [storable(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get("appliance_write", False):
         wait, idle = (f"{round(seconds * 1000)}ms" for seconds in (LOCK_SECONDS, IDLE_IN_WRITE_SECONDS))
@@ -117,10 +135,10 @@ def _begin(connection: Connection) -> None:
         connection.info["transaction"] = connection.execute(_ENTER, values).scalar_one()
 
 
-def words_of(error: DBAPIError) -> str:
+def words_of(error: SQLAlchemyError) -> str:
     """The database's own words, in one line, and what to do next."""
-    said = str(error.orig).strip().partition("\n")[0].rstrip(".")
-    if getattr(error.orig, "sqlstate", None) == "55P03":
+    said = str(getattr(error, "orig", error)).strip().partition("\n")[0].rstrip(".")
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03":
         said = say("it stays locked by another writer")
     return say("%(said)s. See the health page.", said=said)
 
@@ -159,6 +177,11 @@ def what_became_of(engine: Engine, number: str) -> str:
                 return "aborted"  # the server does not know the number: it never got that far
         time.sleep(0.5)
     return "unknown"
+
+
+def is_too_large(error: OverflowError | DBAPIError) -> bool:
+    """Whether it says that a number has more than 64 bits: SQLite's driver does by OverflowError."""
+    return not isinstance(error, DBAPIError) or getattr(error.orig, "sqlstate", None) == "22003"
 
 
 def _is_away(error: DBAPIError) -> bool:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from appliance.config import Settings
-from appliance.errors import ConflictError, ResourceError, SettingError, UncertainError
+from appliance.errors import ConflictError, NotFoundError, ResourceError, SettingError, UncertainError
 from appliance.events import process_actor
+from appliance.printing.printer_verbs import add_printer
+from appliance.printing.printers import Printer, PrinterSettings
 from appliance.security.audit import first_broken, record
-from appliance.store import postgresql, secrets
+from appliance.store import postgresql, print_jobs, secrets
 from appliance.store.database import next_number
 from appliance.store.store import Store, open_store
+from appliance.store.tables import printing as tables
+from appliance.store.tables.base import is_for
 from tests.support import postgres
 
 
@@ -135,6 +140,39 @@ def test_texts_with_nul_and_longer_than_announced_are_taken(store: Store) -> Non
     with store.database.read() as connection:
         assert secrets.get(connection, "n" * 500) == "one\ufffdtwo"
         assert first_broken(connection) is None
+
+
+@pytest.mark.parametrize("spoilt", ["A\0B", "A\ud800B", "\udcff", "\\u0000"])
+def test_a_setting_with_characters_that_are_none_stops_nobody_who_asks_what_is_bound_where(
+    store: Store, spoilt: str
+) -> None:
+    settings = PrinterSettings(border_density=spoilt, destinations={spoilt: spoilt})
+    printer = Printer(name="spoilt", device_uri="socket://10.0.0.1:9100", ae_titles=(), settings=settings)
+    add_printer(store, printer, process_actor("test"))
+    with store.database.read() as connection:
+        bound = connection.scalars(select(tables.printer.c.name).where(~is_for(tables.printer.c.settings, "east")))
+        assert not bound.all()
+        assert first_broken(connection) is None
+
+
+def test_a_number_of_more_than_64_bits_is_nobodys(store: Store) -> None:
+    with pytest.raises(NotFoundError), store.database.read() as connection:
+        print_jobs.get(connection, 10**22)
+    with pytest.raises(NotFoundError), store.database.write() as connection:
+        print_jobs.claim_compose(connection, 10**22, "worker")
+
+
+def test_who_waits_too_long_for_a_connection_is_told_to_come_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.database.engine.pool, "_timeout", 0.1)
+    with ExitStack() as stack:
+        for _ in range(15):
+            stack.enter_context(store.database.engine.connect())
+        with pytest.raises(ResourceError), store.database.read():
+            pass
+        with pytest.raises(ResourceError), store.database.write():
+            pass
 
 
 def test_a_folder_of_another_appliance_is_refused(store: Store, tmp_path: Path) -> None:
