@@ -92,7 +92,7 @@ class LastCalls:
                 callers.put(connection, list(taken.values()))
         opened, moment = self._open, now()
         if opened != self._told or (opened and moment - self._told_at > LEVEL_AGAIN):
-            put_level(self._store.database, "associations_open", opened)
+            put_level(self._store.database, "associations_open", opened, self._store.node)
             self._told, self._told_at = opened, moment
 
 

@@ -96,9 +96,9 @@ def _add_to(database: Database, sums: dict[tuple[str, str], Sum]) -> None:
         )
 
 
-def put_level(database: Database, name: str, value: float) -> None:
-    """Say how high something stands now."""
-    values = {"name": name, "label": "", "count": 0, "total": value, "at": now()}
+def put_level(database: Database, name: str, value: float, label: str = "") -> None:
+    """Say how high something stands now; `label`: on which of several machines."""
+    values = {"name": name, "label": label, "count": 0, "total": value, "at": now()}
     with database.write() as connection:
         insert = insert_of(connection)(tally).values(**values)
         connection.execute(insert.on_conflict_do_update(index_elements=["name", "label"], set_=values))
@@ -112,8 +112,8 @@ def read(database: Database, name: str) -> dict[str, Sum]:
     return {label: Sum(count, total) for label, count, total in rows}
 
 
-def level(database: Database, name: str) -> float:
+def level(database: Database, name: str, label: str = "") -> float:
     """How high it stands; 0 when nobody has said so lately."""
     with database.read() as connection:
-        row = connection.execute(select(tally).where(tally.c.name == name, tally.c.label == "")).first()
+        row = connection.execute(select(tally).where(tally.c.name == name, tally.c.label == label)).first()
     return row.total if row is not None and now() - row.at < FRESH else 0.0

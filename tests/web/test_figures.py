@@ -98,3 +98,8 @@ def test_a_level_left_by_a_dead_process_is_nought(store: Store, monkeypatch: pyt
     assert tally.level(store.database, "associations_open") == 7
     monkeypatch.setattr(tally, "FRESH", dt.timedelta(0))
     assert tally.level(store.database, "associations_open") == 0
+
+
+def test_each_of_several_machines_tells_its_own_associations(store: Store, app: Flask) -> None:
+    put_level(store.database, "associations_open", 5, "west")
+    assert figure(figures(app), "associations_open") == 0

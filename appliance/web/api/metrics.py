@@ -63,7 +63,7 @@ class _Collector:
 
     def _machine(self) -> Iterator[Metric]:
         store, folder = self.store, self.store.folder
-        opened = {(): tally.level(store.database, "associations_open")}
+        opened = {(): tally.level(store.database, "associations_open", store.node)}
         yield _gauge("associations_open", "Associations now", (), opened)
         free, total = folder.room()
         room = {("free",): free, ("total",): total}
