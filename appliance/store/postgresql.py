@@ -92,9 +92,26 @@ def open_engine(url: str, part: str = "") -> Engine:
     engine = create_engine(
         server_url(url), pool_pre_ping=True, pool_size=5, connect_args=options(part), json_serializer=_clean_json
     )
+    event.listen(
+        engine, "connect", _refuse_narrow, insert=True
+    )  # before SQLAlchemy reads texts, which may come as bytes
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _refuse_narrow(connection: DriverConnection[Any], _: Any) -> None:
+    """Raise SettingError where names in some script can't be kept: such films would be refused, one by one."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SettingError(
+            say(
+                "The database %(name)s has the encoding %(encoding)s, which can't hold every name. Make it anew: "
+                "createdb --encoding UTF8 --locale C.UTF-8 --template template0",
+                name=connection.info.dbname,
+                encoding=encoding,
+            )
+        )
 
 
 def _prepare(connection: DriverConnection[Any], _: Any) -> None:

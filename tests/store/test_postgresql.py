@@ -192,3 +192,14 @@ def test_each_machine_has_a_spool_of_its_own(store: Store) -> None:
 def test_an_address_that_names_no_server_of_ours_is_refused(url: str) -> None:
     with pytest.raises(SettingError, match=r"database\.url"):
         postgresql.server_url(url)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_can_not_hold_every_name_is_refused(
+    server: postgres.Server, tmp_path: Path, encoding: str
+) -> None:
+    name = f"narrow_{encoding.lower()}"
+    server.execute("postgres", f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    settings = Settings.model_validate({"database": {"url": server.url(name)}})
+    with pytest.raises(SettingError, match=f"{encoding}.*--encoding UTF8"):
+        open_store(tmp_path / "data", settings=settings)
