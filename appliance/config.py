@@ -7,7 +7,9 @@ in the database. An unknown key or environment name is an error that names the n
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,10 +30,28 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _application(title: str) -> str:
+    if not re.fullmatch(r"[ -\[\]-~]{1,16}", title) or not title.strip():
+        raise ValueError("an AE title is 1 to 16 ASCII characters, no backslash")
+    return title
+
+
+def _address(text: str) -> str:
+    if text not in ("", "*"):
+        ipaddress.ip_address(text)
+    return text
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+AETitle = Annotated[str, AfterValidator(_application)]
+Address = Annotated[str, AfterValidator(_address)]
+UID = Annotated[str, Field(max_length=64, pattern=r"^[0-9]+([.][0-9]+)+$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+"""A calendar reckons no further back than two thousand years."""
+Seconds = Annotated[float, Field(gt=0, le=1_000_000)]
+"""The system waits no longer than 24 days at once."""
 MiB = Annotated[int, Field(ge=1)]
 
 
@@ -44,10 +64,10 @@ class Section(BaseModel):
 class DicomSettings(Section):
     """Associations: where we listen, who may come in, and the limits of each."""
 
-    ae_title: str = Field("APPLIANCE", min_length=1, max_length=16)
+    ae_title: AETitle = "APPLIANCE"
     address: str = "127.0.0.1"
     """Where to listen. 0.0.0.0 for a hospital's network; the embedded default stays on this machine."""
-    ports: tuple[Port, ...] = (11112,)
+    ports: tuple[Port, ...] = Field((11112,), min_length=1)
     tls_port: Port = 2762
     unknown_peers: Literal["accept", "refuse"] = "accept"
     strict_called_ae: bool = False
@@ -69,7 +89,7 @@ class DicomSettings(Section):
     film_boxes: Count = 200
     image_boxes: Count = 1000
     events: bool = True
-    private_classes: tuple[str, ...] = ()
+    private_classes: tuple[UID, ...] = ()
     """Private storage SOP classes to take."""
 
 
@@ -88,9 +108,9 @@ class WebSettings(Section):
 
     address: str = "127.0.0.1"
     port: Port = 8080
-    hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    hosts: tuple[str, ...] = Field(("localhost", "127.0.0.1", "[::1]"), min_length=1)
     """Host names the page answers to."""
-    trusted_proxy: str = ""
+    trusted_proxy: Address = ""
     """Address of the proxy whose X-Forwarded headers are believed."""
     certificate: Path | None = None
     """The proxy's certificate, in PEM: its end is told in time."""
@@ -124,14 +144,14 @@ class StorageSettings(Section):
     """New work is refused when less of the disk than this is free."""
     reserve_mib: MiB = 512
     """... or less than this."""
-    films_days: Count = 7
+    films_days: Days = 7
     """Days since a film ended; so for studies (last used), discs and audit. Days that a clock leapt ahead count a week
     later, or after `appliance purge --trust-clock`."""
     films_quota_gib: Count = 50
-    studies_days: Count = 30
+    studies_days: Days = 30
     studies_quota_gib: Count = 500
-    discs_days: Count = 7
-    audit_days: Count = 2190
+    discs_days: Days = 7
+    audit_days: Days = 2190
     folder_roots: tuple[AbsolutePath, ...] = ()
     """Where folder: printers and burners may write, besides the data folder."""
 
@@ -232,7 +252,9 @@ def load_settings(data: Path, config: Path | None = None, environ: Mapping[str, 
     path = find_config(data, config)
     values: dict[str, Any] = _read(path) if path else {}
     for section, key, value in _from_environment(os.environ if environ is None else environ):
-        values.setdefault(section, {})[key] = value
+        table = values.setdefault(section, {})
+        if isinstance(table, dict):  # else it is said below that it must be one
+            table[key] = value
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -241,8 +263,8 @@ def load_settings(data: Path, config: Path | None = None, environ: Mapping[str, 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        return tomllib.loads(path.read_text("utf-8-sig"))  # Windows' editors begin with a mark
+    except (ValueError, RecursionError, OSError) as error:  # TOMLDecodeError and UnicodeDecodeError among them
         raise SettingError(f"{path} can't be read as TOML: {error}.") from None
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from appliance.config import Settings
+from appliance.config import DicomSettings, Settings, WebSettings
 from appliance.errors import ConflictError, DamagedError
 from appliance.logs import start_logging
 from appliance.security.audit_verbs import note_part
@@ -79,17 +79,28 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
             RUNNERS[part](store, stop, Pulse(_beat_to(ready_fd), store_answers(store)))
         note_part(store, part, "application-stopped")
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
+        why = _why_deaf(error, store.settings.web if part == "web" else store.settings.dicom)
+        if why is None:
             raise
-        ports = [store.settings.web.port] if part == "web" else store.settings.dicom.ports
-        taken = " or ".join(str(port) for port in ports)
-        words = f"Part {part} can't listen: another program has port {taken}. Stop it, or set others."
-        raise ConflictError(words) from error
+        raise ConflictError(f"Part {part} can't listen: {why}") from error
     finally:
         stop.set()
         tallies.join(5)
         store.close()
     log.info("stopped", extra={"part": part})
+
+
+def _why_deaf(error: OSError, settings: DicomSettings | WebSettings) -> str | None:
+    """Why a part can't listen, and what to do; None: that is not what is wrong."""
+    ports = settings.ports if isinstance(settings, DicomSettings) else [settings.port]
+    named = " or ".join(str(port) for port in ports)
+    if isinstance(error, socket.gaierror):
+        return f"nobody knows the address {settings.address!r}. Correct it in the settings."
+    return {
+        errno.EADDRINUSE: f"another program has port {named}. Stop it, or set others.",
+        errno.EADDRNOTAVAIL: f"this machine has no address {settings.address}. Correct it in the settings.",
+        errno.EACCES: f"port {named} needs a capability. Start it by systemd, or set one above 1023.",
+    }.get(error.errno or 0)
 
 
 def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:

@@ -40,11 +40,32 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("[dicom]\nports = ['x']\n", "dicom.ports.*it is 'x'"),
         ("[dicom]\nports = [70000]\n", "less than or equal to 65535"),
         ("[dicom\n", "can't be read as TOML"),
+        ("x = " + "[" * 5000, "can't be read as TOML"),
+        (f"[dicom]\nports = [1{'0' * 5000}]\n", "can't be read as TOML"),
+        ("[dicom]\nports = []\n", "dicom.ports.*at least 1"),
+        ('[dicom]\nae_title = "  "\n', "dicom.ae_title.*1 to 16 ASCII"),
+        ('[dicom]\nae_title = "A\\\\B"\n', "dicom.ae_title.*no backslash"),
+        ('[dicom]\nae_title = "ÄE"\n', "dicom.ae_title.*1 to 16 ASCII"),
+        ("[dicom]\nrequest_seconds = inf\n", "dicom.request_seconds.*1000000"),
+        ('[dicom]\nprivate_classes = ["abc"]\n', "dicom.private_classes.0.*it is 'abc'"),
+        ("[storage]\nfilms_days = 1000000\n", "storage.films_days.*36500"),
+        ("[web]\nidle_minutes = 100000000000\n", "web.idle_minutes.*1000000"),
+        ('[web]\ntrusted_proxy = "proxy"\n', "web.trusted_proxy.*IPv4 or IPv6"),
+        ("[web]\nhosts = []\n", "web.hosts.*at least 1"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SettingError, match=said):
         load_settings(write(tmp_path, text), environ={})
+
+
+def test_a_mark_that_an_editor_puts_before_the_file_is_passed_over(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, "\ufeff[web]\r\nport = 1\r\n"), environ={}).web.port == 1
+
+
+def test_a_section_that_is_none_is_named_whatever_the_environment_says(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="Setting dicom in .*it is 5"):
+        load_settings(write(tmp_path, "dicom = 5\n"), environ={"APPLIANCE_DICOM_PORT": "1"})
 
 
 def test_an_unknown_name_in_the_environment_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ class OnlyOurHosts:
 
     def __init__(self, app: WSGIApplication, hosts: Iterable[str]) -> None:
         self.app = app
-        self.hosts = frozenset(host.lower() for host in hosts)
+        self.hosts = frozenset(
+            f"[{host}]" if ":" in host and host[0] != "[" else host for host in map(str.lower, hosts)
+        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self.is_ours(environ.get("HTTP_HOST", "")):

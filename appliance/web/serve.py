@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import resource
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -72,6 +73,7 @@ def _connections() -> int:
 def make_server(store: Store) -> Any:
     """A bound server; ``run()`` serves until ``close()``. ``effective_port`` is where."""
     given = adjustments(store)
+    socket.getaddrinfo(given["host"], given["port"])  # waitress does not say which name it is that nobody knows
     app = create_app(store)
     server = waitress.server.create_server(app, **given)
     server.adj.for_forms = Adjustments(**{**given, "max_request_body_size": FORM_BYTES + 1})

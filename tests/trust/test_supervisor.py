@@ -61,3 +61,15 @@ def test_a_second_service_on_a_data_folder_is_refused_and_empties_no_spool(
     assert on_its_way.exists()
     first.close()
     run.hold_name(store).close()
+
+
+@pytest.mark.parametrize("part", ["dicom", "web"])
+@pytest.mark.parametrize(
+    ("address", "said"), [("192.0.2.1", "has no address 192.0.2.1"), ("a b", "nobody knows the address 'a b'")]
+)
+def test_an_address_that_is_not_here_is_said_in_words(tmp_path: Path, part: str, address: str, said: str) -> None:
+    (tmp_path / "appliance.toml").write_text(f'[{part}]\naddress = "{address}"\n')
+    command = [sys.executable, "-m", "appliance", "serve", "--data", str(tmp_path), "--only", part]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1 and f"Part {part} can't listen: " in done.stderr and said in done.stderr
+    assert "Traceback" not in done.stderr

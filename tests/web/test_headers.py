@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from appliance.web.csv_export import safe_cell
+from appliance.web.hosts import OnlyOurHosts
 from tests.web.conftest import PageClient
 from tests.web.test_access import routes
 
@@ -95,3 +96,8 @@ def test_a_cell_is_never_a_formula(text: str) -> None:
 @pytest.mark.parametrize("text", ["Иванов^Иван", "a=b", "1.2.840", "", "李^四"])
 def test_other_cells_stay_as_they_are(text: str) -> None:
     assert safe_cell(text) == text
+
+
+def test_an_ipv6_address_among_the_hosts_needs_no_brackets() -> None:
+    ours = OnlyOurHosts(None, ("2001:DB8::5", "[::1]"))  # type: ignore[arg-type]
+    assert ours.is_ours("[2001:db8::5]:443") and ours.is_ours("[::1]") and not ours.is_ours("[2001:db8::6]")
