@@ -44,11 +44,12 @@ def page(
     limit: int = 50,
 ) -> list[Row[Any]]:
     """The newest entries that fit, by keyset: those with a number below `before`."""
-    pattern = f"%{text}%"
     conditions = [
         audit.c.actor == actor if actor else None,
         audit.c.event == event if event else None,
-        or_(audit.c.object_id.like(pattern), audit.c.actor.like(pattern)) if text else None,
+        or_(*(column.icontains(text, autoescape=True) for column in (audit.c.object_id, audit.c.actor)))
+        if text
+        else None,
         audit.c.at >= since if since else None,
         audit.c.at < until if until else None,
         audit.c.audit_id < before if before else None,

@@ -28,13 +28,14 @@ DRIVER = "postgresql+psycopg"
 WRITERS = 0x6170706C
 """The advisory lock of those who write: any number nobody else of this database takes."""
 LOCK_SECONDS = 5
-"""How long a writer waits for another one."""
+"""How long a writer waits for another one, and who reads for an administrator who has a table to himself."""
 IDLE_IN_WRITE_SECONDS = 10
 """A writer that stands still so long is dropped: the others wait for it."""
 ASK_SECONDS = 20.0
 """How long a lost server is waited for, to be asked what became of a commit."""
 
 SESSION = {
+    "lock_timeout": f"{LOCK_SECONDS}s",
     "synchronous_commit": "on",  # what was acknowledged is on the server's disk, whatever its default
     "idle_in_transaction_session_timeout": "120s",
     "client_connection_check_interval": "2s",

@@ -13,6 +13,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from appliance.errors import DamagedError, ResourceError
+from appliance.events import process_actor
+from appliance.security.audit import record
+from appliance.store import audit
 from appliance.store.database import next_number
 from appliance.store.store import Store, open_store
 from appliance.store.tables import metadata
@@ -89,3 +92,12 @@ def test_a_database_of_a_newer_version_is_refused(store: Store) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999_future'"))
     with pytest.raises(DamagedError, match="newer version"):
         open_store(store.folder.root, settings=store.settings)
+
+
+def test_the_audit_trail_is_searched_without_case_and_for_what_is_written(store: Store) -> None:
+    with store.database.write() as connection:
+        for name in ("Film_Room", r"CLINIC\anna", "filmXroom"):
+            record(connection, "tried", process_actor(name))
+    with store.database.read() as connection:
+        found = {text: [row.actor for row in audit.page(connection, text=text)] for text in ("FILM_", "c\\A", "%")}
+    assert found == {"FILM_": ["Film_Room"], "c\\A": [r"CLINIC\anna"], "%": []}

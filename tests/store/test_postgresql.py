@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import select, text
 
@@ -160,6 +161,16 @@ def test_a_number_of_more_than_64_bits_is_nobodys(store: Store) -> None:
         print_jobs.get(connection, 10**22)
     with pytest.raises(NotFoundError), store.database.write() as connection:
         print_jobs.claim_compose(connection, 10**22, "worker")
+
+
+def test_a_table_an_administrator_has_to_himself_keeps_no_reader_for_ever(
+    store: Store, server: postgres.Server
+) -> None:
+    url = server.url(store.settings.database.url.rpartition("/")[2])
+    with psycopg.connect(url) as admin:
+        admin.execute("LOCK TABLE print_job IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(ResourceError, match="stays locked"), store.database.read() as connection:
+            print_jobs.get(connection, 1)
 
 
 def test_who_waits_too_long_for_a_connection_is_told_to_come_again(
