@@ -30,6 +30,7 @@ from appliance.dicom.answering import (
 from appliance.dicom.callers import Caller
 from appliance.errors import ApplianceError
 from appliance.events import Actor
+from appliance.jobs.keeping import Rounds
 from appliance.network.calling import to_call
 from appliance.network.events import send_event
 from appliance.network.requestor import Peer as Called
@@ -143,9 +144,10 @@ class Committer:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
         at_work: dict[str, threading.Thread] = {}
+        rounds = Rounds("storage commitment", log)
         while not stop.wait(POLL_SECONDS):
             at_work = {peer: thread for peer, thread in at_work.items() if thread.is_alive()}
-            try:
+            with rounds.one():
                 with self._store.database.read() as connection:
                     peers = commitments.peers_due(connection)
                 for peer in peers:
@@ -153,9 +155,6 @@ class Committer:
                         thread = threading.Thread(target=self._answer_peer, args=(peer, stop), daemon=True)
                         thread.start()
                         at_work[peer] = thread
-            except Exception as error:
-                log.error("storage commitment failed: %s", type(error).__name__)
-                stop.wait(2.0)
         for thread in at_work.values():
             thread.join(1.0)
 

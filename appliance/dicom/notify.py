@@ -20,6 +20,7 @@ from appliance.dicom.print_classes import (
 )
 from appliance.dicom.print_scp import PrintAssociation, PrintScp
 from appliance.dicom.printer_scp import status_of_job, status_of_printer
+from appliance.jobs.keeping import Rounds
 from appliance.network.events import send_event
 from appliance.store import print_jobs
 from appliance.store.store import Store
@@ -50,16 +51,13 @@ class Notifier:
             self._thread.join(5)
 
     def _run(self) -> None:
-        seen = -1
+        seen, rounds = -1, Rounds("telling of events", log)  # a courtesy: the thread must live on whatever happens
         while not self._stop.wait(POLL_SECONDS):
-            try:
+            with rounds.one():
                 changes = self._store.database.changes("print", "printer")
                 if changes != seen:
                     self.tell_all()
                     seen = changes
-            except Exception as error:
-                # Events are a courtesy; the thread must live on whatever the database does.
-                log.error("event reports failed: %s", type(error).__name__)
 
     def tell_all(self) -> None:
         """Compare what each association was told with how things are, and tell the difference."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from appliance.errors import ResourceError
 from appliance.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,30 @@ class Chore:
         if moment - self._done > self.seconds:
             self._done = moment
             self.do()
+
+
+class Rounds:
+    """Rounds of something that goes on: what goes wrong in each of them is said once, and once that it is over."""
+
+    def __init__(self, what: str, log: logging.Logger) -> None:
+        self._what = what
+        self._log = log
+        self._failed = ""
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """A round; raises nothing of what goes wrong in it."""
+        try:
+            yield
+        except Exception as error:  # the database may be away for hours
+            why = str(error) if isinstance(error, ResourceError) else type(error).__name__
+            if why != self._failed:
+                self._log.error("%s failed, and is tried again: %s", self._what, why)
+            self._failed = why
+        else:
+            if self._failed:
+                self._log.warning("%s works again", self._what)
+            self._failed = ""
 
 
 class Aside:

@@ -64,14 +64,17 @@ class Worker(ABC):
 
     def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
         """Work until `stop` is set, then let threads end for a while. `beat` is called each round: it lives."""
-        self.beat = beat
+        self.beat, waits = beat, ""
         while not stop.is_set():
             beat()
             try:
                 if not self._round():
                     stop.wait(POLL_SECONDS)
+                waits = ""
             except ResourceError as error:
-                log.warning("work waits: %s", error)
+                if str(error) != waits:  # said once, however long
+                    log.warning("work waits: %s", error)
+                waits = str(error)
                 stop.wait(1.0)
             except Exception:
                 log.exception("a round failed; the next one comes in a moment")

@@ -16,6 +16,7 @@ from pynetdicom.events import Event
 
 from appliance.errors import ApplianceError, ConflictError, DeviceError, NotFoundError, ResourceError
 from appliance.events import Actor
+from appliance.jobs.keeping import Rounds
 from appliance.network import scu
 from appliance.network.following import Following, Retrieved
 from appliance.network.limits import DEFAULT_LIMITS, Limits
@@ -68,18 +69,16 @@ class Retriever:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is under way then waits for the next start."""
         self._stop = stop
-        seen, looked = -1, 0.0
+        seen, looked, rounds = -1, 0.0, Rounds("retrieving", log)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="retrieve") as pool:
             while not stop.is_set():
-                try:
+                with rounds.one():
                     changes = self.store.database.changes("retrieval")
                     if changes != seen or time.monotonic() - looked > LOOK_SECONDS:
                         looked = time.monotonic()
                         self.take_over()
                         if self._begin_all(pool):
                             seen = changes
-                except Exception as error:
-                    log.error("retrieving failed: %s", type(error).__name__)
                 stop.wait(POLL_SECONDS)
         self.lock.release()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.errors import ApplianceError, ResourceError
 from appliance.events import Actor
+from appliance.jobs.keeping import Rounds
 from appliance.store import files, uploads
 from appliance.store.store import Store
 from appliance.store.tables.base import now
@@ -45,16 +46,14 @@ class Importer:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
         self._stop = stop
-        seen, looked = -1, 0.0
+        seen, looked, rounds = -1, 0.0, Rounds("importing", log)
         while not stop.is_set():
-            try:
+            with rounds.one():
                 changes = self.store.database.changes("import")
                 if changes != seen or time.monotonic() - looked > LOOK_SECONDS:
                     looked = time.monotonic()
                     self.work_off()
                     seen = changes
-            except Exception as error:
-                log.error("importing failed: %s", type(error).__name__)
             stop.wait(POLL_SECONDS)
         self.lock.release()
 

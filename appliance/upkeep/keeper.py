@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from appliance.jobs.keeping import Chore
+from appliance.errors import ResourceError
+from appliance.jobs.keeping import Chore, Rounds
 from appliance.store.store import Store
 from appliance.upkeep import node_checks, purging
 from appliance.upkeep.forwarding import Forwarder
@@ -33,11 +34,10 @@ class Keeper:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. What breaks is logged and tried again."""
+        rounds = Rounds("upkeep", log)
         while not stop.wait(ROUND_SECONDS):
-            try:
+            with rounds.one():
                 self.round()
-            except Exception:
-                log.exception("a round of upkeep failed; the next one comes in a moment")
         self._only.close()
 
     def round(self) -> None:
@@ -51,5 +51,7 @@ def _alone(chore: Chore) -> None:
     """One that breaks keeps no other from being done: people are told although the collector's name is mistyped."""
     try:
         chore.when_due()
+    except ResourceError as error:
+        log.warning("a chore of upkeep waits: %s", error)
     except Exception:
         log.exception("a chore of upkeep failed; it is tried again")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 
 from appliance.config import Settings
 from appliance.errors import ResourceError
-from appliance.jobs.keeping import Chore, Keeper
+from appliance.jobs.keeping import Chore, Keeper, Rounds
+from appliance.printing.worker import FilmWorker
 from appliance.store.store import Store, open_store
 
 
@@ -35,3 +38,33 @@ def test_a_beginning_that_broke_off_is_made_up_for_before_any_chore(store: Store
     keeper.keep()
     keeper.close()
     assert done == ["begin", "begin", "chore"]
+
+
+def test_rounds_that_fail_alike_are_told_of_once_and_once_that_they_are_over(caplog: pytest.LogCaptureFixture) -> None:
+    rounds = Rounds("asking", logging.getLogger("tried"))
+    for failure in [*[ResourceError("away")] * 50, ValueError("x"), None, None, ResourceError("away")]:
+        with rounds.one():
+            if failure is not None:
+                raise failure
+    assert [record.getMessage() for record in caplog.records] == [
+        "asking failed, and is tried again: away",
+        "asking failed, and is tried again: ValueError",
+        "asking works again",
+        "asking failed, and is tried again: away",
+    ]
+
+
+def test_a_worker_whose_database_is_away_says_so_once(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, stop, rounds = FilmWorker(store), threading.Event(), iter(range(9))
+
+    def away() -> bool:
+        if next(rounds) == 8:
+            stop.set()
+        raise ResourceError("away")
+
+    monkeypatch.setattr(worker, "_round", away)
+    monkeypatch.setattr(stop, "wait", lambda seconds: None)
+    worker.run(stop)
+    assert [record.getMessage() for record in caplog.records].count("work waits: away") == 1
