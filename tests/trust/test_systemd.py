@@ -61,6 +61,26 @@ def test_the_units_are_those_the_script_writes(tmp_path: Path) -> None:
         assert made.read_text() == (UNITS / made.name).read_text(), "run scripts/systemd-units"
 
 
+@pytest.mark.parametrize("errand", ["backup", "purge"])
+def test_an_errand_that_reaches_no_server_is_left_out_where_the_database_is_on_one(errand: str) -> None:
+    unit = (UNITS / f"appliance-{errand}.service").read_text()
+    assert "PrivateNetwork=yes" in unit and "ConditionPathExists=/var/lib/appliance/appliance.db\n" in unit
+
+
+def test_a_masked_unit_keeps_the_package_from_being_installed_no_more_than_the_others(tmp_path: Path) -> None:
+    """The script's own lines, on a tree that is not booted."""
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    shutil.copytree(UNITS, tmp_path / "lib/systemd/system")
+    (tmp_path / "etc/systemd/system/appliance-discs.service").symlink_to("/dev/null")
+    script = (ROOT / "packaging/postinst").read_text()
+    lines = script[script.index("units=") : script.index("if [ ! -e /etc/systemd")]
+    enables = script[script.index("  for unit in $units") : script.index("  [ ! -d /etc/nginx/sites-enabled ]")]
+    there = f'systemctl() {{ command systemctl --root="{tmp_path}" "$@"; }}\n'
+    done = subprocess.run(["sh", "-e", "-c", there + lines + enables], capture_output=True, text=True, check=True)
+    assert "appliance-discs.service is not enabled" in done.stderr
+    assert (tmp_path / "etc/systemd/system/multi-user.target.wants/appliance.target").is_symlink()
+
+
 @pytest.mark.parametrize("site", ["packaging/nginx-site", "systemd/nginx-appliance.conf"])
 def test_the_proxy_writes_no_address_down(site: str) -> None:
     """They hold the names people search for; an error of the page has them in nginx' own log, too."""
