@@ -103,3 +103,8 @@ def test_a_level_left_by_a_dead_process_is_nought(store: Store, monkeypatch: pyt
 def test_each_of_several_machines_tells_its_own_associations(store: Store, app: Flask) -> None:
     put_level(store.database, "associations_open", 5, "west")
     assert figure(figures(app), "associations_open") == 0
+
+
+def test_a_printer_without_jobs_tells_noughts_so_that_its_first_failure_is_a_rise(store: Store, app: Flask) -> None:
+    made.devices(store)
+    assert figure(figures(app), "print_jobs", printer="film", state="aborted") == 0

@@ -15,6 +15,7 @@ from appliance.media import burners
 from appliance.media import views as disc_views
 from appliance.printing import printer_verbs, views
 from appliance.store import tally
+from appliance.store.job_states import JOB_STATES
 from appliance.store.store import Store
 from appliance.studies import uploads
 from appliance.web.visitor import PUBLIC, address, needs, store
@@ -53,7 +54,7 @@ class _Collector:
 
     def _queues(self) -> Iterator[Metric]:
         store = self.store
-        yield _gauge("print_jobs", "Print jobs by state", ("printer", "state"), views.jobs_by_state(store))
+        yield _gauge("print_jobs", "Print jobs by state", ("printer", "state"), _jobs_by_state(store))
         yield _gauge("print_queue_age_seconds", "Age of the oldest waiting", ("printer",), views.queue_ages(store))
         yield _gauge("printer_ready", "1: prints", ("printer",), _ready_printers(store))
         yield _gauge("discs", "Discs by Execution Status", ("burner", "status"), disc_views.discs_by_status(store))
@@ -90,6 +91,12 @@ def _counts(sums: dict[str, tally.Sum]) -> dict[str, float]:
 
 def _totals(sums: dict[str, tally.Sum]) -> dict[str, float]:
     return {label: each.total for label, each in sums.items()}
+
+
+def _jobs_by_state(store: Store) -> dict[tuple[str, str], int]:
+    """Nought, too: Prometheus sees no first failure rise from nothing."""
+    none = {(each.name, state): 0 for each in printer_verbs.all_printers(store) for state in JOB_STATES}
+    return none | views.jobs_by_state(store)
 
 
 def _ready_printers(store: Store) -> dict[tuple[str, ...], float]:
