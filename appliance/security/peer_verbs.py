@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -110,6 +111,14 @@ def check_peer(peer: Peer) -> None:
             raise UsageError(
                 say("%(address)s is no IP address or network.", address=peer.address), field="address"
             ) from None
+    if peer.certificate and not re.fullmatch("[0-9a-f]{64}", peer.certificate.replace(":", "").lower()):
+        raise UsageError(
+            say(
+                "%(certificate)s is no SHA-256 fingerprint: 64 hex digits, as appliance tls show tells them.",
+                certificate=repr(peer.certificate),
+            ),
+            field="certificate",
+        )
     unknown = set(peer.allows) - set(PERMISSIONS)
     if unknown:
         raise UsageError(say("A peer can't be allowed %(what)s.", what=", ".join(sorted(unknown))), field="allows")

@@ -14,6 +14,7 @@ import pytest
 
 from appliance.config import Settings
 from appliance.dicom.server import DicomServer
+from appliance.errors import UsageError
 from appliance.events import Actor
 from appliance.printing.first_run import add_first_printer
 from appliance.security import certificates
@@ -153,3 +154,10 @@ def test_our_certificate_and_key_are_what_openssl_expects(tmp_path: Path, clerk:
         assert "DNS:localhost" in text
         assert "IP Address:127.0.0.1" in text
         assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("certificate", ["nonsense", "ab" * 20, " ", "SHA256 Fingerprint=" + "AB:" * 31 + "AB"])
+def test_a_fingerprint_no_certificate_can_have_is_refused(store: Store, clerk: Actor, certificate: str) -> None:
+    with pytest.raises(UsageError, match="SHA-256"):
+        add_peer(store, Peer(name="ct", ae_title="CT1", certificate=certificate), clerk)
+    add_peer(store, Peer(name="ct", ae_title="CT1", certificate="AB:" * 31 + "AB"), clerk)
