@@ -25,7 +25,8 @@ from functools import partial
 from pathlib import Path
 
 from appliance.config import DicomSettings, Settings, WebSettings
-from appliance.errors import ConflictError, DamagedError
+from appliance.errors import ConflictError, DamagedError, ResourceError
+from appliance.jobs.keeping import Rounds
 from appliance.logs import start_logging
 from appliance.security.audit_verbs import note_part
 from appliance.store.locks import OnlyOne
@@ -120,6 +121,7 @@ def _run_dicom(store: Store, stop: threading.Event, beat: Beat) -> None:
     gc.freeze()  # what is here stays: collecting what associations leave needs not look at it, and takes no time
     server.start()
     incidents.start()
+    beside(lambda until: keep_name(store, mine, until), stop)
     beside(retriever.run, stop)
     beside(Committer(store, commitment).run, stop)
     beat.proofs.append(server.answers_itself)
@@ -141,13 +143,24 @@ def hold_name(store: Store) -> OnlyOne:
     end = time.monotonic() + NAME_SECONDS
     while not mine.take():
         if time.monotonic() > end:
-            raise ConflictError(
-                f"Another machine is named {store.node}: set node.name, another one on each."
-                if store.node
-                else f"The service runs on {store.folder.root} already: stop it first, or use another data folder."
-            )
+            raise ConflictError(_name_is_taken(store))
         time.sleep(0.5)
     return mine
+
+
+def _name_is_taken(store: Store) -> str:
+    if store.node:
+        return f"Another machine is named {store.node}: set node.name, another one on each."
+    return f"The service runs on {store.folder.root} already: stop it first, or use another data folder."
+
+
+def keep_name(store: Store, mine: OnlyOne, stop: threading.Event) -> None:
+    """Take the name again until `stop`: a server that was away for longer than a lease has forgotten whose it is."""
+    rounds = Rounds("keeping the name of this machine", log)
+    while not stop.wait(1.0):
+        with rounds.one():
+            if not mine.take():
+                raise ResourceError(_name_is_taken(store))
 
 
 def _run_web(store: Store, stop: threading.Event, beat: Beat) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
+from appliance import run
 from appliance.errors import ResourceError
 from appliance.store import server_locks
 from appliance.store.server_locks import ServerLocks
@@ -59,6 +61,23 @@ def test_a_server_started_again_costs_nobody_a_lock(
     assert soon(lambda: bool(locks.living("films")))
     assert lock.is_held() and others.dead([lock.name]) == []
     others.close()
+
+
+def test_a_name_the_server_has_forgotten_is_taken_again(store: Store, locks: ServerLocks) -> None:
+    mine, stop = run.hold_name(store), threading.Event()
+    thread = threading.Thread(target=run.keep_name, args=(store, mine, stop))
+    thread.start()
+    try:
+        with locks._guard:
+            locks._answered = 0.0  # longer ago than any lease
+            locks._drop()
+        assert soon(lambda: mine.held)
+        others = other(store)
+        assert not others.only_one(f"node-{store.node}").take()
+        others.close()
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_session_that_says_nothing_is_dropped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
