@@ -76,8 +76,10 @@ class Worker(ABC):
                     log.warning("work waits: %s", error)
                 waits = str(error)
                 stop.wait(1.0)
-            except Exception:
-                log.exception("a round failed; the next one comes in a moment")
+            except Exception as error:
+                if type(error).__name__ != waits:
+                    log.exception("a round failed; the next ones come in a moment each")
+                waits = type(error).__name__
                 stop.wait(1.0)
         self._end()
 

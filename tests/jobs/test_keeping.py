@@ -54,17 +54,24 @@ def test_rounds_that_fail_alike_are_told_of_once_and_once_that_they_are_over(cap
     ]
 
 
-def test_a_worker_whose_database_is_away_says_so_once(
-    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (ResourceError("away"), "work waits: away"),
+        (ValueError("broken"), "a round failed; the next ones come in a moment each"),
+    ],
+)
+def test_a_worker_whose_rounds_fail_alike_says_so_once(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, failure: Exception, said: str
 ) -> None:
     worker, stop, rounds = FilmWorker(store), threading.Event(), iter(range(9))
 
     def away() -> bool:
         if next(rounds) == 8:
             stop.set()
-        raise ResourceError("away")
+        raise failure
 
     monkeypatch.setattr(worker, "_round", away)
     monkeypatch.setattr(stop, "wait", lambda seconds: None)
     worker.run(stop)
-    assert [record.getMessage() for record in caplog.records].count("work waits: away") == 1
+    assert [record.getMessage() for record in caplog.records].count(said) == 1
