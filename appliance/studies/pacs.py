@@ -178,6 +178,9 @@ class _Named:
 
 # --- how many ---
 
+IS_LENGTH = 12
+"""Characters of an Integer String, at most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
@@ -235,4 +238,6 @@ def _instances(
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    """A count; None where it is none, or more than an Integer String holds (PS3.5 IS): an archive that says nothing."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= IS_LENGTH else None
+    return number if number is None or number < 1 << 31 else None

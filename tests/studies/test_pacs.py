@@ -255,3 +255,11 @@ def test_what_a_dead_worker_began_is_fetched_by_the_next(pacs_at: Archive, saved
         time.sleep(0.05)
     assert retrieving.get_retrieval(store, 1)["state"] == "completed"
     removal.delete_study(store, STUDY, pacs_at.clerk)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("0", 0), ("2147483647", 2147483647), ("2147483648", None), ("9" * 5000, None), ("-1", None), ("\u0661", None)],
+)
+def test_a_count_no_integer_string_can_hold_is_none(text: str, count: int | None) -> None:
+    assert pacs._number(text) == count
