@@ -24,6 +24,7 @@ from appliance.media.burner.paths import sums_of
 from appliance.media.burners import from_row, open_stored
 from appliance.media.copy_types import CopyType
 from appliance.media.discs import end_canceled
+from appliance.media.ordering import check_medium
 from appliance.media.progress import CanceledError, Watch
 from appliance.media.settling import serial_of
 from appliance.security.audit import record
@@ -89,7 +90,8 @@ class _Burn:
         try:
             if row is None:
                 raise NotFoundError(say("Burner %(burner)s is gone: move the disc to another one.", burner=disc.burner))
-            self.burner: Burner = open_stored(store, from_row(row))
+            self.stored = from_row(row)
+            self.burner: Burner = open_stored(store, self.stored)
             self.requests = Requests(store, disc, self.burner, row.burner_uri, len(self.volumes))
         except ApplianceError as error:
             self._end(discs.PENDING, info=ASK_OPERATOR, reasons=["burner-refused"], message=str(error), held=True)
@@ -136,6 +138,9 @@ class _Burn:
     def _piece(self, group: Group) -> None:
         if group.state == "waiting":
             self._check_canceled(None)
+            check_medium(
+                self.store, self.stored, self.requests.medium
+            )  # it may be another burner than was ordered from
             self._check_image(group)
         elif not self.requests.has_facts(group.volume):
             self._decide(_lost(self.disc.disc_id), group)

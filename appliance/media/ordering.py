@@ -82,7 +82,7 @@ def settled(store: Store, order: DiscOrder) -> SettledOrder:
     choices = _choices(store, order)
     medium = profiles.medium(choices.medium)
     burner = get_burner(store, order.burner)
-    _check_medium(store, burner, medium)
+    check_medium(store, burner, medium)
     return SettledOrder(
         order=order,
         choices=choices,
@@ -104,7 +104,8 @@ def _choices(store: Store, order: DiscOrder) -> CopyType:
     return copy_type(values)
 
 
-def _check_medium(store: Store, burner: StoredBurner, medium: profiles.Medium) -> None:
+def check_medium(store: Store, burner: StoredBurner, medium: profiles.Medium) -> None:
+    """Raise UsageError when a burner makes none of it."""
     if medium.form not in open_stored(store, burner).forms:
         raise UsageError(
             say("Burner %(burner)s makes no %(title)s; take another burner.", burner=burner.name, title=medium.title),

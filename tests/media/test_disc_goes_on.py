@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from appliance.errors import ConflictError
 from appliance.media import creation, doubt, making, recovery
 from appliance.media import discs as verbs
-from appliance.media.burners import pause_burner, resume_burner
+from appliance.media.burners import get_burner, pause_burner, resume_burner, set_burner
 from appliance.media.views import show_disc
 from appliance.media.worker import DiscWorker
 from appliance.resources import shipped
@@ -141,6 +142,16 @@ def test_a_cancel_that_comes_when_the_last_image_is_made_is_heard_though_the_bur
     DiscWorker(store).work_off()
     view = show_disc(store, disc_id)
     assert (view["execution_status"], view["reasons"]) == ("FAILURE", ["canceled"])
+
+
+def test_an_archive_is_not_burned_as_an_image_by_a_robot_that_its_burner_became(store: Store) -> None:
+    disc_id = built(store, medium="zip")
+    jobs = files.make_folder(store.folder.root / "robot")
+    set_burner(store, replace(get_burner(store, "folder"), burner_uri=f"primera:{jobs}"), CLERK)
+    resume_burner(store, "folder", CLERK)
+    view = work_off(store, disc_id)
+    assert (view["held"], view["reasons"]) == (True, ["burner-refused"]) and "take another burner" in view["message"]
+    assert list(jobs.iterdir()) == []
 
 
 def test_nothing_is_decided_about_a_disc_whose_images_are_made(store: Store, robot: Robot) -> None:
