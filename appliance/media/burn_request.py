@@ -31,6 +31,11 @@ class Group:
     def state(self) -> str:
         return str(self.pieces[0].state)
 
+    @property
+    def begun_at(self) -> str:
+        """The address of the burner that has begun it; "" where none has, or it has ended."""
+        return str(self.pieces[0].evidence) if self.state == "burning" else ""
+
 
 class Requests:
     """Makes the requests of one disc of `volumes` volumes, for its burner at `uri`."""

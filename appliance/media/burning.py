@@ -138,12 +138,12 @@ class _Burn:
     def _piece(self, group: Group) -> None:
         if group.state == "waiting":
             self._check_canceled(None)
-            check_medium(
-                self.store, self.stored, self.requests.medium
-            )  # it may be another burner than was ordered from
+            check_medium(self.store, self.stored, self.requests.medium)  # its address may be another by now
             self._check_image(group)
         elif not self.requests.has_facts(group.volume):
             self._decide(_lost(self.disc.disc_id), group)
+        elif group.begun_at not in ("", self.stored.burner_uri):
+            self._decide(_begun_elsewhere(group.begun_at), group)
         request = self._request(group)
         if group.state in ("waiting", "burning"):
             self._check_canceled(request if group.state == "burning" else None)
@@ -338,7 +338,7 @@ class _Burn:
     def _begin(self, group: Group) -> None:
         """From now on a crash may have cost a piece of media: it says so before the first byte leaves."""
         self._begun = True
-        self._change(group, state="burning", began=now(), who=self.worker)
+        self._change(group, state="burning", began=now(), who=self.worker, evidence=self.stored.burner_uri)
         failpoint("burn.begun")
 
     def _step(self, done: int, total: int) -> None:
@@ -426,6 +426,14 @@ def _lost(disc_id: int) -> BurnResult:
     """Without its files a burner can't be asked about a piece that was begun."""
     text = say(
         "The files of disc %(disc_id)s are gone from the disk: look at its burner whether it came out.", disc_id=disc_id
+    )
+    return BurnResult(outcome=BurnOutcome.UNCERTAIN, message=text)
+
+
+def _begun_elsewhere(uri: str) -> BurnResult:
+    """The burner it has now knows nothing of a piece that another one, or its own old address, was given."""
+    text = say(
+        "It was begun at %(uri)s, which is not its burner's address any more: look there whether it came out.", uri=uri
     )
     return BurnResult(outcome=BurnOutcome.UNCERTAIN, message=text)
 

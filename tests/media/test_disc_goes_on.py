@@ -22,7 +22,7 @@ from appliance.store import discs, files, instances
 from appliance.store.backup import hold_restored
 from appliance.store.store import Store
 from appliance.store.tables.base import now
-from tests.media.disc_helpers import CLERK, STUDY, add, fresh, killed_at, ordered, work_off
+from tests.media.disc_helpers import CLERK, STUDY, add, eventually, fresh, killed_at, ordered, work_off
 from tests.support.robots import Robot
 
 
@@ -152,6 +152,19 @@ def test_an_archive_is_not_burned_as_an_image_by_a_robot_that_its_burner_became(
     view = work_off(store, disc_id)
     assert (view["held"], view["reasons"]) == (True, ["burner-refused"]) and "take another burner" in view["message"]
     assert list(jobs.iterdir()) == []
+
+
+def test_a_disc_that_was_begun_at_another_address_is_in_doubt_and_not_made_twice(store: Store, robot: Robot) -> None:
+    disc_id = ordered(store, burner="robot")
+    killed_at(store, "burn.done")
+    elsewhere = f"folder:{store.folder.burned / 'elsewhere'}"
+    set_burner(store, replace(get_burner(store, "robot"), burner_uri=elsewhere), CLERK)
+    view = work_off(store, disc_id)
+    assert (view["held"], view["reasons"]) == (True, ["in-doubt"]) and str(robot.folder) in view["message"]
+    eventually(lambda: len(robot.discs) == 1)
+    doubt.confirm(store, disc_id, CLERK)
+    view = work_off(store, disc_id)
+    assert (view["execution_status"], states(view)) == ("DONE", ["unverified", "canceled"])
 
 
 def test_nothing_is_decided_about_a_disc_whose_images_are_made(store: Store, robot: Robot) -> None:
