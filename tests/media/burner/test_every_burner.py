@@ -199,8 +199,8 @@ def test_a_fault_of_the_robot_ends_as_it_should(harness: MakeHarness, scheme: st
     request = robot.request(begin=lambda: begun.append(True))
     robot.burner.submit(request)
     request = replace(request, begun=bool(begun))
-    result = robot.follow(request, until=lambda found: found.outcome is WAITING)
     outcome, reason = ROBOT_FAULTS[fault]
+    result = robot.follow(request, until=lambda found: found.outcome is outcome)
     assert (result.outcome, result.reasons[:1]) == (outcome, (reason,) if reason else ()), result.message
     if outcome is SPOILED:
         assert sorted(robot.place.glob("*.iso")) + sorted(robot.place.glob("*.jpg")) == [], "they name a patient"
