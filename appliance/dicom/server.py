@@ -124,8 +124,6 @@ class DicomServer:
         try:
             context = server_context(files.certificate, files.key, files.authorities, required=tls.mutual)
         except SettingError as error:
-            if not dicom.ports:
-                raise
             log.error("the TLS port stays closed: %s", error)  # who calls without TLS goes on printing
             return []
         return [Listen(address=dicom.address, port=dicom.tls_port, ssl_context=context)]
