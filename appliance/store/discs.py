@@ -377,6 +377,12 @@ def failed_since(connection: Connection, since: dt.datetime) -> list[int]:
     return [row.disc_id for row in connection.execute(query) if "canceled" not in row.reasons]
 
 
+def held_since(connection: Connection, moment: dt.datetime) -> list[int]:
+    """Ordered discs that a person has been waited for since before a moment."""
+    query = select(disc.c.disc_id).where(disc.c.execution_status.in_(UNDERWAY), disc.c.held, disc.c.updated < moment)
+    return list(connection.scalars(query.order_by(disc.c.disc_id)))
+
+
 def known(connection: Connection, disc_ids: Sequence[int]) -> set[int]:
     """Which of these numbers have a row."""
     return set(connection.scalars(select(disc.c.disc_id).where(disc.c.disc_id.in_(list(disc_ids)))))

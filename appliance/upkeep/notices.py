@@ -120,11 +120,16 @@ def _burners(store: Store) -> Problems:
 
 
 def _discs(store: Store) -> Problems:
-    """Those that failed in the last days: one that is made again, or purged, is well."""
+    """Those that a person is waited for, and those that failed lately: one that is made again, or purged, is well."""
+    late = now() - dt.timedelta(minutes=store.settings.notices.film_minutes)
     since = now() - dt.timedelta(days=store.settings.storage.discs_days)
     with store.database.read() as connection:
-        failed = discs.failed_since(connection, since)
-    return {f"disc:{number}": say("Disc %(number)s failed: see the discs page.", number=number) for number in failed}
+        held, failed = discs.held_since(connection, late), discs.failed_since(connection, since)
+    told = {f"disc:{number}": say("Disc %(number)s failed: see the discs page.", number=number) for number in failed}
+    return told | {
+        f"disc-held:{number}": say("Disc %(number)s waits for a person: see the discs page.", number=number)
+        for number in held
+    }
 
 
 def _disk(store: Store) -> Problems:

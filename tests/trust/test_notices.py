@@ -20,6 +20,7 @@ from sqlalchemy import select, update
 
 from appliance.config import Settings
 from appliance.events import Actor
+from appliance.media import discs
 from appliance.printing import jobs
 from appliance.printing.first_run import add_first_printer
 from appliance.printing.printer_verbs import get_printer
@@ -27,10 +28,12 @@ from appliance.security import certificates
 from appliance.store import print_jobs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
+from appliance.store.tables.media import disc
 from appliance.store.tables.printing import print_job, printer
 from appliance.upkeep import kept
 from appliance.upkeep.keeper import Keeper
 from appliance.upkeep.notices import Notice, Notifier, changes, problems
+from tests.media.disc_helpers import ordered, with_study
 from tests.printing.films import add_folder_printer, submit_films
 from tests.support.ports import free_port
 
@@ -215,6 +218,19 @@ def test_a_film_the_appliance_holds_is_told_and_one_a_person_holds_is_not(
     assert posted[0]["text"] == told
     jobs.cancel(store, doubted, clerk)
     assert notifier.tell() == 1 and posted[1]["text"] == f"Well again: {told}"
+
+
+def test_a_disc_a_person_is_waited_for_is_told_until_one_has_come(store: Store, clerk: Actor) -> None:
+    with_study(store)
+    held, waits = ordered(store), ordered(store)
+    with store.database.write() as connection:
+        connection.execute(update(disc).where(disc.c.disc_id == held).values(held=True, reasons=["in-doubt"]))
+    assert "disc-held:1" not in problems(store), "they have ten minutes"
+    with store.database.write() as connection:
+        connection.execute(update(disc).values(updated=now() - dt.timedelta(minutes=11)))
+    assert [name for name in problems(store) if "disc" in name] == [f"disc-held:{held}"]
+    discs.release(store, held, clerk)
+    assert not [name for name in problems(store) if "disc" in name], waits
 
 
 def test_a_film_that_failed_is_told_until_it_is_printed_again(
