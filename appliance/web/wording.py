@@ -33,6 +33,7 @@ STATES: dict[str, tuple[LazyString, str, str]] = {
     # printers (RFC 8011 printer-state)
     "idle": (_("ready"), "done", "good"),
     "stopped": (_("stopped"), "stopped", "error"),
+    "unreachable": (_("can't be reached"), "stopped", "warning"),
     # discs (PS3.4 S Execution Status)
     "IDLE": (_("kept for later"), "held", "calm"),
     "PENDING": (_("waiting"), "waiting", "calm"),

@@ -13,6 +13,7 @@ from appliance.printing import calibration, jobs, printer_verbs, views
 from appliance.printing.printers import Medium, PrinterSettings
 from appliance.security import audit_verbs
 from appliance.security.audit_verbs import Wanted
+from appliance.store import printers
 from appliance.store.store import Store
 from tests.web import made
 from tests.web.conftest import TESTER, PageClient
@@ -69,6 +70,14 @@ def test_a_job_says_that_its_printer_prints_nothing(store: Store, admin: PageCli
     printer_verbs.pause(store, "film", TESTER)
     page = admin.get(f"/print-jobs/{job_id}").text
     assert said in page and 'value="confirm"' not in page
+
+
+def test_a_printer_that_does_not_answer_is_not_called_ready(store: Store, admin: PageClient) -> None:
+    assert "> ready<" in admin.get("/printers/film").text
+    with store.database.write("printer") as connection:
+        printers.report_state(connection, "film", printer_state="idle", printer_state_reasons=["connecting-to-device"])
+    page = admin.get("/printers/film").text
+    assert "> ready<" not in page and "can't be reached" in page
 
 
 def test_the_list_is_filtered_and_paged(store: Store, admin: PageClient) -> None:
