@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,8 +29,13 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def is_ae_title(text: str) -> bool:
+    """1 to 16 printable ASCII characters without a backslash, not spaces alone (PS3.5 6.2, AE)."""
+    return bool(text.strip()) and len(text) <= 16 and text.isascii() and text.isprintable() and "\\" not in text
+
+
 def _application(title: str) -> str:
-    if not re.fullmatch(r"[ -\[\]-~]{1,16}", title) or not title.strip():
+    if not is_ae_title(title):
         raise ValueError("an AE title is 1 to 16 ASCII characters, no backslash")
     return title
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from appliance.config import is_ae_title
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
 from appliance.security.audit import record
@@ -125,9 +126,8 @@ def check_peer(peer: Peer) -> None:
 
 
 def check_ae_title(ae_title: str, field: str = "ae_title") -> None:
-    """Raise UsageError unless it is 1 to 16 printable ASCII characters without a backslash (PS3.5 AE)."""
-    fine = len(ae_title.strip()) >= 1 and len(ae_title) <= 16 and ae_title.isascii() and ae_title.isprintable()
-    if not fine or "\\" in ae_title:
+    """Raise UsageError unless it is one."""
+    if not is_ae_title(ae_title):
         raise UsageError(
             say("%(title)s is no AE title: 1 to 16 ASCII characters, no backslash.", title=repr(ae_title)), field=field
         )
