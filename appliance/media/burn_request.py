@@ -37,6 +37,11 @@ class Group:
         return str(self.pieces[0].evidence) if self.state == "burning" else ""
 
 
+def robot_job_name(serial: str, file_set_uid: str) -> str:
+    """What a robot's or an agent's job for a piece of media is called; its files begin so."""
+    return f"{serial}-{file_set_uid.replace('.', '')[-6:]}"
+
+
 class Requests:
     """Makes the requests of one disc of `volumes` volumes, for its burner at `uri`."""
 
@@ -88,8 +93,7 @@ class Requests:
         if self.uri.startswith("folder:"):
             later = f"-c{piece.copy}" if piece.copy > 1 else ""  # ordered again: what lies there stays as it is
             return f"{self.disc.disc_id}-{volume.volume}{later}"
-        digits = volume.file_set_uid.replace(".", "")
-        return f"{piece.serial}-{digits[-6:]}"
+        return robot_job_name(piece.serial, volume.file_set_uid)
 
     def _label(self, volume: Any, serials: tuple[str, ...]) -> Path | None:
         kind = self.burner.label_kind

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterator, Sequence
 
 from appliance.errors import ApplianceError
 from appliance.events import process_actor
 from appliance.jobs.keeping import Aside, Chore, Keeper
 from appliance.media import recovery
+from appliance.media.burn_request import robot_job_name
 from appliance.media.burner import agent
+from appliance.media.burner.job_folder import JobFolderBurner
+from appliance.media.burner.outcome import Burner
 from appliance.media.burners import StoredBurner, add_first_burner, all_burners, open_stored
 from appliance.media.ruled import follow_rules
 from appliance.security.audit import record
@@ -32,6 +36,7 @@ def keeper(store: Store) -> Keeper:
     chores = [
         Chore(seconds=PURGE_SECONDS, do=lambda: purge(store)),
         Chore(seconds=PURGE_SECONDS, do=lambda: forget_agent_jobs(store)),
+        Chore(seconds=PURGE_SECONDS, do=Aside("job folders", lambda: forget_robot_jobs(store))),
         Chore(seconds=RULE_SECONDS, do=lambda: follow_rules(store, failed_rules)),
         Chore(seconds=RULE_SECONDS, do=lambda: flag_late(store)),
         Chore(seconds=STATUS_SECONDS, do=Aside("burners", lambda: ask_burners(store))),
@@ -46,16 +51,21 @@ def _begin(store: Store) -> None:
 
 def ask_burners(store: Store) -> None:
     """Read back state, reasons and supplies of every burner."""
-    for burner in all_burners(store):
-        if burner.settings.node not in ("", store.node):
-            continue  # only the machine it is at could ask it
-        try:
-            status = open_stored(store, burner).supplies()
-        except ApplianceError as error:
-            log.warning("can't be asked: %s", error, extra={"burner": burner.name})
-            continue
+    for burner, device in _those_here(store):
+        status = device.supplies()
         supplies = [[supply.name, supply.level, supply.unit] for supply in status.supplies]
         _report(store, burner, list(status.burner_state_reasons), status.message, supplies)
+
+
+def _those_here(store: Store) -> Iterator[tuple[StoredBurner, Burner]]:
+    """Every burner this machine could ask."""
+    for burner in all_burners(store):
+        if burner.settings.node not in ("", store.node):
+            continue
+        try:
+            yield burner, open_stored(store, burner)
+        except ApplianceError as error:
+            log.warning("can't be asked: %s", error, extra={"burner": burner.name})
 
 
 def _report(store: Store, burner: StoredBurner, reasons: list[str], message: str, supplies: list[list[object]]) -> None:
@@ -106,6 +116,34 @@ def forget_agent_jobs(store: Store) -> int:
             agent.forget(folder, name)
         count += len(over)
     return count
+
+
+def forget_robot_jobs(store: Store) -> int:
+    """Remove images and labels from robots' folders whose piece of media has ended; how many jobs.
+
+    A job whose doubt a person settled left them there, and they are a patient's.
+    """
+    count = 0
+    for burner, device in _those_here(store):
+        if not isinstance(device, JobFolderBurner):
+            continue
+        try:
+            over = _over(store, device.jobs_laid_down())
+            for name in over:
+                device.forget(name)
+        except OSError as error:  # its share is away: the burner's state says so
+            log.debug("job folder: %s", error.strerror, extra={"burner": burner.name})
+            continue
+        count += len(over)
+    return count
+
+
+def _over(store: Store, job_names: Sequence[str]) -> list[str]:
+    """Those of these jobs that are ours and have ended."""
+    with store.database.read() as connection:
+        ended = discs.ended_pieces(connection, [name.rpartition("-")[0] for name in job_names])
+    ours = {robot_job_name(row.serial, row.file_set_uid) for row in ended}
+    return [name for name in job_names if name in ours]
 
 
 def flag_late(store: Store) -> int:

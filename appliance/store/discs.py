@@ -337,6 +337,16 @@ def open_pieces(connection: Connection, serials: Sequence[str]) -> set[str]:
     return set(connection.scalars(query))
 
 
+def ended_pieces(connection: Connection, serials: Sequence[str]) -> list[Any]:
+    """(serial, file_set_uid) of those of these serials whose piece of media has ended, well or not; none in doubt."""
+    query = (
+        select(piece.c.serial, volume.c.file_set_uid)
+        .join(volume, and_(volume.c.disc_id == piece.c.disc_id, volume.c.volume == piece.c.volume))
+        .where(piece.c.serial.in_(serials), piece.c.state.in_(("verified", "unverified", "failed", "canceled")))
+    )
+    return list(connection.execute(query))
+
+
 def change_piece(connection: Connection, piece_id: int, **values: Any) -> None:
     connection.execute(update(piece).where(piece.c.piece_id == piece_id).values(**values))
 

@@ -308,11 +308,3 @@ def try_folder(folder: Path) -> None:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
             raise
         remove(write_file(folder / ".appliance-check", b"check"))
-
-
-def sweep_parts(folder: Path) -> int:
-    """Remove half-written files left by a crash, below `folder`; how many there were."""
-    parts = [path for path in folder.rglob("*" + PART_SUFFIX) if path.is_file()]
-    for path in parts:
-        remove(path)
-    return len(parts)

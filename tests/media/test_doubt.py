@@ -9,6 +9,7 @@ import pytest
 
 from appliance.errors import ConflictError
 from appliance.media import doubt
+from appliance.media.housekeeping import forget_robot_jobs
 from appliance.media.views import show_disc
 from appliance.store import audit as audit_rows
 from appliance.store.store import Store
@@ -65,6 +66,18 @@ def test_a_person_who_looked_says_that_it_came_out(store: Store, robot: Robot, d
     assert events(store, "disc-confirm") == [{"pieces": ["000001-1"]}]
     with pytest.raises(ConflictError):
         doubt.confirm(store, doubted, CLERK)
+
+
+def test_what_lies_in_the_robots_folder_goes_when_the_doubt_is_settled(
+    store: Store, robot: Robot, doubted: int
+) -> None:
+    laid = {path.suffix for path in robot.folder.iterdir()}
+    assert {".iso", ".jpg"} <= laid, laid
+    (robot.folder / "000001-1-999999.iso").write_bytes(b"another appliance's, with the same number")
+    assert forget_robot_jobs(store) == 0, "nobody has looked yet"
+    doubt.confirm(store, doubted, CLERK)
+    assert forget_robot_jobs(store) == 1
+    assert [path.name for path in robot.folder.glob("*.[ij]*")] == ["000001-1-999999.iso"]
 
 
 def test_one_that_is_spoilt_is_made_again(store: Store, robot: Robot, doubted: int) -> None:

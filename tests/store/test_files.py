@@ -45,14 +45,6 @@ def test_a_failpoint_can_be_let_pass_first(tmp_path: Path) -> None:
         files.failpoint("here")
 
 
-def test_half_files_are_swept(tmp_path: Path) -> None:
-    files.make_folder(tmp_path / "a" / "b")
-    (tmp_path / "a" / "b" / "x.part").write_bytes(b"half")
-    (tmp_path / "a" / "whole").write_bytes(b"whole")
-    assert files.sweep_parts(tmp_path) == 1
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["whole"]
-
-
 def test_a_folder_another_thread_is_making_is_waited_for_until_it_is_durable(tmp_path: Path) -> None:
     syncing, go_on = threading.Event(), threading.Event()
 

@@ -35,6 +35,7 @@ LARGEST_STATUS = 1 << 20
 """Bytes read of a status file."""
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 """Byte order mark -> encoding of a text that Windows saved."""
+LABEL_SUFFIXES = (".pdf", ".png", ".jpg", ".bmp")
 TAKEN, WORKING, WAITING, DONE, FAILED = "taken", "working", "waiting", "done", "failed"
 # words in a robot's message -> reason; the first that fits
 TROUBLES = (
@@ -252,6 +253,15 @@ class JobFolderBurner(ABC):
     def close(self, request: BurnRequest) -> None:
         """Remove what was only for the robot; its job file stays where its program looks for it."""
         self._tidy(request)
+
+    def jobs_laid_down(self) -> list[str]:
+        """Names of jobs whose image lies in the folder, others' among them. Raises OSError."""
+        return [path.stem for path in self.path.iterdir() if path.suffix == ".iso"]
+
+    def forget(self, job_name: str) -> None:
+        """Remove what was laid down for a job nobody waits for; its job file is the robot's. Raises OSError."""
+        for suffix in (".iso", ".dat", *LABEL_SUFFIXES):
+            files.remove(self.path / f"{job_name}{suffix}")
 
     def _tidy(self, request: BurnRequest) -> None:
         files.remove(self._image(request))
