@@ -24,6 +24,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from appliance.newer_uids import JPEG_XL, JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION
+from appliance.pixels import jpeg_xl
 from appliance.pixels.errors import DamagedPixelsError
 from appliance.words import say
 
@@ -32,6 +34,7 @@ PROGRESSIVE = {UID("1.2.840.10008.1.2.4.53"), UID("1.2.840.10008.1.2.4.55")}
 """JPEG by spectral selection and by full progression, retired."""
 JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless}
 JPEG |= PROGRESSIVE
+JPEG_XLS = {JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL}
 
 # ISO/IEC 10918-1 table B.1 and ISO/IEC 14495-1 table C.1: markers that begin a frame header
 START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
@@ -83,7 +86,18 @@ def read_size(encoded: bytes, transfer_syntax: UID) -> CodestreamSize | None:
     """The size in the codestream; None for a transfer syntax that has none."""
     if transfer_syntax in JPEG_2000:
         return _jpeg_2000_size(encoded)
+    if transfer_syntax in JPEG_XLS:
+        return _jpeg_xl_size(encoded)
     return _jpeg_size(encoded) if transfer_syntax in JPEG else None
+
+
+def _jpeg_xl_size(encoded: bytes) -> CodestreamSize:
+    """Size header and image metadata, ISO/IEC 18181-1."""
+    try:
+        rows, columns, samples, precision = jpeg_xl.size(encoded)
+    except RuntimeError:
+        raise DamagedPixelsError(say("The compressed frame has no JPEG XL header.")) from None
+    return CodestreamSize(rows=rows, columns=columns, samples=samples, precision=precision)
 
 
 def _jpeg_2000_size(encoded: bytes) -> CodestreamSize:

@@ -19,6 +19,7 @@ _SYNTAX = "1.2.840.10008.1.2.4."
 _STARTS = (
     (("50", "51", "53", "55", "57", "70", "80", "81"), (b"\xff\xd8",)),
     # some keep the codestream in its JP2 file (ITU-T T.800 Annex I), which PS3.5 A.4.4 forbids and decoders read
+    (("110", "111", "112"), (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")),  # ISO/IEC 18181-2: bare, or in its file
     (("90", "91", "92", "93", "201", "202", "203"), (b"\xff\x4f", b"\x00\x00\x00\x0cjP  ")),
 )
 

@@ -18,7 +18,6 @@ from appliance.pixels.source import Source
 from appliance.pixels.stored import frame_values
 from appliance.words import say
 
-COLOR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "YBR_PARTIAL_422")
 NEAR_STEPS = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64)
 QUALITY_STEPS = (85, 75, 60, 45, 30)
 SMALLEST_EDGE = 64

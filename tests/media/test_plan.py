@@ -153,7 +153,7 @@ def test_profiles_decide_what_is_decompressed(
 
 
 @pytest.mark.parametrize(
-    ("syntax", "proposal"), [("1.2", "STD-GEN-CD"), ("1.2.4.102", "AUG-GEN-CD-VIDEO"), ("1.2.4.112", "")]
+    ("syntax", "proposal"), [("1.2", "STD-GEN-CD"), ("1.2.4.102", "AUG-GEN-CD-VIDEO"), ("1.2.4.94", "")]
 )
 def test_a_class_the_profile_does_not_take_is_named_and_only_what_takes_it_proposed(
     one: SourceInstance, syntax: str, proposal: str
