@@ -1,11 +1,12 @@
-"""A retrieve under way at a peer: followed by its responses, stopped when it is cancelled or has fallen silent."""
+"""A query or a retrieve under way at a peer: followed by its responses, stopped when it is cancelled or has fallen
+silent."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -60,7 +61,7 @@ def nothing() -> object:
 
 @dataclass(frozen=True, kw_only=True)
 class Following:
-    """What a caller wants to know of a retrieve, and to say to it. Called from threads of their own."""
+    """What a caller wants to know of a query or a retrieve, and to say to it. Called from threads of their own."""
 
     progress: Progress = no_progress
     cancelled: Callable[[], bool] = never  # asked twice a second
@@ -105,7 +106,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
-            if self._cancelled_at is None and _answer(self._following.cancelled, False):
+            if self._cancelled_at is None and answer(self._following.cancelled, False):
                 self._cancelled_at = time.monotonic()
                 self._ask_to_stop()
             if self._is_too_long(time.monotonic()):
@@ -115,7 +116,7 @@ class Watch:
     def _is_too_long(self, moment: float) -> bool:
         if self._cancelled_at is not None:
             return moment - self._cancelled_at > CANCEL_GRACE
-        seen = _answer(self._following.arriving, self._seen)
+        seen = answer(self._following.arriving, self._seen)
         if seen != self._seen or self._association.busy:
             self._seen, self._heard = seen, moment
         return moment - self._heard > self._patience
@@ -132,18 +133,18 @@ class Watch:
             self._association.dimse.msg_queue.put((None, None))
 
 
-def _answer(asked: Callable[[], T], otherwise: T) -> T:
+def answer(asked: Callable[[], T], otherwise: T) -> T:
     """What those say who follow; whom they ask in turn may be away for a moment, and the watch goes on."""
     try:
         return asked()
     except ApplianceError as error:
-        log.warning("a retrieve can't be followed now: %s", error)
+        log.warning("what an archive is asked for can't be followed now: %s", error)
         return otherwise
 
 
-def each_response(responses: Iterator[tuple[Any, Any]], watch: Watch) -> Iterator[Any]:
-    """The status of each response, while the watch goes on."""
+def each_response(responses: Iterator[tuple[Any, Any]], watch: Watch) -> Generator[tuple[Any, Any]]:
+    """The status and the data set of each response, while the watch goes on."""
     with watch.watching():
-        for status, _ in responses:
+        for status, identifier in responses:
             watch.heard()
-            yield status
+            yield status, identifier

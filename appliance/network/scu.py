@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from pynetdicom import build_role, evt
 from pynetdicom.dimse_primitives import C_ECHO
 
 from appliance.errors import DeviceError, UsageError
-from appliance.network.following import Following, Progress, Retrieved, Watch, each_response
+from appliance.network.following import Following, Progress, Retrieved, Watch, answer, each_response
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.requestor import NoAssociationError, NoResponseError, Peer, associated, context, exchange
 from appliance.network.spool import Spool
@@ -61,23 +62,42 @@ def echo(peer: Peer, *, limits: Limits = DEFAULT_LIMITS) -> EchoResult:
 
 
 def find(
-    peer: Peer, identifier: Dataset, *, model: str = "study", limits: Limits = DEFAULT_LIMITS
-) -> Iterator[Dataset]:
+    peer: Peer,
+    identifier: Dataset,
+    *,
+    model: str = "study",
+    following: Following = UNWATCHED,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Generator[Dataset]:
     """Query `peer` (C-FIND); yields a data set for each match.
 
-    `identifier` has the keys and Query/Retrieve Level (PS3.4 C.4.1.1.3). Stopping the iteration ends the query. Raises
-    NoAssociationError, NoResponseError, DeviceError with the peer's status.
+    `identifier` has the keys and Query/Retrieve Level (PS3.4 C.4.1.1.3). Stopping the iteration ends the query;
+    `following` cancels it. Raises NoAssociationError, NoResponseError, DeviceError with the peer's status: what was
+    yielded before is not all then.
     """
     _check_level(identifier)
+    if answer(following.cancelled, False):
+        raise _given_up(peer)
     sop_class = MODELS[model][_FIND]
     with associated(peer, [context(sop_class, *_SYNTAXES)], limits=limits) as association:
-        for status, match in association.send_c_find(identifier, sop_class):
-            code = _status(status, peer)
-            if code in (0xFF00, 0xFF01):
-                if match is not None:
-                    yield match
-            elif code != 0:
-                raise DeviceError(say("%(peer)s refuses the query: %(status)s", peer=peer, status=_refusal(status)))
+        message_id = association.next_message_id()
+        responses = association.send_c_find(identifier, sop_class, msg_id=message_id)
+        cancel = lambda: association.send_c_cancel(message_id, None, sop_class)  # noqa: E731
+        watch = Watch(association, following, cancel, limits)
+        with closing(each_response(responses, watch)) as answers:
+            for status, match in answers:
+                if watch.cancelled:
+                    raise _given_up(peer)
+                code = _status(status, peer)
+                if code in (0xFF00, 0xFF01):
+                    if match is not None:
+                        yield match
+                elif code != 0:
+                    raise DeviceError(say("%(peer)s refuses the query: %(status)s", peer=peer, status=_refusal(status)))
+
+
+def _given_up(peer: Peer) -> NoResponseError:
+    return NoResponseError(say("%(peer)s has not told everything in time", peer=peer))
 
 
 def move(
@@ -146,7 +166,7 @@ def _follow(
     peer: Peer, responses: Iterator[tuple[Dataset, Dataset | None]], watch: Watch, progress: Progress
 ) -> Retrieved:
     counts = Retrieved()
-    for status in each_response(responses, watch):
+    for status, _ in each_response(responses, watch):
         if "Status" not in status and watch.cancelled:
             return replace(counts, done=True, message="cancelled")
         code = _status(status, peer)

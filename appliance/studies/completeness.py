@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from appliance.words import say
 MOST_MISSING = 1000
 SOON = replace(DEFAULT_LIMITS, connect_timeout=5.0, response_timeout=20.0)
 """How long a person waits for an archive that is asked again."""
+ASK_SECONDS = 120.0
+"""For all its answers, series by series: one that answers for ever holds up no disc."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +48,8 @@ def ask_again(store: Store, study_instance_uid: str) -> News:
         return News()
     try:
         peer = get_peer(store, row.retrieved_from)
-        found = pacs.held(store, peer, study_instance_uid, SOON)
+        end = time.monotonic() + ASK_SECONDS
+        found = pacs.held(store, peer, study_instance_uid, SOON, cancelled=lambda: time.monotonic() > end)
     except ApplianceError as error:
         why = say(
             "%(peer)s could not be asked about study %(uid)s again: %(why)s",

@@ -164,7 +164,13 @@ class _Fetch:
 
     def run(self) -> tuple[str, str]:
         """Fetch what is not here; the state it ends in, and why."""
-        found = self._ask()
+        try:
+            found = self._ask()
+        except DeviceError:
+            if not self._is_over():
+                raise
+        if self._is_over():
+            return (retrievals.CANCELED, "cancelled") if self._cancelled else (retrievals.PENDING, "")
         self._tell(self._here(), self._wanted_count(found), force=True)
         failed = ""
         for method in self._methods():
@@ -212,7 +218,7 @@ class _Fetch:
         """What the archive has of the study. Raises NotFoundError, DeviceError."""
         uid = self.row.study_instance_uid
         try:
-            found = pacs.held(self.store, self.peer, uid, self.limits)
+            found = pacs.held(self.store, self.peer, uid, self.limits, cancelled=self._is_over)
         except DeviceError:
             if self.row.total is not None:  # an earlier worker knew, and died on the way
                 keep_as_half(self.store, uid, self.peer.name, self.row.total)

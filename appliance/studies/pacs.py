@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from pydicom import config
@@ -17,6 +19,7 @@ from pydicom.dataset import Dataset
 from appliance.errors import DeviceError, UsageError
 from appliance.network import scu
 from appliance.network.calling import to_call
+from appliance.network.following import Following, never
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.requestor import Peer as Called
 from appliance.security.peer_verbs import get_peer
@@ -28,6 +31,8 @@ from appliance.studies.records import SPECIFIC_CHARACTER_SET
 from appliance.words import say
 
 MOST_MATCHES = 1000
+MOST_ANSWERS = 200_000
+"""To one query. No series has so many images: who tells more tells them for ever."""
 _EXACT = frozenset({"DA", "DT", "TM", "UI"})  # matched by value, range or list (PS3.4 C.2.2.2)
 _WHOLE = frozenset({"SL", "SS", "SV", "UL", "US", "UV"})
 
@@ -78,7 +83,8 @@ def query(
     match is keyword -> text. Raises NotFoundError, UsageError, DeviceError with what went wrong in words.
     """
     peer = get_peer(store, peer_name)
-    return list(matches(store, peer, level, keys, limit))
+    with closing(matches(store, peer, level, keys)) as found:
+        return list(islice(found, limit))
 
 
 def matches(
@@ -86,20 +92,19 @@ def matches(
     peer: Peer,
     level: str,
     keys: Mapping[str, str],
-    limit: int = 1 << 30,
     limits: Limits = DEFAULT_LIMITS,
-) -> Iterator[dict[str, str]]:
-    """The same, one by one."""
+    following: Following = scu.UNWATCHED,
+) -> Generator[dict[str, str]]:
+    """The same, one by one; `following` cancels it. Raises DeviceError after the first ones where the rest is lost."""
     wanted = identifier(level, keys, peer.assumed_charset)
     model = "patient" if level == "PATIENT" else "study"
-    found = scu.find(called(store, peer), wanted, model=model, limits=limits)
-    try:
+    with closing(scu.find(called(store, peer), wanted, model=model, limits=limits, following=following)) as found:
         for number, match in enumerate(found):
-            if number >= limit:
-                break
+            if number >= MOST_ANSWERS:
+                raise DeviceError(
+                    say("%(peer)s gives more than %(count)s answers to one query", peer=peer.name, count=MOST_ANSWERS)
+                )
             yield texts(match, peer.assumed_charset)
-    finally:
-        found.close()  # type: ignore[attr-defined]
 
 
 def identifier(level: str, keys: Mapping[str, str], assumed_charset: str = "") -> Dataset:
@@ -193,27 +198,43 @@ class Held:
     study: dict[str, str]  # its answer at study level; empty: it does not know the study
 
 
-def held(store: Store, peer: Peer, study_instance_uid: str, limits: Limits = DEFAULT_LIMITS) -> Held:
-    """Ask an archive for a study and its instances. Raises DeviceError when it can't be asked."""
+def held(
+    store: Store,
+    peer: Peer,
+    study_instance_uid: str,
+    limits: Limits = DEFAULT_LIMITS,
+    cancelled: Callable[[], bool] = never,
+) -> Held:
+    """Ask an archive for a study and its instances. Raises DeviceError when it can't be asked, or is cancelled."""
+    following = Following(cancelled=cancelled)
 
     def ask(level: str, **keys: str) -> Iterator[dict[str, str]]:
         wanted = {"StudyInstanceUID": study_instance_uid, **keys}
-        return (match for match in matches(store, peer, level, wanted, limits=limits) if _is_meant(match, wanted))
+        found = matches(store, peer, level, wanted, limits, following)
+        return (match for match in found if _is_meant(match, wanted))
 
     study = next(ask("STUDY"), {})
-    series = list(ask("SERIES"))
-    counts = [_number(each.get("NumberOfSeriesRelatedInstances", "")) for each in series]
-    uids = [each.get("SeriesInstanceUID", "") for each in series]
-    instances = _instances(ask, uids, counts)
+    series = _series(ask("SERIES"))
+    instances = _instances(ask, series)
     held_of = partial(Held, instances=instances, study=study)
     if instances:
         named = Counter(of for of, _ in instances.values())
-        return held_of(count=len(instances), by="image-level", series={uid: named[uid] for uid in uids})
-    of_series = dict(zip(uids, counts, strict=True))
-    if counts and None not in counts:
-        return held_of(count=sum(count or 0 for count in counts), by="series-level", series=of_series)
+        return held_of(count=len(instances), by="image-level", series={uid: named[uid] for uid in series})
+    counts = series.values()
+    if series and None not in counts:
+        return held_of(count=sum(count or 0 for count in counts), by="series-level", series=series)
     total = _number(study.get("NumberOfStudyRelatedInstances", ""))
-    return held_of(count=total, by="study-level" if total is not None else "", series=of_series)
+    return held_of(count=total, by="study-level" if total is not None else "", series=series)
+
+
+def _series(told: Iterator[dict[str, str]]) -> dict[str, int | None]:
+    """Series Instance UID -> instances, each series once: some archives tell one for each place it is kept in."""
+    found: dict[str, int | None] = {}
+    for each in told:
+        uid = each.get("SeriesInstanceUID", "")
+        count = _number(each.get("NumberOfSeriesRelatedInstances", "")) if uid else None
+        found[uid] = max((known for known in (count, found.get(uid)) if known is not None), default=None)
+    return found
 
 
 def _is_meant(match: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -222,11 +243,11 @@ def _is_meant(match: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
 
 
 def _instances(
-    ask: Callable[..., Iterator[dict[str, str]]], series: list[str], counts: list[int | None]
+    ask: Callable[..., Iterator[dict[str, str]]], series: Mapping[str, int | None]
 ) -> dict[str, tuple[str, str]]:
     """Each instance, where the archive names them all; {} where counts must do."""
     found: dict[str, tuple[str, str]] = {}
-    for uid, count in zip(series, counts, strict=True):
+    for uid, count in series.items():
         try:
             images = [match for match in ask("IMAGE", SeriesInstanceUID=uid) if match.get("SOPInstanceUID")]
         except DeviceError:

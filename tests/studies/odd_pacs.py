@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,18 +23,24 @@ class OddArchive:
     kept: list[Dataset]
     move_to: int  # port of APPLIANCE
     study_count: int | None = None  # (0020,1208), whatever it has
+    series_count: int | None = None  # (0020,1209), likewise
     silent_series: tuple[str, ...] = ()  # of which it names no images
     names_images: bool = True
     passes_over_keys: bool = False
     says_pending: bool = True
     sends: int = 1 << 30  # so many of a C-MOVE, then it says that all is well
     waits_for: threading.Event | None = None  # in the middle of a C-MOVE
+    ponders: threading.Event | None = None  # before it answers a query
+    tells_twice: bool = False  # each series
+    tells_for_ever: bool = False  # its series
     port: int = 0
     moves: list[Dataset] = field(default_factory=list)
 
     def find(self, event: evt.Event) -> Iterator[tuple[int, Any]]:
         wanted = event.identifier
         level = wanted.QueryRetrieveLevel
+        if self.ponders is not None:
+            self.ponders.wait(20)
         if level == "IMAGE" and not self.names_images:
             yield 0xA900, None
             return
@@ -49,7 +56,14 @@ class OddArchive:
             match.QueryRetrieveLevel = level
             if level == "STUDY" and self.study_count is not None:
                 match.NumberOfStudyRelatedInstances = self.study_count
+            if level == "SERIES" and self.series_count is not None:
+                match.NumberOfSeriesRelatedInstances = self.series_count
             yield 0xFF00, match
+            if level == "SERIES" and self.tells_twice:
+                yield 0xFF00, match
+            while level == "SERIES" and self.tells_for_ever and event.assoc.is_established:
+                time.sleep(0.005)
+                yield 0xFF00, match
 
     def _fitting(self, wanted: Dataset) -> list[Dataset]:
         if self.passes_over_keys:
@@ -93,8 +107,9 @@ class OddArchive:
         try:
             yield self
         finally:
-            if self.waits_for is not None:
-                self.waits_for.set()
+            for held in (self.waits_for, self.ponders):
+                if held is not None:
+                    held.set()
             server.shutdown()
 
 

@@ -29,7 +29,7 @@ from appliance.store import instances, retrievals, studies
 from appliance.store.store import Store
 from appliance.store.tables import studies as tables
 from appliance.store.tables.base import now
-from appliance.studies import completeness, fetching, retrieving, search
+from appliance.studies import completeness, fetching, pacs, retrieving, search
 from appliance.studies.fetching import Retriever
 from appliance.studies.importing import import_path
 from appliance.studies.intake import Intake
@@ -143,6 +143,42 @@ def test_a_cancel_is_heard_though_the_archive_says_nothing(
         retrieving.cancel_retrieve(store, number, clerk)
         assert ended(store, number)[0] == "canceled"
         assert search.show_study(store, STUDY)["incomplete_reason"] == "2 of 3 instances are missing"
+
+
+@pytest.mark.parametrize("fate", ["silent", "endless"])
+def test_a_cancel_is_heard_while_the_archive_is_asked_what_it_has(
+    store: Store, door: DicomServer, clerk: Actor, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    monkeypatch.setattr(following, "CANCEL_GRACE", 0.5)
+    odd = OddArchive(images(2), door.port, tells_for_ever=fate == "endless")
+    odd.ponders = threading.Event() if fate == "silent" else None
+    with known(store, clerk, odd):
+        number = retrieving.request_retrieve(store, "pacs", STUDY, clerk)
+        until(lambda: retrieving.get_retrieval(store, number)["state"] == "processing")
+        retrieving.cancel_retrieve(store, number, clerk)
+        assert ended(store, number) == ("canceled", "cancelled")
+        assert odd.moves == []
+
+
+def test_an_archive_that_answers_for_ever_holds_up_no_disc(
+    store: Store, door: DicomServer, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = OddArchive(images(2), door.port)
+    with known(store, clerk, odd):
+        assert fetched(store, clerk)[0] == "completed"
+        monkeypatch.setattr(following, "CANCEL_GRACE", 0.5)
+        monkeypatch.setattr(completeness, "ASK_SECONDS", 0.5)
+        odd.tells_for_ever = True
+        news = completeness.ask_again(store, STUDY)
+    assert "has not told everything in time" in news.unasked
+
+
+def test_more_answers_than_there_can_be_are_no_list(
+    store: Store, door: DicomServer, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacs, "MOST_ANSWERS", 20)
+    with known(store, clerk, OddArchive(images(2), door.port, tells_for_ever=True)):
+        assert fetched(store, clerk) == ("aborted", "pacs gives more than 20 answers to one query")
 
 
 def test_a_worker_that_ends_leaves_its_retrieval_to_the_next(
@@ -266,6 +302,14 @@ def test_a_count_is_believed_where_the_archive_names_no_images(store: Store, doo
         assert fetched(store, clerk) == ("aborted", "3 of 5 instances have come")
     found = search.show_study(store, STUDY)
     assert (found["expected"], found["expected_by"], found["complete"]) == (5, "study-level", False)
+
+
+def test_a_series_told_twice_is_counted_once(store: Store, door: DicomServer, clerk: Actor) -> None:
+    odd = OddArchive(images(3), door.port, series_count=3, tells_twice=True, names_images=False)
+    with known(store, clerk, odd):
+        assert fetched(store, clerk) == ("completed", "")
+    found = search.show_study(store, STUDY)
+    assert (found["expected"], found["expected_by"], found["complete"]) == (3, "series-level", True)
 
 
 def test_a_series_it_names_no_images_of_is_not_forgotten(store: Store, door: DicomServer, clerk: Actor) -> None:
