@@ -21,6 +21,25 @@ def _expanded() -> dict[BaseTag, str]:
     return {Tag(*entry): action for entry, action in found if len(entry) == 2}
 
 
+# Which the table does not name though they say who or when: the birth date in another calendar, orders (two retired
+# pairs), a clerk's comments, what another de-identification encrypted for its key's holder, IDs of documents and breeds
+UNNAMED = {
+    **dict.fromkeys(
+        _tags(
+            "PatientBirthDateInAlternativeCalendar",
+            "PatientDeathDateInAlternativeCalendar",
+            "PatientAlternativeCalendar",
+            "PlacerOrderNumberProcedure",
+            "FillerOrderNumberProcedure",
+            "PlacerOrderNumberImagingServiceRequestRetired",
+            "FillerOrderNumberImagingServiceRequestRetired",
+            "CommentsOnTheScheduledProcedureStep",
+            "EncryptedAttributesSequence",
+        ),
+        "X",
+    ),
+    **dict.fromkeys(_tags("HL7InstanceIdentifier", "BreedRegistrationNumber"), "D"),
+}
 # Against the table: Type 1 in presentation states, Type 2C of animals; and dummies would make drawings and annotations
 # of nothing, whose sequences may be absent (so may X/Z, and has an item where it is there).
 OURS = {
@@ -28,7 +47,7 @@ OURS = {
     **dict.fromkeys(_tags("ResponsiblePerson", "ResponsibleOrganization"), "Z"),
     **dict.fromkeys(_tags("GraphicAnnotationSequence", "WaveformAnnotationSequence", "ReferencedStudySequence"), "X"),
 }
-ACTIONS = _expanded() | OURS
+ACTIONS = _expanded() | UNNAMED | OURS
 """By tag; of alternatives the one that keeps the instance valid whatever the attribute's type."""
 
 ITEM_ACTIONS = (

@@ -2,8 +2,8 @@
 
 What happens to each attribute stands in :mod:`appliance.media.confidentiality`. UIDs, the patient's new ID and the
 shift of dates come from a key of the order by HMAC, so that an order of many discs stays consistent and nothing has to
-be remembered. Pixel data is copied byte for byte: whether something is burned into it a person must see
-(:func:`needs_a_look`).
+be remembered. Pixels are copied byte for byte, without what lies beside them; whether something is burned into them a
+person must see (:func:`needs_a_look`).
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from appliance.media.confidentiality import (
     is_masked,
 )
 from appliance.network.file_head import head_of_file
+from appliance.pixels import beside_pixels
 from appliance.pixels.errors import NotShownError, VideoError
 from appliance.pixels.source import Limits, Source
 from appliance.store.files import PartFile
@@ -183,9 +184,14 @@ def _pixel_span(opened: Source) -> tuple[int, int]:
 
 def _write(dataset: Dataset, opened: Source, start: int, end: int, target: Path) -> None:
     syntax = ExplicitVRLittleEndian if opened.transfer_syntax.is_deflated else opened.transfer_syntax
+    blanks = beside_pixels.ranges(opened) if start < end else []
     with PartFile(target) as part:
         part.write(head_of_file(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), str(syntax)))
         part.write(_encoded(dataset, syntax))
+        for first, last in blanks:
+            _copy(opened.file, part, start, first)
+            part.write(bytes(last - first))
+            start = last
         _copy(opened.file, part, start, end)
         part.commit()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 from collections.abc import Callable
@@ -11,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
+from pydicom.uid import JPEGBaseline8Bit
 
 from appliance.errors import ApplianceError, UsageError
 from appliance.media.deidentify import DeidentifyOptions, deidentify, needs_a_look
+from appliance.pixels import DamagedPixelsError
 from appliance.studies.keys import InstanceKeys
 from tests.media import made as made_up
 from tests.media.content_helpers import document
@@ -90,9 +95,78 @@ def test_nothing_identifying_is_left_anywhere_in_the_file(made: Callable, tmp_pa
 )  # fmt: skip
 def test_pixel_data_stays_byte_for_byte(made: Callable, tmp_path: Path, name: str) -> None:
     before, after = pydicom.dcmread(SHIPPED / name), made(SHIPPED / name)
-    assert after.PixelData == before.PixelData
+    comment = b"Created by GDCM/OpenJPEG version 2.3.0"
+    assert after.PixelData == before.PixelData.replace(comment, bytes(len(comment)))
     assert after.SOPInstanceUID == after.file_meta.MediaStorageSOPInstanceUID != before.SOPInstanceUID
     subprocess.run(["dcmdump", "-q", tmp_path / "out.dcm"], check=True, capture_output=True)
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """As a camera writes it: a comment, where and when it was taken, something behind the end."""
+    file = io.BytesIO()
+    exif = b"Exif\0\0II*\0\x08\0\0\0\0\0" + SECRET.encode()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95, comment=SECRET.encode(), exif=exif)
+    return file.getvalue() + SECRET.encode()
+
+
+@pytest.mark.parametrize("fragments", [1, 40])
+def test_nothing_is_told_beside_compressed_pixels(made: Callable, tmp_path: Path, fragments: int) -> None:
+    before = grey(np.zeros((2, 64, 64), np.uint8), Modality="XC", SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.4")
+    frames = [jpeg(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64) // (2 - k)) for k in range(2)]
+    before.PixelData = encapsulate(frames, fragments_per_frame=fragments)
+    before["PixelData"].is_undefined_length = True
+    before.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    after = made(before)
+    assert SECRET.encode() not in (tmp_path / "out.dcm").read_bytes()
+    assert len(after.PixelData) == len(before.PixelData)
+    now = list(generate_frames(after.PixelData, number_of_frames=2))
+    assert all(
+        np.array_equal(Image.open(io.BytesIO(old)), Image.open(io.BytesIO(new)))
+        for old, new in zip(frames, now, strict=True)
+    )
+
+
+@pytest.mark.parametrize("boxed", [False, True])
+def test_comments_of_jpeg_2000_are_not_kept(made: Callable, tmp_path: Path, boxed: bool) -> None:
+    before = pydicom.dcmread(SHIPPED / "693_J2KI.dcm")
+    frame = next(generate_frames(before.PixelData, number_of_frames=1)).replace(b"Created by GDCM", b"SECRETIVE      ")
+    frame = frame[: frame.rindex(b"\xff\xd9") + 2] + b"SECRETIVE!"
+    if boxed:
+        boxes = [(b"jP  ", b"\r\n\x87\n"), (b"ftyp", b"jp2 \0\0\0\0jp2 "), (b"xml ", b"<SECRETIVE/>"), (b"jp2c", frame)]
+        frame = b"".join((len(data) + 8).to_bytes(4, "big") + kind + data for kind, data in boxes)
+    before.PixelData = encapsulate([frame])
+    after = made(before)
+    assert SECRET.encode() not in (tmp_path / "out.dcm").read_bytes()
+    assert boxed or np.array_equal(after.pixel_array, before.pixel_array)
+
+
+def test_what_lies_behind_uncompressed_pixels_is_not_kept(made: Callable, tmp_path: Path) -> None:
+    before = grey(np.arange(64, dtype=np.uint16).reshape(8, 8), Modality="CT")
+    pixels = before.PixelData
+    before.PixelData = pixels + b"SECRETIVE!"
+    assert made(before).PixelData == pixels + bytes(10)
+
+
+def test_frames_that_are_none_are_not_passed_on(made: Callable) -> None:
+    before = grey(np.zeros((8, 8), np.uint8), Modality="CT")
+    before.PixelData = encapsulate([b"SECRETIVE!"])
+    before["PixelData"].is_undefined_length = True
+    before.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    with pytest.raises(DamagedPixelsError, match="no JPEG header"):
+        made(before)
+
+
+def test_who_and_when_in_attributes_the_table_leaves_out_do_not_pass(made: Callable, tmp_path: Path) -> None:
+    dataset, item = identifying(), Dataset()
+    dataset.PatientBirthDateInAlternativeCalendar, dataset.PatientAlternativeCalendar = "1339/11/14", "PERSIAN"
+    dataset.CommentsOnTheScheduledProcedureStep = "wife of the mayor"
+    dataset.add_new(0x00402006, "SH", "ORDER77")  # Placer Order Number of an Imaging Service Request, retired
+    dataset.HL7InstanceIdentifier = "2.16.840.1^DOC77"
+    item.EncryptedContent = b"enveloped!"
+    dataset.EncryptedAttributesSequence = [item]
+    made(dataset)
+    data = (tmp_path / "out.dcm").read_bytes()
+    assert not any(told in data for told in (b"1339", b"PERSIAN", b"mayor", b"ORDER77", b"DOC77", b"enveloped!"))
 
 
 def test_the_same_order_maps_the_same_uids_and_patient_alike(made: Callable) -> None:
