@@ -63,6 +63,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point: errors are one clear line and an exit code (1 failed, 2 usage)."""
     os.umask(0o077)  # the database, too, is its owner's alone
+    _open_standard_files()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know no Chinese: \u738b, not the end
     try:
@@ -80,3 +81,21 @@ def main() -> None:
     except PermissionError as error:
         click.echo(f"appliance: {error.filename}: {error.strerror}. Run it as root, or as who owns it.", err=True)
         sys.exit(1)
+    except UnicodeEncodeError as error:  # bytes that are no text come as halves of characters: PEP 383
+        click.echo(f"appliance: {ascii(error.object)} is no text in UTF-8.", err=True)
+        sys.exit(2)
+    except OSError as error:  # a full disk behind standard output, most likely
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"appliance: {where}{error.strerror or error}.", err=True)
+        sys.exit(1)
+
+
+def _open_standard_files() -> None:
+    """A caller may have closed them: the next file to be opened would pass for one, and be written to as such."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
