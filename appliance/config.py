@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,23 @@ def _absolute(path: Path) -> Path:
 def is_ae_title(text: str) -> bool:
     """1 to 16 printable ASCII characters without a backslash, not spaces alone (PS3.5 6.2, AE)."""
     return bool(text.strip()) and len(text) <= 16 and text.isascii() and text.isprintable() and "\\" not in text
+
+
+def is_host(text: str) -> bool:
+    """A host name or IP address: no port, no brackets, no spaces."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return bool(re.fullmatch(r"[\w.-]+", text)) and _resolves(text)
+    return True
+
+
+def _resolves(name: str) -> bool:
+    """Whether a resolver takes the letters of a name."""
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _application(title: str) -> str:

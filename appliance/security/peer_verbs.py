@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from appliance.config import is_ae_title
+from appliance.config import is_ae_title, is_host
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
 from appliance.security.audit import record
-from appliance.security.peers import PERMISSIONS, Peer
+from appliance.security.peers import PERMISSIONS, Peer, calls_alike
 from appliance.store import callers, peers
 from appliance.store.store import Store
 from appliance.words import say
@@ -57,6 +57,7 @@ def add_peer(store: Store, peer: Peer, actor: Actor) -> None:
     with store.database.write("peer") as connection:
         if peers.get(connection, peer.name) is not None:
             raise ConflictError(say("There is a peer %(name)s already.", name=peer.name))
+        _check_alone(connection, peer)
         peers.insert(connection, name=peer.name, ae_title=peer.ae_title, settings=_settings(peer))
         record(connection, "peer-added", actor, object_kind="peer", object_id=peer.name, detail=asdict(peer))
 
@@ -67,9 +68,22 @@ def set_peer(store: Store, peer: Peer, actor: Actor, *, version: int | None = No
     with store.database.write("peer") as connection:
         if peers.get(connection, peer.name) is None:
             raise NotFoundError(say("There is no peer %(name)s.", name=peer.name))
+        _check_alone(connection, peer)
         if not peers.change(connection, peer.name, version=version, ae_title=peer.ae_title, settings=_settings(peer)):
             raise ConflictError(say("Peer %(name)s was changed by someone else: read it again.", name=peer.name))
         record(connection, "peer-changed", actor, object_kind="peer", object_id=peer.name, detail=asdict(peer))
+
+
+def _check_alone(connection: Connection, peer: Peer) -> None:
+    """Raise ConflictError when another calls as `peer` does: one of the two would never be found."""
+    for other in peers_in(connection):
+        if other.name != peer.name and calls_alike(other, peer):
+            raise ConflictError(
+                say(
+                    "Peer %(name)s calls by the same AE title from the same addresses: give each its own.",
+                    name=other.name,
+                )
+            )
 
 
 def remove_peer(store: Store, name: str, actor: Actor) -> None:
@@ -112,6 +126,8 @@ def check_peer(peer: Peer) -> None:
             raise UsageError(
                 say("%(address)s is no IP address or network.", address=peer.address), field="address"
             ) from None
+    if peer.host and not is_host(peer.host):
+        raise UsageError(say("%(name)s is no host name or address.", name=repr(peer.host)), field="host")
     if peer.certificate and not re.fullmatch("[0-9a-f]{64}", peer.certificate.replace(":", "").lower()):
         raise UsageError(
             say(

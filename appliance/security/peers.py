@@ -44,8 +44,17 @@ def find_peer(peers: Iterable[Peer], calling_ae_title: str, address: str) -> Pee
     return max(fitting, key=_closeness, default=None)
 
 
+def calls_alike(one: Peer, other: Peer) -> bool:
+    """Whether nothing tells two peers apart when they call; of two networks the smaller one goes before."""
+    return one.ae_title.strip() == other.ae_title.strip() and _network(one) == _network(other)
+
+
+def _network(peer: Peer) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    return ipaddress.ip_network(peer.address, strict=False) if peer.address else None
+
+
 def _fits(peer: Peer, calling_ae_title: str, address: str) -> bool:
-    if peer.ae_title not in ("*", calling_ae_title.strip()):
+    if peer.ae_title.strip() not in ("*", calling_ae_title.strip()):
         return False
     return not peer.address or in_network(address, peer.address)
 
@@ -60,5 +69,5 @@ def in_network(address: str, network: str) -> bool:
 
 
 def _closeness(peer: Peer) -> tuple[bool, int]:
-    prefix = ipaddress.ip_network(peer.address, strict=False).prefixlen if peer.address else -1
-    return peer.ae_title != "*", prefix
+    network = _network(peer)
+    return peer.ae_title != "*", network.prefixlen if network else -1

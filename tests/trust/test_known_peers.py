@@ -14,12 +14,12 @@ import pytest
 
 from appliance.config import Settings
 from appliance.dicom.server import DicomServer
-from appliance.errors import UsageError
+from appliance.errors import ConflictError, UsageError
 from appliance.events import Actor
 from appliance.printing.first_run import add_first_printer
 from appliance.security import certificates
-from appliance.security.peer_verbs import add_peer
-from appliance.security.peers import Peer
+from appliance.security.peer_verbs import add_peer, set_peer
+from appliance.security.peers import Peer, find_peer
 from appliance.store.store import Store, open_store
 from appliance.upkeep import certificate_checks
 from appliance.upkeep.finding import Finding
@@ -161,3 +161,28 @@ def test_a_fingerprint_no_certificate_can_have_is_refused(store: Store, clerk: A
     with pytest.raises(UsageError, match="SHA-256"):
         add_peer(store, Peer(name="ct", ae_title="CT1", certificate=certificate), clerk)
     add_peer(store, Peer(name="ct", ae_title="CT1", certificate="AB:" * 31 + "AB"), clerk)
+
+
+@pytest.mark.parametrize("host", ["[::1]", "a b", "host:104", "http://host", " host", "a\nb", "\udcff", "a..b"])
+def test_what_is_no_host_is_refused(store: Store, clerk: Actor, host: str) -> None:
+    with pytest.raises(UsageError, match="no host name or address"):
+        add_peer(store, Peer(name="pacs", ae_title="PACS", host=host, port=104), clerk)
+
+
+@pytest.mark.parametrize("host", ["::1", "fe80::1%eth0", "192.0.2.7", "pacs_1.hospital.example", "größe.example"])
+def test_what_is_a_host_is_taken(store: Store, clerk: Actor, host: str) -> None:
+    add_peer(store, Peer(name="pacs", ae_title="PACS", host=host, port=104), clerk)
+
+
+def test_of_two_peers_that_call_alike_the_second_is_refused(store: Store, clerk: Actor) -> None:
+    add_peer(store, Peer(name="room1", ae_title="CT", address="192.0.2.0/24"), clerk)
+    add_peer(store, Peer(name="room2", ae_title="CT", address="192.0.2.7"), clerk)  # the closer one: it is found
+    with pytest.raises(ConflictError, match="room1"):
+        add_peer(store, Peer(name="room3", ae_title="CT ", address="192.0.2.9/24"), clerk)
+    with pytest.raises(ConflictError, match="room2"):
+        set_peer(store, Peer(name="room1", ae_title="CT", address="192.0.2.7"), clerk)
+
+
+def test_spaces_beside_an_ae_title_mean_nothing() -> None:
+    """PS3.5 6.2: an AE title that was pasted with a space is who calls without."""
+    assert find_peer([Peer(name="ct", ae_title=" CT1 ")], "CT1", "192.0.2.7") is not None
