@@ -67,15 +67,15 @@ class Database:
         Raises ResourceError when the database stays locked or its disk is full; then nothing was written. When its
         server was lost in the very moment of the commit and can't be asked, UncertainError: it may have been.
         """
-        ended: str | None = None
+        ended: server.Transaction | None = None
         try:
             with self._writer() as connection, connection.begin():
-                number = server.transaction_of(connection)
+                begun = server.transaction_of(connection)
                 yield connection
                 for topic in topics:
                     _raise_counter(connection, topic)
                 files.operation("commit", self.url)
-                ended = number
+                ended = begun
         except TROUBLE as error:
             became = server.what_became_of(self.engine, ended) if ended else "aborted"
             if became == "committed":

@@ -23,6 +23,7 @@ from appliance.words import say
 if TYPE_CHECKING:
     from psycopg import Connection as DriverConnection
     from psycopg.types.string import StrDumper
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 DRIVER = "postgresql+psycopg"
 WRITERS = 0x6170706C
@@ -64,6 +65,8 @@ _FACTS = text(
     "clock_timestamp()"
 )
 _STATUS = text("SELECT pg_xact_status(CAST(:number AS xid8))")
+_LIFE = "SELECT stats_reset FROM pg_stat_bgwriter"
+"""A crash loses these figures, and a stand-by has its own: the moment they began at tells one life from the next."""
 
 
 def server_url(url: str) -> URL:
@@ -115,8 +118,11 @@ def _refuse_narrow(connection: DriverConnection[Any], _: Any) -> None:
         )
 
 
-def _prepare(connection: DriverConnection[Any], _: Any) -> None:
+def _prepare(connection: DriverConnection[Any], record: ConnectionPoolEntry) -> None:
     connection.adapters.register_dumper(str, _clean_text())
+    connection.autocommit = True
+    record.info["life"] = connection.execute(_LIFE).fetchone()
+    connection.autocommit = False
 
 
 @cache
@@ -176,19 +182,31 @@ def facts(connection: Connection) -> Facts:
     return Facts(version=str(version).split()[0], is_safe=(fsync, pages) == ("on", "on"), moment=moment)
 
 
-def transaction_of(connection: Connection) -> str | None:
-    """The number the server knows a writing transaction by; None on SQLite."""
-    return connection.info.get("transaction")
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """What a server can be asked about afterwards."""
+
+    number: str
+    life: Any  # of the server that gave the number
 
 
-def what_became_of(engine: Engine, number: str) -> str:
+def transaction_of(connection: Connection) -> Transaction | None:
+    """The writing transaction a connection is in; None on SQLite."""
+    number = connection.info.get("transaction")
+    return Transaction(number=number, life=connection.info["life"]) if number else None
+
+
+def what_became_of(engine: Engine, ended: Transaction) -> str:
     """committed, aborted, or unknown: of a transaction whose answer was lost on the way."""
     end = time.monotonic() + ASK_SECONDS
     while time.monotonic() < end:
         try:
             with engine.connect() as connection:
-                status = connection.execute(_STATUS, {"number": number}).scalar()
-            if status != say("in progress"):
+                status = connection.execute(_STATUS, {"number": ended.number}).scalar()
+                same = connection.info["life"] == ended.life
+            if status == "committed" and not same:  # a number that was lost in a crash is given to the next one
+                return "unknown"
+            if status != "in progress":
                 return str(status or "unknown")
         except DBAPIError as error:
             if not error.connection_invalidated and not _is_away(error):

@@ -79,6 +79,28 @@ def test_a_commit_nobody_can_be_asked_about_is_uncertain(
         server.start()
 
 
+def test_the_number_a_crash_lost_and_another_writer_was_given_promises_nothing(
+    store: Store, server: postgres.Server
+) -> None:
+    """The server writes numbers down with what was committed: one it has lost it gives to the next who asks."""
+    name = store.settings.database.url.rpartition("/")[2]
+    server.execute("postgres", "ALTER SYSTEM SET wal_writer_delay = '10s'")  # it dies before its next round
+    server.stop()
+    server.start()
+    try:
+        with pytest.raises(UncertainError), store.database.write() as connection:
+            begun = postgresql.transaction_of(connection)
+            next_number(connection, "print-job")
+            server.stop("immediate")
+            server.start()
+            server.execute(name, "CREATE TABLE another (writer integer)")
+    finally:
+        server.execute("postgres", "ALTER SYSTEM RESET wal_writer_delay")
+    assert begun is not None
+    assert server.execute(name, f"SELECT pg_xact_status('{begun.number}')") == [("committed",)], "it was given again"
+    assert numbers(store) == 0, "nothing was written"
+
+
 def _commit_and_lose(connection: object, server: postgres.Server) -> None:
     server.stop("immediate")
     type(connection)._commit_impl(connection)  # type: ignore[attr-defined]
