@@ -13,7 +13,7 @@ from appliance.commands.common import actor, json_option, show, with_store
 from appliance.commands.waiting import wait_option
 from appliance.errors import ApplianceError, UsageError
 from appliance.printing import printer_verbs as verbs
-from appliance.printing.printers import PAIRINGS, Printer, PrinterSettings
+from appliance.printing.printers import PAIRINGS, Printer, PrinterSettings, keeping_password
 from appliance.printing.views import printer_view
 from appliance.store.store import Store
 
@@ -79,6 +79,7 @@ def set_(
         ae_titles=ae_titles or printer.ae_titles,
         settings=_with_options(printer.settings, options),
     )
+    changed = keeping_password(changed, printer)
     _check_device(store, changed)
     verbs.set_printer(store, changed, actor(), version=printer.version)
     show(printer_view(verbs.get_printer(store, name)), as_json=as_json)

@@ -19,7 +19,7 @@ from appliance.folders import noting_mount
 from appliance.printing.desk import printer_from_row, profile_from_row, profile_settings
 from appliance.printing.device.registry import SCHEMES
 from appliance.printing.grey_tables import checked_table
-from appliance.printing.printers import GROUPS, Printer, PrinterSettings
+from appliance.printing.printers import GROUPS, HIDDEN, Printer, PrinterSettings, readable, readable_uri
 from appliance.printing.profiles import FILM_KEYWORDS, TERMS, PrintProfile, is_value_of
 from appliance.security.audit import record
 from appliance.security.peer_verbs import check_ae_title
@@ -85,7 +85,7 @@ def add_printer(store: Store, printer: Printer, actor: Actor) -> None:
             ae_titles=list(printer.ae_titles),
             settings=printer.settings.model_dump(mode="json"),
         )
-        _audit(connection, "printer-added", printer.name, actor, device_uri=printer.device_uri)
+        _audit(connection, "printer-added", printer.name, actor, device_uri=readable_uri(printer.device_uri))
 
 
 def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | None = None) -> None:
@@ -116,7 +116,7 @@ def set_printer(store: Store, printer: Printer, actor: Actor, *, version: int | 
             )
         if PrinterSettings.model_validate(row.settings) != printer.settings:
             print_jobs.compose_anew(connection, printer_name=printer.name)
-        _audit(connection, "printer-changed", printer.name, actor, settings=printer.settings.model_dump(mode="json"))
+        _audit(connection, "printer-changed", printer.name, actor, settings=readable(printer.settings))
 
 
 def remove_printer(store: Store, name: str, actor: Actor) -> None:
@@ -202,6 +202,9 @@ def check_printer(printer: Printer) -> None:
             ),
             field="device_uri",
         )
+    if printer.settings.device_options.get("password") == HIDDEN:
+        words = say("Type the password again: it is not sent to another address by itself.")
+        raise UsageError(words, field="device_options")
     for ae_title in printer.ae_titles:
         check_ae_title(ae_title, field="ae_titles")
 

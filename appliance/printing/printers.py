@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +16,9 @@ from appliance.words import say
 FORMATS = {"pdf": "application/pdf", "postscript": "application/postscript"}
 PAIRINGS = {"pdf": (8, 16), "postscript": (8, 12)}
 """Document format -> bit depths a document of it can have."""
+
+HIDDEN = "(set)"
+"""Stands for the password of a printer wherever its settings are read; who gives it back keeps the password."""
 
 REFLECTIVE = ("PAPER",)
 """Medium Types looked at by reflected light."""
@@ -184,6 +188,34 @@ class Printer:
     @property
     def document_format(self) -> str:
         return FORMATS[self.settings.document_format]
+
+
+def readable(settings: PrinterSettings) -> dict[str, Any]:
+    """Settings as plain values for whoever may see a printer, and for the audit trail: without its password."""
+    values = settings.model_dump(mode="json")
+    if values["device_options"].get("password"):
+        values["device_options"]["password"] = HIDDEN
+    return values
+
+
+def readable_uri(device_uri: str) -> str:
+    """An address without a password somebody typed into it; no device takes one from there."""
+    return re.sub(r"(//[^/?#:]*):[^/?#]*@", r"\1@", device_uri)
+
+
+def keeping_password(changed: Printer, before: Printer) -> Printer:
+    """The changed printer with the password it had, where only its stand-in was given back.
+
+    Not at another address: nobody could have it sent to a machine of theirs without knowing it.
+    """
+    options = changed.settings.device_options
+    if options.get("password") != HIDDEN or changed.device_uri not in (
+        before.device_uri,
+        readable_uri(before.device_uri),
+    ):
+        return changed
+    options = {**options, "password": before.settings.device_options.get("password", "")}
+    return replace(changed, settings=changed.settings.model_copy(update={"device_options": options}))
 
 
 def medium_for(settings: PrinterSettings, MediumType: str | None, FilmSizeID: str | None) -> Medium | None:

@@ -10,7 +10,7 @@ from typing import Any
 from appliance.jobs.priorities import NAMES
 from appliance.printing.finding import prefixes
 from appliance.printing.jobs import get_job
-from appliance.printing.printers import Printer
+from appliance.printing.printers import Printer, readable, readable_uri
 from appliance.printing.profiles import PrintProfile
 from appliance.store import job_events, print_jobs
 from appliance.store import job_states as states
@@ -141,13 +141,13 @@ def printer_view(printer: Printer) -> dict[str, Any]:
     return {
         "name": printer.name,
         "ae_titles": list(printer.ae_titles),
-        "device_uri": printer.device_uri,
+        "device_uri": readable_uri(printer.device_uri),
         "printer_state": "stopped" if printer.paused else printer.printer_state,
         "printer_state_reasons": reasons,
         "printer_state_message": printer.printer_state_message,
         "is_accepting_jobs": printer.is_accepting_jobs,
         "supplies": [{"name": name, "level": level} for name, level in printer.supplies],
-        "settings": printer.settings.model_dump(mode="json"),
+        "settings": readable(printer.settings),
         "version": printer.version,
     }
 

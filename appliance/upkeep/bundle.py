@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from appliance.errors import ResourceError
 from appliance.printing.printer_verbs import all_printers
+from appliance.printing.printers import readable
 from appliance.security.peer_verbs import all_peers
 from appliance.store import files, print_jobs
 from appliance.store.store import Store
@@ -50,7 +51,7 @@ def _contents(store: Store, findings: list[Finding]) -> dict[str, Any]:
                 "device_uri": without_password(printer.device_uri),
                 "state": printer.printer_state,
                 "reasons": printer.printer_state_reasons,
-                "settings": printer.settings.model_dump(mode="json", exclude={"measurements"}),
+                "settings": {key: value for key, value in readable(printer.settings).items() if key != "measurements"},
             }
             for printer in all_printers(store)
         ],

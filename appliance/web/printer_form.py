@@ -21,7 +21,7 @@ from wtforms import Form as PlainForm
 
 from appliance.errors import UsageError
 from appliance.printing.printer_verbs import printer_settings
-from appliance.printing.printers import Printer, PrinterSettings
+from appliance.printing.printers import Printer, PrinterSettings, readable, readable_uri
 from appliance.web.forms import Form, at_most, between, optional, required, strip
 from appliance.words import say
 
@@ -107,12 +107,14 @@ class EditForm(Form):
         form = cls(
             data=values
             | {
-                "device_uri": printer.device_uri,
+                "device_uri": readable_uri(printer.device_uri),
                 "ae_titles": ", ".join(printer.ae_titles),
                 "bits": str(settings.bits),
                 "media": rows + [{}] * SPARE_ROWS,
                 "destinations": "\n".join(f"{key}={value}" for key, value in settings.destinations.items()),
-                "device_options": json.dumps(settings.device_options, indent=1) if settings.device_options else "",
+                "device_options": json.dumps(readable(settings)["device_options"], indent=1)
+                if settings.device_options
+                else "",
                 "version": str(printer.version),
             }
         )
@@ -161,6 +163,10 @@ def _pairs(text: str) -> dict[str, str]:
     if any(not equals for _key, equals, _value in lines):
         raise UsageError(say("One NAME=BIN on each line."), field="destinations")
     return {key.strip(): value.strip() for key, _, value in lines}
+
+
+def _as_json(options: dict[str, Any]) -> str:
+    return json.dumps(options, indent=1) if options else ""
 
 
 def _options(text: str) -> dict[str, Any]:

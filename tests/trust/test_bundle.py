@@ -25,8 +25,9 @@ def test_a_bundle_names_no_patient_and_no_password(store: Store, tmp_path: Path,
     job_id = submit_films(store, add_folder_printer(store))
     with store.database.write() as connection:
         print_jobs.change(connection, job_id, label="NIGHTINGALE^FLORENCE")
+    options = printer_settings({"device_options": {"username": "films", "password": "hunter2"}})
     uri = "ipp://admin:hunter2@192.0.2.7/ipp/print"
-    add_printer(store, Printer(name="room1", device_uri=uri, ae_titles=(), settings=printer_settings({})), clerk)
+    add_printer(store, Printer(name="room1", device_uri=uri, ae_titles=(), settings=options), clerk)
     values = store.settings.model_dump() | {"notices": {"webhook": "https://chat.example/T0KEN"}}
     told = replace(store, settings=Settings.model_validate(values))
     path = write_bundle(told, tmp_path / "bundle.zip", health.look(told))

@@ -11,7 +11,7 @@ import pytest
 from appliance.errors import UsageError
 from appliance.printing import calibration, jobs, printer_verbs, views
 from appliance.printing.printers import Medium, PrinterSettings
-from appliance.security import audit_verbs
+from appliance.security import audit_verbs, tokens
 from appliance.security.audit_verbs import Wanted
 from appliance.store import printers
 from appliance.store.store import Store
@@ -170,6 +170,41 @@ def test_the_machine_that_drives_a_printer_is_set_and_shown(store: Store, admin:
     assert printer_verbs.get_printer(store, "film").settings.node == "north"
     for path in ("/printers", "/printers/film"):
         assert "<dt>Machine that drives it</dt><dd>north</dd>" in admin.get(path).text
+
+
+def test_nobody_reads_a_printers_password_and_it_stays(store: Store, admin: PageClient) -> None:
+    kept = {"username": "films", "password": "hunter2", "connect_deadline": 1, "allow_loopback": False}
+    uri = "ipps://192.0.2.7:1/ipp/print"
+    settings = printer_verbs.printer_settings({"device_options": kept})
+    printer = printer_verbs.get_printer(store, "film")
+    printer_verbs.set_printer(store, replace(printer, device_uri=uri, settings=settings), TESTER)
+    head = {"Authorization": f"Bearer {tokens.create_token(store, 'sees', 'admin', TESTER)}"}
+    seen = admin.get("/api/v1/printers/film", headers=head)
+    form = form_of(admin, "/printers/film/edit")
+    shown = [seen.text, str(form), str(views.printer_view(printer_verbs.get_printer(store, "film")))]
+    shown += [str(entry.detail) for entry in audit_verbs.read_entries(store, Wanted(), TESTER)]
+    assert [text for text in shown if "hunter2" in text] == []
+
+    assert admin.submit("/printers/film/edit", **form | {"retry_limit": "3"}).status_code == 303
+    assert printer_verbs.get_printer(store, "film").settings.device_options == kept
+    body = {key: seen.json[key] for key in ("device_uri", "ae_titles", "settings")}  # type: ignore[index]
+    tag = admin.get("/api/v1/printers/film", headers=head).headers["ETag"]
+    put = admin.put("/api/v1/printers/film", json=body, headers=head | {"If-Match": tag})
+    assert put.status_code == 200 and printer_verbs.get_printer(store, "film").settings.device_options == kept
+
+    elsewhere = form_of(admin, "/printers/film/edit") | {"device_uri": "ipps://192.0.2.66/ipp/print"}
+    assert "Type the password again" in admin.submit("/printers/film/edit", **elsewhere).text
+    assert printer_verbs.get_printer(store, "film").device_uri == uri
+
+
+def test_a_password_typed_into_an_address_is_not_shown(store: Store, admin: PageClient) -> None:
+    printer = printer_verbs.get_printer(store, "film")
+    settings = printer.settings.model_copy(update={"device_options": {"allow_loopback": False}})
+    uri = "ipp://films:hunter2@192.0.2.7/ipp/print"
+    printer_verbs.set_printer(store, replace(printer, device_uri=uri, settings=settings), TESTER)
+    for path in ("/printers", "/printers/film", "/printers/film/edit"):
+        page = admin.get(path).text
+        assert "films@192.0.2.7" in page and "hunter2" not in page, path
 
 
 def test_the_form_of_a_printer_as_shown_changes_nothing_but_what_is_typed(store: Store, admin: PageClient) -> None:

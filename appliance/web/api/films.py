@@ -9,7 +9,7 @@ from flask import url_for
 
 from appliance.film.sheet import GreyPolicy
 from appliance.printing import jobs, own_pages, printer_verbs, sending, views
-from appliance.printing.printers import Printer
+from appliance.printing.printers import Printer, keeping_password
 from appliance.printing.profiles import PrintProfile
 from appliance.web import device_addresses, looks
 from appliance.web.api import film_models as models
@@ -177,7 +177,8 @@ def set_printer(name: str, body: models.PrinterChange) -> Any:
     printer = printer_verbs.get_printer(store(), name)
     check_version(printer.version)
     changed = replace(printer, device_uri=body.device_uri, ae_titles=tuple(body.ae_titles), settings=body.settings)
-    if (changed.device_uri, body.settings.device_options) != (printer.device_uri, printer.settings.device_options):
+    changed = keeping_password(changed, printer)
+    if (changed.device_uri, changed.settings.device_options) != (printer.device_uri, printer.settings.device_options):
         changed = device_addresses.checked(store(), changed)
     printer_verbs.set_printer(store(), changed, actor(), version=printer.version)
     return _printer(name)

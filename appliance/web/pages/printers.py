@@ -13,7 +13,7 @@ from wtforms import BooleanField, IntegerField, RadioField, SelectField, StringF
 from appliance.errors import ApplianceError
 from appliance.film.catalog import load
 from appliance.printing import own_pages, printer_verbs, sending, views
-from appliance.printing.printers import Printer
+from appliance.printing.printers import Printer, keeping_password
 from appliance.store.store import Store
 from appliance.web import device_addresses, layout_picture
 from appliance.web.forms import Form, at_most, between, optional, required, say_done, strip
@@ -136,7 +136,8 @@ def _set(form: EditForm, printer: Printer) -> None:
     titles = tuple((form.ae_titles.data or "").replace(",", " ").split())
     settings = changed_settings(form, printer.settings)
     changed = replace(printer, device_uri=form.device_uri.data or "", ae_titles=titles, settings=settings)
-    if (changed.device_uri, settings.device_options) != (printer.device_uri, printer.settings.device_options):
+    changed = keeping_password(changed, printer)
+    if (changed.device_uri, changed.settings.device_options) != (printer.device_uri, printer.settings.device_options):
         changed = device_addresses.checked(store(), changed)
     version = int(form.version.data) if (form.version.data or "").isdecimal() else 0
     printer_verbs.set_printer(store(), changed, actor(), version=version)
