@@ -2,12 +2,68 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import functools
+import ipaddress
 from collections.abc import Collection, Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from appliance.errors import SettingError
 from appliance.words import say
+
+Options = TypeVar("Options")
+
+Seconds = Annotated[float, Field(ge=0, le=1_000_000)]
+"""The system waits no longer than 24 days at once."""
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text, strict=False)
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An IP address or a network."""
+
+
+def _code_page(name: str) -> str:
+    try:
+        "".encode(codecs.lookup(name).name)
+    except (LookupError, ValueError):
+        raise ValueError(f"there is no code page {name}") from None
+    return name
+
+
+CodePage = Annotated[str, AfterValidator(_code_page)]
+"""A character set Python knows."""
+
+
+def options_of(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """An options dataclass from plain values. Raises SettingError naming the one that is unknown or can't be.
+
+    A mistyped one would else break the device in the middle of a job.
+    """
+    names = [option.name for option in fields(kind)]  # type: ignore[arg-type]
+    refuse_unknown(values, names)
+    return kind(**{name: _fitting(kind, name, value) for name, value in values.items()})
+
+
+def _fitting(kind: type, name: str, value: Any) -> Any:
+    try:
+        return _adapter(kind, name).validate_python(value)
+    except ValidationError as error:
+        words = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise SettingError(f"{name}: {words}", field=name) from None  # not the value: it may be a password
+
+
+@functools.cache
+def _adapter(kind: type, name: str) -> TypeAdapter[Any]:
+    lax = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)  # a speed or a bin is typed as a number
+    return TypeAdapter(get_type_hints(kind, include_extras=True)[name], config=lax)
 
 
 def refuse_unknown(values: Mapping[str, Any], names: Collection[str]) -> None:

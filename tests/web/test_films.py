@@ -197,6 +197,24 @@ def test_nobody_reads_a_printers_password_and_it_stays(store: Store, admin: Page
     assert printer_verbs.get_printer(store, "film").device_uri == uri
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ('{"stall_deadline": "a minute"}', "stall_deadline: Input should be a valid number"),
+        ('{"connect_deadline": -1}', "connect_deadline: Input should be greater"),
+        ('{"connect_deadline": NaN}', "connect_deadline: Input should be a finite number"),
+        ('{"allowed_networks": ["ward 5"]}', "allowed_networks: &#39;ward 5&#39; does not appear"),
+    ],
+)
+def test_an_option_no_device_can_follow_is_refused_at_once(
+    store: Store, admin: PageClient, options: str, words: str
+) -> None:
+    form = form_of(admin, "/printers/film/edit") | {"device_uri": "socket://192.0.2.7", "device_options": options}
+    got = admin.submit("/printers/film/edit", **form)
+    assert got.status_code == 200 and words in got.text
+    assert printer_verbs.get_printer(store, "film").device_uri != "socket://192.0.2.7"
+
+
 def test_a_password_typed_into_an_address_is_not_shown(store: Store, admin: PageClient) -> None:
     printer = printer_verbs.get_printer(store, "film")
     settings = printer.settings.model_copy(update={"device_options": {"allow_loopback": False}})

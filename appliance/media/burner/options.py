@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.jobs.options import refuse_unknown
+from appliance.jobs.options import CodePage, Seconds, options_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +20,10 @@ class BurnerOptions:
     speed: str = ""  # drive: as the drive knows it (8, 16); robots: 0 is the fastest
     eject: bool = True  # drive: when a disc is done
     blank_rewritable: bool = False  # drive: a rewritable disc that is not blank is blanked
-    deadline: float = 7200.0  # robots: a job taken and not ended
-    taken_deadline: float = 600.0  # robots: a job not taken: the robot's software is not running
+    deadline: Seconds = 7200.0  # robots: a job taken and not ended
+    taken_deadline: Seconds = 600.0  # robots: a job not taken: the robot's software is not running
     robot_root: str = ""  # robots: the job folder as the robot sees it (C:\\Jobs, or a share of a server)
-    code_page: str = "cp1252"  # robots: of their job files
+    code_page: CodePage = "cp1252"  # robots: of their job files
     crlf: bool = True  # robots: their job files' lines end in CR LF
     robot: str = ""  # robots: name of the device, where there are several
     publisher: str = ""  # epson: registered name of the device
@@ -34,15 +34,7 @@ class BurnerOptions:
 
 
 def burner_options(values: Mapping[str, Any] | BurnerOptions | None) -> BurnerOptions:
-    """Options from plain values. Raises SettingError naming the nearest option when one is unknown."""
+    """Options from plain values. Raises SettingError naming the one that is unknown or can't be."""
     if isinstance(values, BurnerOptions):
         return values
-    refuse_unknown(values or {}, [option.name for option in fields(BurnerOptions)])
-    return BurnerOptions(**{name: _plain(name, value) for name, value in (values or {}).items()})
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Lists become tuples, text a path, so that options may come from JSON."""
-    if name == "folder_roots":
-        return tuple(Path(root) for root in value)
-    return tuple(value) if isinstance(value, list) else value
+    return options_of(BurnerOptions, values or {})
