@@ -165,10 +165,6 @@ def _pairs(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines}
 
 
-def _as_json(options: dict[str, Any]) -> str:
-    return json.dumps(options, indent=1) if options else ""
-
-
 def _options(text: str) -> dict[str, Any]:
     try:
         values = json.loads(text) if text.strip() else {}
