@@ -9,6 +9,7 @@ crash states can be enumerated.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -192,9 +193,10 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder with all in it, if it is there."""
-    operation("remove-tree", path)
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a folder with all in it, if it is there. What can't be removed stays, for housekeeping: raises nothing."""
+    with contextlib.suppress(OSError):
+        operation("remove-tree", path)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class PartFile:
