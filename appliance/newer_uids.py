@@ -21,4 +21,6 @@ for _uid, (_name, _keyword) in NEWER.items():
 DEFLATED_FRAMES = UID("1.2.840.10008.1.2.8.1")
 """Each frame a raw Deflate stream (RFC 1951) of what an uncompressed one would be (PS3.5 8.2.16)."""
 
-JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL = (UID(f"1.2.840.10008.1.2.4.{n}") for n in (110, 111, 112))
+JPEG_XLS = JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL = tuple(
+    UID(f"1.2.840.10008.1.2.4.{n}") for n in (110, 111, 112)
+)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from pydicom.uid import UID
 
+from appliance.newer_uids import JPEG_XLS
 from appliance.pixels import codestream
 from appliance.pixels.errors import DamagedPixelsError
 from appliance.pixels.source import Source
@@ -19,7 +20,6 @@ from appliance.words import say
 Range = tuple[int, int]
 """Begin and end."""
 
-JPEG_XL = {UID(f"1.2.840.10008.1.2.4.{number}") for number in (110, 111, 112)}
 # how many bytes of an application segment a decoder goes by (colours), by what it begins with: JFIF and SPIFF (ITU-T
 # T.871, T.84), Adobe's, and HP's of JPEG-LS; the rest of it is a thumbnail
 _USED = {b"JFIF\0": 14, b"SPIFF\0": 30, b"Adobe": 12, b"mrfx": 5}
@@ -53,7 +53,7 @@ def _finder(syntax: UID) -> Callable[[bytes], Iterator[Range]] | None:
         return _of_jpeg
     if syntax in codestream.JPEG_2000:
         return _of_jpeg_2000
-    return _of_boxes if syntax in JPEG_XL else None
+    return _of_boxes if syntax in JPEG_XLS else None
 
 
 def _streams(source: Source) -> Iterator[list[Range]]:

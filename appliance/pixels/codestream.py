@@ -24,7 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from appliance.newer_uids import JPEG_XL, JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION
+from appliance.newer_uids import JPEG_XLS
 from appliance.pixels import jpeg_xl
 from appliance.pixels.errors import DamagedPixelsError
 from appliance.words import say
@@ -34,7 +34,6 @@ PROGRESSIVE = {UID("1.2.840.10008.1.2.4.53"), UID("1.2.840.10008.1.2.4.55")}
 """JPEG by spectral selection and by full progression, retired."""
 JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless}
 JPEG |= PROGRESSIVE
-JPEG_XLS = {JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION, JPEG_XL}
 
 # ISO/IEC 10918-1 table B.1 and ISO/IEC 14495-1 table C.1: markers that begin a frame header
 START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import Decoder, DecodeRunner
 from pydicom.uid import UID
 
-from appliance.newer_uids import JPEG_XL, JPEG_XL_LOSSLESS
+from appliance.newer_uids import JPEG_XLS
 from appliance.pixels.errors import NotShownError
 from appliance.words import say
 
-DECODER_DEPENDENCIES = dict.fromkeys((JPEG_XL_LOSSLESS, JPEG_XL), ("pyjpegxl>=0.3",))
+DECODER_DEPENDENCIES = dict.fromkeys(JPEG_XLS, ("pyjpegxl>=0.3",))
 
 
 @cache
@@ -57,11 +57,6 @@ def size(source: bytes) -> tuple[int, int, int, int]:
     """Rows, columns, samples (an alpha channel counts) and bits of a sample, as the codestream states them."""
     about = _libjxl().probe(source)
     return about.height, about.width, about.num_color_channels + about.has_alpha, about.bits_per_sample
-
-
-def as_jpeg(source: bytes) -> bytes:
-    """The JPEG a recompressed frame was made from, bit by bit. Raises RuntimeError where there is none."""
-    return bytes(_libjxl().jxl_to_jpeg(source))
 
 
 DECODERS: dict[str, Decoder] = {}

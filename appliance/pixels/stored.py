@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders import JPEGExtended12BitDecoder
 from pydicom.pixels.decoders.base import Decoder
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGExtended12Bit, RLELossless
 from rle.rle import decode_segment
 
-from appliance.newer_uids import DEFLATED_FRAMES, JPEG_XL_RECOMPRESSION
+from appliance.newer_uids import DEFLATED_FRAMES, JPEG_XLS
 from appliance.pixels import codestream, encapsulated, jpeg_xl
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError
 from appliance.pixels.source import NATIVE_IN_ITEMS, Source
@@ -23,7 +23,6 @@ from appliance.words import say
 _DECODED_AS = {
     **dict.fromkeys(codestream.PROGRESSIVE, JPEGExtended12Bit),
     **dict.fromkeys(NATIVE_IN_ITEMS, ExplicitVRLittleEndian),
-    JPEG_XL_RECOMPRESSION: JPEGBaseline8Bit,
 }
 _BITS_IN_ITEMS = {*NATIVE_IN_ITEMS, RLELossless}
 
@@ -46,7 +45,7 @@ def frame_values(source: Source, index: int, *, to_rgb: bool) -> tuple[NDArray[A
     data = _frame_data(source, index)
     options, shift = source.pixel_options(), source.unused_low_bits if to_rgb else 0
     options["transfer_syntax_uid"] = syntax
-    if options["photometric_interpretation"] == "XYB":  # libjxl gives back what was put in
+    if syntax in JPEG_XLS and source.samples == 3:  # whatever it was coded as (XYB, a JPEG's YBR)
         options["photometric_interpretation"] = "RGB"
     if source.transfer_syntax in NATIVE_IN_ITEMS:  # what lies in unused bits was not compressed away
         options["correct_unused_bits"] = to_rgb
@@ -85,10 +84,9 @@ def _frame_data(source: Source, index: int) -> bytes:
         return _native_in_item(source, index)
     if source.encapsulated:
         encoded = encapsulated.read(source.file, source.fragments, index, source.frames)
-        _check_size(source, encoded, source.transfer_syntax)
-        if source.transfer_syntax == JPEG_XL_RECOMPRESSION:
-            encoded = _recovered(encoded)
-            _check_size(source, encoded, JPEGBaseline8Bit)
+        codestream.check(
+            encoded, source.transfer_syntax, source.rows, source.columns, source.samples, source.bits_allocated
+        )
         return encapsulated.wrap(encoded)
     length = source.native_frame_bits // 8
     source.file.seek(source.start + index * length)
@@ -97,18 +95,6 @@ def _frame_data(source: Source, index: int) -> bytes:
     if len(data) < length:
         raise DamagedPixelsError(say("The file ends within its pixel data."))
     return data + bytes(length + length % 2 - len(data))
-
-
-def _check_size(source: Source, encoded: bytes, syntax: UID) -> None:
-    codestream.check(encoded, syntax, source.rows, source.columns, source.samples, source.bits_allocated)
-
-
-def _recovered(encoded: bytes) -> bytes:
-    """The JPEG of a recompressed one: its decoder gives what those of all other JPEGs get."""
-    try:
-        return jpeg_xl.as_jpeg(encoded)
-    except RuntimeError as error:
-        raise DamagedPixelsError(say("No JPEG can be made of it again: %(why)s", why=_short(error))) from error
 
 
 def _native_in_item(source: Source, index: int) -> bytes:

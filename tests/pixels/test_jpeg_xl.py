@@ -70,17 +70,23 @@ def test_colour_comes_out_as_rgb(decoder: Decoder, saved: Save, tmp_path: Path, 
     assert np.array_equal(decoder.frame(path, 1), ours)
 
 
-def test_a_recompressed_jpeg_decodes_as_the_jpeg_it_was(decoder: Decoder, saved: Save, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["whole", "anonymous"])
+def test_a_recompressed_jpeg_looks_as_the_jpeg_it_was(decoder: Decoder, saved: Save, tmp_path: Path, kind: str) -> None:
     y, x = np.mgrid[0:40, 0:56]
     colours = np.stack([x * 4, y * 6, (x + y) * 2], axis=-1).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "frame.jpg"), colours)
     elements = {"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL_422", "PlanarConfiguration": 0}
-    plain = grey(colours[..., 0], **elements)
-    jpeg = saved(in_items(plain, JPEGBaseline8Bit, [(tmp_path / "frame.jpg").read_bytes()]))
+    jpeg = (tmp_path / "frame.jpg").read_bytes()
+    plain = saved(in_items(grey(colours[..., 0], **elements), JPEGBaseline8Bit, [jpeg]))
     frame = _cjxl(tmp_path / "frame.jpg", "--lossless_jpeg=1")
+    if kind == "anonymous":  # without what the JPEG could be made of again, and who made it
+        at = frame.index(b"jbrd")
+        length = int.from_bytes(frame[at - 4 : at], "big")
+        frame = frame[: at + 4] + bytes(length - 8) + frame[at - 4 + length :]
     again = saved(in_items(grey(colours[..., 0], **elements), JPEG_XL_RECOMPRESSION, [frame]))
-    assert list(decoder.raw(again).frames) == list(decoder.raw(jpeg).frames)
-    assert np.array_equal(decoder.frame(again, 1), decoder.frame(jpeg, 1))
+    ours, theirs = decoder.frame(again, 1).astype(int), decoder.frame(plain, 1).astype(int)
+    assert np.abs(ours - theirs).mean() < 1
+    assert decoder.raw(again).PhotometricInterpretation == "RGB"
 
 
 def test_a_frame_of_another_size_than_its_header_says_is_refused(decoder: Decoder, saved: Save, tmp_path: Path) -> None:
@@ -96,11 +102,4 @@ def test_half_a_frame_is_refused(decoder: Decoder, saved: Save, tmp_path: Path, 
     values = CHANCE.integers(0, 256, (29, 37)).astype(np.uint8)
     path = saved(in_items(grey(values), syntax, [coded(tmp_path, values, 8)[:cut]]))
     with pytest.raises(DamagedPixelsError):
-        decoder.frame(path, 1)
-
-
-def test_what_was_no_jpeg_can_be_none_again(decoder: Decoder, saved: Save, tmp_path: Path) -> None:
-    values = CHANCE.integers(0, 256, (29, 37)).astype(np.uint8)
-    path = saved(in_items(grey(values), JPEG_XL_RECOMPRESSION, [coded(tmp_path, values, 8)]))
-    with pytest.raises(DamagedPixelsError, match="No JPEG can be made of it again"):
         decoder.frame(path, 1)
