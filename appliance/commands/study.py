@@ -126,8 +126,10 @@ def query(store: Store, peer: str, keys: tuple[str, ...], level: str, limit: int
         wanted[keyword] = value
     from appliance.studies import pacs
 
-    found = pacs.query(store, peer, level, wanted, limit=limit)
-    show(found, as_json=as_json, columns=QUERIED[level])
+    answer = pacs.query(store, peer, level, wanted, limit=limit)
+    show(answer.matches, as_json=as_json, columns=QUERIED[level])
+    if answer.problem:
+        raise answer.problem
 
 
 @command.command("retrieve")

@@ -30,6 +30,8 @@ _FIND, _MOVE, _GET = 0, 1, 2
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 UNWATCHED = Following()
+ECHO_LIMITS = replace(DEFAULT_LIMITS, response_timeout=20.0)
+"""An echo asks for no work."""
 _CONTEXTS_AT_ONCE = 127  # 128 presentation contexts an association, one for the retrieve itself
 
 
@@ -42,7 +44,7 @@ class EchoResult:
     seconds: float  # from calling to the response
 
 
-def echo(peer: Peer, *, limits: Limits = DEFAULT_LIMITS) -> EchoResult:
+def echo(peer: Peer, *, limits: Limits = ECHO_LIMITS) -> EchoResult:
     """Ask `peer` whether it is there (C-ECHO). Never raises for what it does."""
     started = time.monotonic()
     try:
@@ -85,15 +87,23 @@ def find(
         cancel = lambda: association.send_c_cancel(message_id, None, sop_class)  # noqa: E731
         watch = Watch(association, following, cancel, limits)
         with closing(each_response(responses, watch)) as answers:
+            told = 0
             for status, match in answers:
                 if watch.cancelled:
                     raise _given_up(peer)
                 code = _status(status, peer)
                 if code in (0xFF00, 0xFF01):
                     if match is not None:
+                        told += 1
                         yield match
                 elif code != 0:
-                    raise DeviceError(say("%(peer)s refuses the query: %(status)s", peer=peer, status=_refusal(status)))
+                    raise _refused_query(peer, status, told)
+
+
+def _refused_query(peer: Peer, status: Dataset, told: int) -> DeviceError:
+    if told:
+        return DeviceError(say("%(peer)s has not told everything: %(status)s", peer=peer, status=_refusal(status)))
+    return DeviceError(say("%(peer)s refuses the query: %(status)s", peer=peer, status=_refusal(status)))
 
 
 def _given_up(peer: Peer) -> NoResponseError:
@@ -203,6 +213,9 @@ _REFUSALS = {
     0xA702: say("it is out of resources and can't send"),
     0xA801: say("it does not know the destination: enter our AE title, address and port there"),
     0xA900: say("the query does not fit its information model"),
+    0xB000: say("it tells no more at a time"),
+    0xB001: say("it tells no more at a time"),
+    0xFE00: say("it tells no more at a time"),
     0x0122: say("it does not offer this service"),
     0x0124: say("we are not authorised"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
@@ -31,6 +32,8 @@ from appliance.studies.records import SPECIFIC_CHARACTER_SET
 from appliance.words import say
 
 MOST_MATCHES = 1000
+PERSON_SECONDS = 30.0
+"""How long a page waits for an archive: what is behind a proxy has a minute in all."""
 MOST_ANSWERS = 200_000
 """To one query. No series has so many images: who tells more tells them for ever."""
 _EXACT = frozenset({"DA", "DT", "TM", "UI"})  # matched by value, range or list (PS3.4 C.2.2.2)
@@ -74,17 +77,40 @@ def called(store: Store, peer: Peer) -> Called:
     return to_call(store, peer)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an archive told of what fits a query."""
+
+    matches: list[dict[str, str]]  # each keyword -> text
+    problem: DeviceError | None = None  # why that is not all there is: it tells so many at most, or broke off
+
+
 def query(
-    store: Store, peer_name: str, level: str, keys: Mapping[str, str], *, limit: int = MOST_MATCHES
-) -> list[dict[str, str]]:
+    store: Store,
+    peer_name: str,
+    level: str,
+    keys: Mapping[str, str],
+    *,
+    limit: int = MOST_MATCHES,
+    seconds: float = float("inf"),
+) -> Answer:
     """What an archive has at a level (PATIENT, STUDY, SERIES, IMAGE) that fits `keys` (keyword -> value).
 
-    Values are text, with the standard's wildcards (* ?), date ranges (20240101-20240131) and lists of UIDs. Each
-    match is keyword -> text. Raises NotFoundError, UsageError, DeviceError with what went wrong in words.
+    Values are text, with the standard's wildcards (* ?), date ranges (20240101-20240131) and lists of UIDs. After
+    `seconds` no more is waited for. Raises NotFoundError, UsageError, and DeviceError when nothing was told.
     """
     peer = get_peer(store, peer_name)
-    with closing(matches(store, peer, level, keys)) as found:
-        return list(islice(found, limit))
+    end = time.monotonic() + seconds
+    following = Following(cancelled=lambda: time.monotonic() > end)
+    told: list[dict[str, str]] = []
+    try:
+        with closing(matches(store, peer, level, keys, following=following)) as found:
+            told.extend(islice(found, limit))
+    except DeviceError as error:
+        if not told:
+            raise
+        return Answer(matches=told, problem=error)
+    return Answer(matches=told)
 
 
 def matches(

@@ -6,7 +6,7 @@ from flask import Flask
 
 from appliance.resources import shipped
 from appliance.store.store import Store
-from appliance.web import assets, cookies, errors, fragments, headers, language, templating, visitor
+from appliance.web import assets, calls, cookies, errors, fragments, headers, language, templating, visitor
 from appliance.web.api import agent, calibration, describe, discs, films, house, metrics, people, studies
 from appliance.web.hosts import OnlyOurHosts
 from appliance.web.pages import PAGES
@@ -27,7 +27,7 @@ def create_app(store: Store) -> Flask:
         MAX_FORM_MEMORY_SIZE=500_000,
         MAX_FORM_PARTS=1000,
     )
-    for part in (headers, visitor, language, errors, assets, templating, fragments):
+    for part in (headers, visitor, language, errors, assets, templating, fragments, calls):
         part.install(app)
     for page in PAGES:
         app.register_blueprint(page.blueprint)

@@ -31,6 +31,7 @@ class OddArchive:
     sends: int = 1 << 30  # so many of a C-MOVE, then it says that all is well
     waits_for: threading.Event | None = None  # in the middle of a C-MOVE
     ponders: threading.Event | None = None  # before it answers a query
+    ends_with: int = 0x0000  # a query, after what it tells
     tells_twice: bool = False  # each series
     tells_for_ever: bool = False  # its series
     port: int = 0
@@ -64,6 +65,8 @@ class OddArchive:
             while level == "SERIES" and self.tells_for_ever and event.assoc.is_established:
                 time.sleep(0.005)
                 yield 0xFF00, match
+        if self.ends_with:
+            yield self.ends_with, None
 
     def _fitting(self, wanted: Dataset) -> list[Dataset]:
         if self.passes_over_keys:

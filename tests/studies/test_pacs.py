@@ -37,7 +37,9 @@ class Archive:
         assert result.returncode == 0, result.stderr
 
     def query(self, level: str = "STUDY", **keys: str) -> list[dict[str, str]]:
-        return pacs.query(self.store, "pacs", level, keys)
+        answer = pacs.query(self.store, "pacs", level, keys)
+        assert answer.problem is None
+        return answer.matches
 
     def fetch(self, study: str = STUDY, method: str = "auto", series: tuple[str, ...] = ()) -> dict[str, object]:
         """Retrieve and wait for its end."""
@@ -135,9 +137,9 @@ def test_queries_and_answers_are_in_any_character_set(
     pacs_at.keep(saved(made.image(1, SpecificCharacterSet=charset, PatientName=name)))
     peer = Peer(name="speaks", ae_title="PACS", host="127.0.0.1", port=pacs_at.port, assumed_charset=charset)
     add_peer(store, peer, clerk)
-    found = pacs.query(store, "speaks", "STUDY", {"PatientName": pattern})
+    found = pacs.query(store, "speaks", "STUDY", {"PatientName": pattern}).matches
     assert [each["PatientName"] for each in found] == [name]
-    assert pacs.query(store, "speaks", "STUDY", {"PatientName": "NOBODY*"}) == []
+    assert pacs.query(store, "speaks", "STUDY", {"PatientName": "NOBODY*"}).matches == []
 
 
 def test_studies_are_queried_by_dates_and_series_and_images_below_them(pacs_at: Archive, saved: SaveFiles) -> None:

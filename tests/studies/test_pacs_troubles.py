@@ -17,6 +17,7 @@ import pytest
 
 from appliance.dicom.server import DicomServer
 from appliance.dicom.storage_scp import StorageScp
+from appliance.errors import DeviceError
 from appliance.events import Actor
 from appliance.media import asking
 from appliance.media.selection import Selection, gather
@@ -319,6 +320,29 @@ def test_a_series_it_names_no_images_of_is_not_forgotten(store: Store, door: Dic
         assert fetched(store, clerk)[1] == "2 of 5 instances have come"
         odd.sends = 5
         assert fetched(store, clerk) == ("completed", "")
+
+
+@pytest.mark.parametrize("status", [0xFE00, 0xB000, 0xA700])
+def test_what_an_archive_told_before_its_limit_is_shown(
+    store: Store, door: DicomServer, clerk: Actor, status: int
+) -> None:
+    odd = OddArchive(images(2), door.port, ends_with=status)
+    with known(store, clerk, odd):
+        answer = pacs.query(store, "pacs", "STUDY", {"PatientID": "P*"})
+        assert [each["StudyInstanceUID"] for each in answer.matches] == [STUDY]
+        assert "has not told everything: it " in str(answer.problem)
+        odd.kept.clear()
+        with pytest.raises(DeviceError, match="refuses the query"):
+            pacs.query(store, "pacs", "STUDY", {"PatientID": "P*"})
+
+
+def test_a_query_waits_no_longer_than_it_may(
+    store: Store, door: DicomServer, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CANCEL_GRACE", 0.5)
+    with known(store, clerk, OddArchive(images(2), door.port, tells_for_ever=True)):
+        answer = pacs.query(store, "pacs", "SERIES", {"StudyInstanceUID": STUDY}, limit=100_000, seconds=0.5)
+    assert answer.matches and "in time" in str(answer.problem)
 
 
 def test_success_without_all_the_images_is_no_success(store: Store, door: DicomServer, clerk: Actor) -> None:

@@ -19,6 +19,7 @@ from appliance.web import looks
 from appliance.web.api import disc_models as models
 from appliance.web.api.describe import check_version, endpoint, etag
 from appliance.web.api.films import paged
+from appliance.web.calls import calling_out
 from appliance.web.pages import discs as disc_pages
 from appliance.web.visitor import actor, store
 from appliance.words import say
@@ -64,7 +65,8 @@ def create_disc(body: models.NewDisc) -> Any:
 )
 def plan_disc(body: models.NewDisc) -> Any:
     order = _order(body)
-    news = news_by_study(store(), order.selection)
+    with calling_out():
+        news = news_by_study(store(), order.selection)
     plan, gathered = discs.plan_disc(store(), order)
     said = {"news": news_of(news), "held": held_for(order, gathered, news)}
     return plan.to_json() | {"incomplete": list(gathered.incomplete)} | said

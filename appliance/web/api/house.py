@@ -17,6 +17,7 @@ from appliance.upkeep import health
 from appliance.web.api import house_models as models
 from appliance.web.api.describe import check_version, endpoint, etag
 from appliance.web.api.openapi import document
+from appliance.web.calls import calling_out
 from appliance.web.visitor import PUBLIC, actor, needs, store
 
 blueprint = Blueprint("openapi", __name__)
@@ -77,7 +78,8 @@ def remove_peer(name: str) -> Any:
 @endpoint("POST", "/peers/<name>/echo", "Ask a peer for an echo", permission="peers.echo", gives=models.Echo)
 def echo_peer(name: str) -> Any:
     peer = peer_verbs.get_peer(store(), name)
-    result = scu.echo(to_call(store(), peer))
+    with calling_out():
+        result = scu.echo(to_call(store(), peer))
     peer_verbs.note_echo(store(), peer, actor(), ok=result.ok)
     return {"ok": result.ok, "seconds": result.seconds, "message": result.message}
 

@@ -12,6 +12,7 @@ from appliance.web import looks
 from appliance.web.api import study_models as models
 from appliance.web.api.describe import endpoint
 from appliance.web.api.films import paged
+from appliance.web.calls import calling_out
 from appliance.web.pages import imports as import_pages
 from appliance.web.pages import patients as study_pages
 from appliance.web.visitor import actor, store
@@ -104,9 +105,10 @@ def add_document(uid: str) -> Any:
     gives=models.Matches,
 )
 def query_archive(body: models.ArchiveQuery) -> Any:
-    found = pacs.query(store(), body.peer, body.level, body.keys, limit=body.limit)
+    with calling_out():
+        answer = pacs.query(store(), body.peer, body.level, body.keys, limit=body.limit, seconds=pacs.PERSON_SECONDS)
     looks.note("archive-queried", "peer", body.peer, **body.keys)
-    return {"items": found}
+    return {"items": answer.matches, "problem": str(answer.problem or "")}
 
 
 @endpoint(

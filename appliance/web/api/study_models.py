@@ -71,6 +71,7 @@ class ArchiveQuery(Strict):
 
 class Matches(Strict):
     items: list[dict[str, str]]
+    problem: str  # why the archive has not told everything; "" where it has, or `limit` was reached
 
 
 class Retrieve(Strict):

@@ -11,6 +11,7 @@ from appliance.errors import ApplianceError
 from appliance.security import peer_verbs
 from appliance.studies import pacs, retrieving, search
 from appliance.web import looks
+from appliance.web.calls import calling_out
 from appliance.web.forms import say_done
 from appliance.web.language import translated
 from appliance.web.live import live, see
@@ -29,13 +30,15 @@ def index() -> Any:
     see("retrieval", "study")
     peers = [peer for peer in peer_verbs.all_peers(store()) if peer.host and peer.port]
     args = request.args
-    matches, problem = [], ""
+    matches: list[dict[str, str]] = []
+    problem = ""
     keys = {key: args.get(key, "").strip()[:200] for key in QUERY_KEYS}
     if args.get("peer") and any(keys.values()):
         try:
             wanted = {key: value for key, value in keys.items() if value} | _dates(keys["StudyDate"])
-            matches = pacs.query(store(), args["peer"], "STUDY", _open_ended(wanted), limit=MOST_MATCHES)
+            answer = _ask(args["peer"], wanted)
             looks.note("archive-queried", "peer", args["peer"], **wanted)
+            matches, problem = answer.matches, translated(answer.problem) if answer.problem else ""
         except ApplianceError as error:
             problem = translated(error)
     return render_template(
@@ -48,6 +51,11 @@ def index() -> Any:
         most=MOST_MATCHES,
         **_underway(),
     )
+
+
+def _ask(peer: str, wanted: dict[str, str]) -> pacs.Answer:
+    with calling_out():
+        return pacs.query(store(), peer, "STUDY", _open_ended(wanted), limit=MOST_MATCHES, seconds=pacs.PERSON_SECONDS)
 
 
 def _underway() -> dict[str, Any]:

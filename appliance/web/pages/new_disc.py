@@ -15,6 +15,7 @@ from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
 from appliance.studies import search
 from appliance.web import looks
+from appliance.web.calls import calling_out
 from appliance.web.forms import Form, at_most, between, required, say_done, strip
 from appliance.web.language import translated
 from appliance.web.visitor import actor, needs, store
@@ -72,7 +73,8 @@ def news() -> Any:
     """What the studies' archives say of them now: asked for once by the page, which is there before they answer."""
     uids = tuple(dict.fromkeys(request.args.getlist("study")))[:MOST_STUDIES]
     try:
-        found = asking.news_by_study(store(), Selection(studies=uids), ARCHIVES_SECONDS)
+        with calling_out():
+            found = asking.news_by_study(store(), Selection(studies=uids), ARCHIVES_SECONDS)
     except ApplianceError as error:
         return render_template("discs/_news.html", news={}, problem=translated(error))
     answer = make_response(render_template("discs/_news.html", news=found, problem="", identity=asking.IDENTITY))

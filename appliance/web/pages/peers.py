@@ -15,6 +15,7 @@ from appliance.network.calling import to_call
 from appliance.security import peer_verbs
 from appliance.security.peers import Peer
 from appliance.store.store import Store
+from appliance.web.calls import calling_out
 from appliance.web.forms import Form, TickBoxes, at_most, between, choices, optional, required, say_done, strip
 from appliance.web.live import live, see
 from appliance.web.panels import Advice
@@ -131,7 +132,8 @@ def echo(name: str) -> Any:
     """Ask the peer whether it is there."""
     peer = peer_verbs.get_peer(store(), name)
     called = to_call(store(), peer)
-    result = scu.echo(called)
+    with calling_out():
+        result = scu.echo(called)
     peer_verbs.note_echo(store(), peer, actor(), ok=result.ok)
     return _check_page(peer, result)
 
