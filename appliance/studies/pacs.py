@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -261,6 +262,14 @@ def _series(told: Iterator[dict[str, str]]) -> dict[str, int | None]:
         count = _number(each.get("NumberOfSeriesRelatedInstances", "")) if uid else None
         found[uid] = max((known for known in (count, found.get(uid)) if known is not None), default=None)
     return found
+
+
+def names_one(uid: str) -> bool:
+    """Whether a UID is one; an archive may take none, a wildcard or a list for all it has (PS3.4 C.2.2.2).
+
+    Digits and points will do: archives hold what breaks the rules of PS3.5, and it can be fetched.
+    """
+    return re.fullmatch(r"[0-9.]{1,64}", uid) is not None
 
 
 def _is_meant(match: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

@@ -30,6 +30,9 @@ def request_retrieve(
     """
     peer = get_peer(store, peer_name)
     pacs.called(store, peer)
+    for uid in (study_instance_uid, *series):
+        if not pacs.names_one(uid):
+            raise UsageError(say("%(uid)s is no UID: nothing can be fetched by it.", uid=repr(uid)), field="study")
     if method not in METHODS:
         raise UsageError(say("A study is retrieved by one of %(methods)s.", methods=", ".join(METHODS)), field="method")
     with store.database.write("study", "retrieval") as connection:

@@ -32,6 +32,7 @@ class OddArchive:
     waits_for: threading.Event | None = None  # in the middle of a C-MOVE
     ponders: threading.Event | None = None  # before it answers a query
     ends_with: int = 0x0000  # a query, after what it tells
+    names_no_study: bool = False  # its studies without their UID
     tells_twice: bool = False  # each series
     tells_for_ever: bool = False  # its series
     port: int = 0
@@ -59,6 +60,8 @@ class OddArchive:
                 match.NumberOfStudyRelatedInstances = self.study_count
             if level == "SERIES" and self.series_count is not None:
                 match.NumberOfSeriesRelatedInstances = self.series_count
+            if level == "STUDY" and self.names_no_study:
+                del match.StudyInstanceUID
             yield 0xFF00, match
             if level == "SERIES" and self.tells_twice:
                 yield 0xFF00, match

@@ -191,6 +191,12 @@ def test_wrong_orders_are_refused_in_words(store: Store, clerk: Actor) -> None:
     add_peer(store, Peer(name="silent", ae_title="SILENT"), clerk)
     with pytest.raises(UsageError, match="no address and port"):
         retrieving.request_retrieve(store, "silent", STUDY, clerk)
+    add_peer(store, Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=9), clerk)
+    for no_uid in ("", "*", "1.2.?", "1.2\\1.3", " "):
+        with pytest.raises(UsageError, match="is no UID"):
+            retrieving.request_retrieve(store, "pacs", no_uid, clerk)
+        with pytest.raises(UsageError, match="is no UID"):
+            retrieving.request_retrieve(store, "pacs", STUDY, clerk, series=(no_uid,))
     with pytest.raises(NotFoundError, match="no peer nobody"):
         retrieving.request_retrieve(store, "nobody", STUDY, clerk)
     with pytest.raises(ApplianceError, match="no attribute"):

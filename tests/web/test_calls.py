@@ -53,3 +53,12 @@ def test_what_an_archive_told_before_its_limit_stands_on_the_page(
         page = visitor_as("clerk").get("/studies/archives?peer=archive&PatientID=P*").text
     assert "has not told everything: it tells no more at a time, status FE00" in page
     assert 'name="study"' in page and "DOE JANE" in page
+
+
+def test_a_study_an_archive_does_not_name_can_not_be_ticked(
+    store: Store, visitor_as: Callable[[str], PageClient]
+) -> None:
+    with OddArchive(images(1), 1, names_no_study=True).listening() as odd:
+        known(store, odd)
+        page = visitor_as("clerk").get("/studies/archives?peer=archive&PatientID=P*").text
+    assert "DOE JANE" in page and 'name="study"' not in page

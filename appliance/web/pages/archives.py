@@ -84,8 +84,8 @@ def retrievals() -> Any:
 @blueprint.post("/retrieve")
 @needs("patients.add")
 def retrieve() -> Any:
-    wanted = request.form.getlist("study")
-    for uid in wanted[:100]:
+    wanted = [uid for uid in request.form.getlist("study") if uid][:MOST_MATCHES]
+    for uid in wanted:
         retrieving.request_retrieve(store(), request.form.get("peer", ""), uid, actor())
     say_done(ngettext("%(num)d study is being fetched.", "%(num)d studies are being fetched.", len(wanted)))
     return redirect(url_for("archives.index", peer=request.form.get("peer", "")), code=303)
