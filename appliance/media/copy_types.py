@@ -11,6 +11,7 @@ from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
 from appliance.media import profiles, words
 from appliance.security.audit import record
+from appliance.security.peer_verbs import peers_in
 from appliance.store import burners
 from appliance.store.store import Store
 from appliance.words import say
@@ -144,8 +145,17 @@ def set_copy_type(store: Store, name: str, choices: CopyType, actor: Actor, *, v
 
 
 def remove_copy_type(store: Store, name: str, actor: Actor) -> None:
-    """Forget a stored copy type; one built in is again as it was. Raises NotFoundError."""
+    """Forget a stored copy type; one built in is again as it was. Raises NotFoundError, ConflictError."""
     with store.database.write("disc") as connection:
+        naming = [peer.name for peer in peers_in(connection) if peer.rule.get("copy_type") == name]
+        if naming and name not in BUILT_IN:
+            raise ConflictError(
+                say(
+                    "Copy type %(name)s is the one of the discs of peer %(peer)s: set another one there first.",
+                    name=repr(name),
+                    peer=naming[0],
+                )
+            )
         if not burners.remove_copy_type(connection, name):
             raise NotFoundError(say("There is no copy type %(name)s of the site's own.", name=repr(name)))
         record(connection, "copy-type-removed", actor, object_kind="copy-type", object_id=name)

@@ -15,10 +15,13 @@ from appliance.media.discs import create_disc
 from appliance.media.ordering import DiscOrder, settled
 from appliance.media.profiles import medium, profile, usual_medium
 from appliance.media.selection import Selection
+from appliance.security.peer_verbs import all_peers
 from appliance.security.peers import Peer
 from appliance.store.backup import restored_from, restored_words
 from appliance.store.store import Store
+from appliance.store.tables.base import now
 from appliance.studies.rules import Due, Rule, due_studies, mark_ruled, rule_of
+from appliance.words import say
 
 AGAIN_SECONDS = 60.0
 ANY_STUDY = "1"
@@ -72,6 +75,24 @@ def follow_rules(store: Store, failed: dict[str, float]) -> int:
         failed.pop(uid, None)
         count += 1
     return count
+
+
+def rules_at_fault(store: Store, patience: dt.timedelta) -> dict[str, str]:
+    """Peer -> why its rule makes no discs: what it names is gone, or studies have been due for longer than that."""
+    found: dict[str, str] = {}
+    for peer in all_peers(store):
+        try:
+            if peer.rule:
+                check_rule(store, peer)
+        except ApplianceError as error:
+            found[peer.name] = _at_fault(peer.name, error)
+    for due in due_studies(store, now() - patience):
+        found.setdefault(due.peer, _at_fault(due.peer, say("the service's log says why")))
+    return found
+
+
+def _at_fault(peer: str, why: object) -> str:
+    return say("The rule of peer %(peer)s makes no discs: %(why)s", peer=peer, why=why)
 
 
 def _doubt(store: Store, due: Due) -> str:

@@ -27,6 +27,7 @@ QUICK: tuple[Check, ...] = (
     certificate_checks.certificates,
     service_checks.printers,
     service_checks.burners,
+    service_checks.rules,
     service_checks.films,
     service_checks.audit_collector,
     service_checks.backups,

@@ -23,6 +23,7 @@ from appliance.config import NoticesSettings, SmtpSettings
 from appliance.errors import SettingError
 from appliance.language import in_language
 from appliance.media.burners import all_burners
+from appliance.media.ruled import rules_at_fault
 from appliance.printing.printer_verbs import all_printers
 from appliance.reasons import in_words
 from appliance.security import certificates
@@ -54,7 +55,7 @@ class Notice:
 def problems(store: Store) -> dict[str, str]:
     """Everything that waits for a person now."""
     found: dict[str, str] = {}
-    for look in (_films, _held, _failed, _printers, _burners, _discs, _disk, _certificate, _backup):
+    for look in (_films, _held, _failed, _printers, _burners, _discs, _rules, _disk, _certificate, _backup):
         found |= look(store)
     return found
 
@@ -130,6 +131,12 @@ def _discs(store: Store) -> Problems:
         f"disc-held:{number}": say("Disc %(number)s waits for a person: see the discs page.", number=number)
         for number in held
     }
+
+
+def _rules(store: Store) -> Problems:
+    """Of peers whose studies become no discs: nobody ordered those, so nobody misses them."""
+    patience = dt.timedelta(minutes=store.settings.notices.film_minutes)
+    return {f"rule:{peer}": why for peer, why in rules_at_fault(store, patience).items()}
 
 
 def _disk(store: Store) -> Problems:

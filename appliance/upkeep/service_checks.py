@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from appliance.media.burners import all_burners
+from appliance.media.ruled import rules_at_fault
 from appliance.printing.printer_verbs import all_printers
 from appliance.reasons import in_words
 from appliance.security.audit_verbs import check_chain
@@ -145,6 +146,13 @@ def burners(store: Store) -> list[Finding]:
         else:
             found.append(fine("burners", say("%(text)s.", text=text)))
     return found
+
+
+def rules(store: Store) -> list[Finding]:
+    """Peers whose studies should become discs, and don't."""
+    patience = dt.timedelta(minutes=store.settings.notices.film_minutes)
+    advice = say("See the peer's settings.")
+    return [error("peers", why, advice) for why in rules_at_fault(store, patience).values()]
 
 
 def films(store: Store) -> list[Finding]:

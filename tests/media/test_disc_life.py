@@ -10,6 +10,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from appliance.events import process_actor
 from appliance.media import asking, making, ruled
 from appliance.media import discs as verbs
 from appliance.media.again import burn_again
-from appliance.media.burners import get_burner, pause_burner, remove_burner, resume_burner
+from appliance.media.burners import get_burner, pause_burner, remove_burner, resume_burner, set_burner
 from appliance.media.check import examine
-from appliance.media.copy_types import BUILT_IN, copy_type, get_copy_type, set_copy_type
+from appliance.media.copy_types import BUILT_IN, copy_type, get_copy_type, remove_copy_type, set_copy_type
 from appliance.media.housekeeping import flag_late, purge
 from appliance.media.ordering import DiscOrder
 from appliance.media.ruled import check_rule, follow_rules
@@ -42,6 +43,8 @@ from appliance.store.backup import hold_restored
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import completeness, retrieving
+from appliance.upkeep import service_checks
+from appliance.upkeep.notices import problems
 from tests.media import made
 from tests.media.disc_helpers import (
     CLERK,
@@ -812,3 +815,35 @@ def test_a_disc_whose_files_are_gone_fails_in_words_and_is_audited(store: Store)
     assert "gone from the disk" in view["message"] and "Errno" not in view["message"]
     with store.database.read() as connection:
         assert "disc-failed" in [entry.event for entry in audit_rows.after(connection, 0, 100)]
+
+
+def test_a_copy_type_that_a_peers_discs_have_is_not_removed(store: Store) -> None:
+    for name in ("ours", "patient"):
+        set_copy_type(store, name, BUILT_IN["patient"], CLERK)
+    add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"copy_type": "ours"}), CLERK)
+    add_peer(store, Peer(name="CT 2", ae_title="CT2", rule={"copy_type": "patient"}), CLERK)
+    with pytest.raises(ConflictError, match="discs of peer CT 1"):
+        remove_copy_type(store, "ours", CLERK)
+    remove_copy_type(store, "patient", CLERK)  # it is there again as it was built in
+    set_peer(store, Peer(name="CT 1", ae_title="CT1"), CLERK)
+    remove_copy_type(store, "ours", CLERK)
+
+
+def test_a_rule_that_makes_no_discs_is_told(store: Store) -> None:
+    add(store, "ward", f"folder:{store.folder.burned / 'ward'}")
+    add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"burner": "ward", "profile": "STD-GEN-ZIP-MAIL"}), CLERK)
+    assert problems(store) == {} and service_checks.rules(store) == []
+    set_burner(store, replace(get_burner(store, "ward"), burner_uri="drive:/dev/sr0"), CLERK)
+    [(key, text)] = problems(store).items()
+    assert key == "rule:CT 1" and text.startswith("The rule of peer CT 1 makes no discs: ")
+    assert [(each.level, each.text) for each in service_checks.rules(store)] == [("error", text)]
+
+
+def test_a_rule_whose_studies_wait_too_long_is_told(store: Store) -> None:
+    add_peer(store, Peer(name="CT 1", ae_title="CT1", rule={"seconds": 1}), CLERK)
+    keep(store, [made.image(1, study=3)], peer="CT 1")
+    late = dt.timedelta(seconds=0.5)
+    eventually(lambda: ruled.rules_at_fault(store, late) != {})
+    assert "the service's log says why" in ruled.rules_at_fault(store, late)["CT 1"]
+    eventually(lambda: follow_rules(store, {}) == 1)
+    assert ruled.rules_at_fault(store, late) == {}
