@@ -27,14 +27,14 @@ def insert(connection: Connection, **values: Any) -> int:
     return int(result.inserted_primary_key[0])
 
 
-def pending_of(connection: Connection, transaction_uid: str, ae_title: str) -> int | None:
-    """The request of that transaction that was not answered yet."""
-    query = select(commitment.c.commitment_id).where(
+def pending_of(connection: Connection, transaction_uid: str, ae_title: str) -> list[Commitment]:
+    """The requests of that transaction that were not answered yet."""
+    query = select(commitment).where(
         commitment.c.transaction_uid == transaction_uid,
         commitment.c.ae_title == ae_title,
         commitment.c.state == PENDING,
     )
-    return connection.scalar(query)
+    return list(connection.execute(query))
 
 
 def _due() -> tuple[Any, ...]:

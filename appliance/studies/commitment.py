@@ -29,11 +29,14 @@ BLOCK = 1 << 20
 def request_commitment(
     store: Store, transaction_uid: str, asked: Asked, actor: Actor, *, peer: str, called_ae_title: str
 ) -> int:
-    """Keep a request until it is answered; its number. The same transaction again, while it waits, is the same one."""
+    """Keep a request until it is answered; its number. The same again, while it waits, is the same one.
+
+    Other instances under the same Transaction UID are another request: the answer to the first says nothing of them.
+    """
     with store.database.write("commitment") as connection:
-        known = commitments.pending_of(connection, transaction_uid, actor.name)
-        if known is not None:
-            return known
+        for known in commitments.pending_of(connection, transaction_uid, actor.name):
+            if _pairs(known.asked) == _pairs(asked):
+                return int(known.commitment_id)
         number = commitments.insert(
             connection,
             transaction_uid=transaction_uid,
@@ -54,6 +57,10 @@ def request_commitment(
         )
     files.failpoint("commitment.asked")
     return number
+
+
+def _pairs(asked: Asked) -> set[tuple[str, ...]]:
+    return {tuple(pair) for pair in asked}
 
 
 def check(store: Store, commitment_id: int, asked: Asked, actor: Actor) -> Failed:

@@ -245,6 +245,23 @@ def test_what_was_promised_is_told_the_same_again(store: Store, door: DicomServe
     assert len(scanner.reports) == 2
 
 
+def test_other_instances_under_the_same_transaction_are_answered_too(store: Store) -> None:
+    add_peer(store, Peer(name="scanner", ae_title="SCANNER", allows=("store", "commit")), SCANNER)
+    add_first_printer(store)
+    scanner, uids = Scanner(), take(store, 1)
+    scp = CommitmentScp(store)
+    server = DicomServer(store, [scp])
+    server.start()
+    try:
+        for asked in (uids, uids, [*uids, "1.2.3"]):  # asked again before it was answered, and then with one more
+            assert scanner.ask(server.port, *asked) == 0
+        with store.database.read() as connection:
+            rows = commitments.pending_of(connection, TRANSACTION, "SCANNER")
+        assert [[uid for _, uid in row.asked] for row in rows] == [uids, [*uids, "1.2.3"]]
+    finally:
+        server.stop(0)
+
+
 def test_a_peer_called_by_tls_is_told_by_tls(store: Store, door: DicomServer, tmp_path: Path) -> None:
     its = identity(tmp_path, "scanner")
     folder = store.folder.root / "tls"
