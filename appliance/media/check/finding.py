@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from appliance.legible import legible
 from appliance.words import say
 
 ERROR = "error"  # other systems may fail to read the disc, or something is not what it says it is
@@ -26,7 +27,8 @@ class Finding:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.where + ': ' if self.where else ''}{self.text}"
+        # names on a disc are its maker's: none may steer a terminal or pass for a line of ours
+        return " ".join(legible(f"{self.severity}: {self.where + ': ' if self.where else ''}{self.text}").splitlines())
 
 
 def tell_padding(findings: Findings, where: str, count: int) -> None:
@@ -42,13 +44,18 @@ class Findings:
 
     def __init__(self) -> None:
         self._found: list[Finding] = []
+        self._kept: set[Finding] = set()
         self._counts: dict[str, int] = {}
 
     def add(self, severity: str, code: str, where: str, text: str) -> None:
-        """One more finding."""
+        """One more finding; the same again is none."""
+        finding = Finding(severity=severity, code=code, where=where, text=text)
+        if finding in self._kept:
+            return
         self._counts[code] = self._counts.get(code, 0) + 1
         if self._counts[code] <= self.MOST:
-            self._found.append(Finding(severity=severity, code=code, where=where, text=text))
+            self._found.append(finding)
+            self._kept.add(finding)
 
     def error(self, code: str, where: str, text: str) -> None:
         """One more error."""
