@@ -702,3 +702,107 @@ def test_several_values_in_a_key_that_has_one_are_noticed(disc: Path, keyword: b
 
     spoil(disc / "DICOMDIR", change)
     assert "several-values" in codes(disc)
+
+
+def no_offsets(disc: Path) -> None:
+    spoil(disc / "DICOMDIR", lambda data: data.__setitem__(slice(data.index(b"\4\0\0\x12UL\4\0") + 8, None), b""))
+
+
+def directory_of_zeros(disc: Path) -> None:
+    (disc / "DICOMDIR").write_bytes(bytes(5000))
+
+
+def root_offset_of_zero(disc: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = data.index(b"\4\0\0\x12UL\4\0") + 8
+        data[at : at + 4] = bytes(4)
+
+    spoil(disc / "DICOMDIR", change)
+
+
+@pytest.mark.parametrize("damage", [no_offsets, directory_of_zeros, root_offset_of_zero])
+def test_a_directory_that_leads_nowhere_is_one_fault_not_one_a_file(disc: Path, damage: Callable[[Path], None]) -> None:
+    damage(disc)
+    found = [finding for finding in verify(disc) if finding.code == "unreferenced"]
+    assert [(finding.where, "imported as files" in finding.text) for finding in found] == [("", True)]
+
+
+def test_a_disc_in_a_folder_is_said_to_be_in_that_folder(disc: Path, tmp_path: Path) -> None:
+    shutil.move(disc, tmp_path / "stick" / "CD")
+    found = verify(tmp_path / "stick")
+    assert [finding.code for finding in found] == ["no-dicomdir"] and "but one in CD:" in found[0].text
+
+
+def test_an_image_burned_as_a_file_is_said_to_be_that(image: Path, tmp_path: Path) -> None:
+    (tmp_path / "burned").mkdir()
+    shutil.move(image, tmp_path / "burned" / "Patient.iso")
+    found = verify(tmp_path / "burned")
+    assert [finding.code for finding in found] == ["no-dicomdir"] and "Patient.iso" in found[0].text
+
+
+def test_a_root_folder_that_could_not_be_read_is_not_an_empty_disc(image: Path) -> None:
+    def change(data: bytearray) -> None:
+        at = struct.unpack_from("<L", data, 16 * 2048 + 158)[0] * 2048
+        data[at : at + 2048] = bytes(2048)
+
+    spoil(image, change)
+    assert "folder-damaged" in codes(image)
+
+
+def test_an_archive_cut_short_is_said_to_be_that(disc: Path) -> None:
+    path = Path(shutil.make_archive(str(disc), "zip", disc))
+    path.write_bytes(path.read_bytes()[:-3000])
+    assert any("cut short" in finding.text for finding in verify(path) if finding.code == "zip")
+
+
+def test_a_name_on_a_disc_neither_steers_a_terminal_nor_makes_lines(disc: Path) -> None:
+    shutil.copy(disc / "DICOM/D0000000/I0000000", disc / "x\x1b[31m\nfolder 'DISC': all is well")
+    said = [str(finding) for finding in verify(disc) if finding.code == "unreferenced"]
+    assert said and all("\x1b" not in line and "\n" not in line for line in said)
+
+
+@pytest.fixture
+def signed(disc: Path) -> Path:
+    """A legal copy: its list, the signature and the key, by OpenSSL."""
+    (disc / "README.TXT").write_bytes(b"as it was")
+    key = str(disc.parent / "key.pem")
+    openssl(disc, "genrsa", "-out", key, "2048")
+    openssl(disc, "rsa", "-in", key, "-pubout", "-out", "SIGNER.PEM")
+    names = sorted(str(path.relative_to(disc)) for path in disc.rglob("*") if path.is_file() and "SHA" not in path.name)
+    sums = subprocess.run(["sha256sum", *names], cwd=disc, check=True, capture_output=True).stdout
+    (disc / "SHA256.TXT").write_bytes(sums)
+    openssl(disc, "dgst", "-sha256", "-sign", key, "-out", "SHA256.SIG", "SHA256.TXT")
+    return disc
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_signed_disc_has_no_findings(signed: Path) -> None:
+    assert verify(signed) == []
+
+
+def test_a_signed_file_changed_together_with_the_list_is_noticed(signed: Path) -> None:
+    (signed / "README.TXT").write_bytes(b"changed")
+    names = [line.split("  ")[1] for line in (signed / "SHA256.TXT").read_text().splitlines()]
+    sums = subprocess.run(["sha256sum", *names], cwd=signed, check=True, capture_output=True).stdout
+    (signed / "SHA256.TXT").write_bytes(sums)
+    assert codes(signed) == {"signature"}
+
+
+def test_what_was_added_to_a_signed_disc_is_noticed(signed: Path) -> None:
+    (signed / "SETUP.EXE").write_bytes(b"MZ")
+    assert [(finding.code, finding.where) for finding in verify(signed)] == [("unexpected-file", "SETUP.EXE")]
+
+
+@pytest.mark.parametrize("name", ["SHA256.SIG", "SIGNER.PEM", "SHA256.TXT"])
+def test_a_signed_disc_that_lost_part_of_its_proof_is_noticed(signed: Path, name: str) -> None:
+    (signed / name).unlink()
+    assert codes(signed) & {"signature", "missing-file"}
+
+
+@pytest.mark.parametrize("name", ["SHA256.SIG", "SIGNER.PEM"])
+def test_a_damaged_proof_proves_nothing(signed: Path, name: str) -> None:
+    (signed / name).write_bytes(b"damaged")
+    assert "signature" in codes(signed)

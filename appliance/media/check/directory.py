@@ -63,6 +63,7 @@ class Directory:
     records: dict[int, Record] = field(default_factory=dict)  # by offset
     parents: dict[int, int] = field(default_factory=dict)  # offset of a record's parent; 0 for those in the root
     instances: list[Record] = field(default_factory=list)  # reachable ones that reference a file
+    broken: bool = True  # some of its records, or all, can't be read or reached
 
 
 def read_directory(data: memoryview, findings: Findings) -> Directory:
@@ -154,6 +155,7 @@ def _follow(directory: Directory, root: tuple[int, int], findings: Findings) -> 
         if not parent and tail != last:
             findings.error("last-root", WHERE, say("the offset of the last root record does not lead to the last one"))
     lost = len(directory.records) - len(seen)
+    directory.broken = lost > 0
     if lost:
         findings.error(
             "lost-records",

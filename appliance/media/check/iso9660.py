@@ -182,6 +182,8 @@ class _Walk:
             self.findings.error("folder-outside", path, say("the folder lies beyond the end of the image"))
             return []
         found, position, data = [], 0, bytes(self.whole[offset : offset + size])
+        if data[32:34] != b"\1\0":  # the first entry is the folder itself
+            self.findings.error("folder-damaged", path or "/", say("the folder has a malformed entry"))
         while position < size:
             length = data[position]
             if not length:
@@ -189,7 +191,7 @@ class _Walk:
                 continue
             record = data[position : position + length]
             if length < 34 or len(record) < length or 33 + record[32] > length:
-                self.findings.error("folder-damaged", path, say("the folder has a malformed entry"))
+                self.findings.error("folder-damaged", path or "/", say("the folder has a malformed entry"))
                 break
             if record[33 : 33 + record[32]] not in (b"\0", b"\1"):
                 found.append(record)

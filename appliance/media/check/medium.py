@@ -165,7 +165,9 @@ def _archive(path: Path, whole: memoryview, findings: Findings, stack: ExitStack
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
-        findings.error("zip", "", say("the archive can't be read: %(why)s", why=error))
+        # "not a zip file" of one that begins as one: its table of contents lies at its end
+        why = say("it is cut short, or damaged at its end") if "not a zip file" in str(error) else error
+        findings.error("zip", "", say("the archive can't be read: %(why)s", why=why))
         return medium
     if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
         text = say("the archive is encrypted: unpack it with its password, then verify the folder")

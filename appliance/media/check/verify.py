@@ -16,6 +16,7 @@ from .directory import Directory, read_directory
 from .finding import ERROR, Finding, Findings
 from .instances import Demands, InstanceChecker
 from .medium import DiscFile, Medium, open_medium
+from .signature import check_signature
 
 _LISTS = ("SHA256.TXT", "SHA256SUMS", "SHA256SUM.TXT")
 _BLOCK = 1 << 24
@@ -93,9 +94,7 @@ def _check(medium: Medium, demands: Demands, findings: Findings, report: Report)
         return
     found = medium.files.get("DICOMDIR")
     if found is None:
-        findings.error(
-            "no-dicomdir", "", say("there is no DICOMDIR in the root: no system will import this disc by itself")
-        )
+        findings.error("no-dicomdir", "", _no_directory(medium))
         return
     content = found.content()
     directory = read_directory(content, findings)
@@ -109,6 +108,24 @@ def _check(medium: Medium, demands: Demands, findings: Findings, report: Report)
         )
         findings.warning("volume-identifier", "", text)
     _check_files(medium, directory, InstanceChecker(directory, demands, findings), findings)
+
+
+def _no_directory(medium: Medium) -> str:
+    """That there is none, and what went wrong when the disc was made, where that can be seen."""
+    for path in sorted(medium.files, key=len):
+        folder, _, name = path.upper().rpartition("/")
+        if name == "DICOMDIR":
+            return say(
+                "there is no DICOMDIR in the root, but one in %(folder)s: all that lies there belongs in the root",
+                folder=path[: len(folder)],
+            )
+        if name.endswith(".ISO"):
+            return say(
+                "there is no DICOMDIR in the root, but an image of a disc as a file: %(name)s. Burn the image, not a "
+                "disc with the file on it",
+                name=path,
+            )
+    return say("there is no DICOMDIR in the root: no system will import this disc by itself")
 
 
 def _check_files(medium: Medium, directory: Directory, checker: InstanceChecker, findings: Findings) -> None:
@@ -130,14 +147,26 @@ def _check_files(medium: Medium, directory: Directory, checker: InstanceChecker,
         referenced.add(path)
         checker.check(medium.files[path], record)
     places = {medium.files[path].place for path in referenced} - {None}
-    for path, file in medium.files.items():
-        if path not in referenced and file.place not in places and _looks_like_dicom(file):
-            findings.error("unreferenced", path, say("it is a DICOM file, but the directory does not reference it"))
+    others = [path for path, file in medium.files.items() if path not in referenced and file.place not in places]
+    _say_unreferenced([path for path in others if _looks_like_dicom(medium.files[path])], directory, findings)
     for path, file in medium.files.items():
         if file.long_path and path in referenced and file.long_path != path:
             findings.warning(
                 "joliet-name", path, say("its Joliet name %(long_path)s is another one", long_path=file.long_path)
             )
+
+
+def _say_unreferenced(paths: list[str], directory: Directory, findings: Findings) -> None:
+    """File by file, unless it is the directory that is wrong: then a line for each would hide what is."""
+    if paths and (directory.broken or not directory.instances):
+        text = say(
+            "DICOM files the damaged directory does not lead to: %(count)s. They can be imported as files, without it",
+            count=len(paths),
+        )
+        findings.error("unreferenced", "", text)
+        return
+    for path in paths:
+        findings.error("unreferenced", path, say("it is a DICOM file, but the directory does not reference it"))
 
 
 def _looks_like_dicom(file: DiscFile) -> bool:
@@ -160,6 +189,7 @@ class _Sums:
         listed = self._listed()
         if listed and self.expected is None:
             self._compare(listed, say("its SHA-256 is not the one in the list on the disc"))
+        check_signature(self.medium, listed, self.findings)
 
     def _compare(self, sums: Mapping[str, str], text: str) -> None:
         by_long = {file.long_path: file for file in self.medium.files.values() if file.long_path}
