@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -97,11 +98,13 @@ def viewer_files(
     numbers = count(1)
     with ThreadPoolExecutor(2) as pool:
         writer = _Writer(decoder, workdir, pool, made)
-        patients = [_patient(patient, share, numbers, writer) for patient in volume.patients]
+        patients = [_patient(patient, share, numbers, writer, overview) for patient in volume.patients]
+    said = words(language)
     index = {
         "language": language,
-        "words": words(language),
+        "words": said,
         "overview": overview,
+        "disc": said["disc"].format(number=volume.number, count=volume.count) if volume.count > 1 else "",
         "institution": line(volume.site.institution),
         "incomplete": line(volume.incomplete),
         "patients": patients,
@@ -111,7 +114,7 @@ def viewer_files(
     return made
 
 
-def _patient(patient: Patient, share: float, numbers: Iterator[int], writer: _Writer) -> dict[str, Any]:
+def _patient(patient: Patient, share: float, numbers: Iterator[int], writer: _Writer, overview: bool) -> dict[str, Any]:
     """Write a patient's stacks; what the index says of the patient."""
     keys = patient.keys
     presented = _presented(patient, writer.decoder)
@@ -130,6 +133,7 @@ def _patient(patient: Patient, share: float, numbers: Iterator[int], writer: _Wr
                     *(writer.write(stack, presented) for stack in _stacks(study, share, numbers)),
                     *(_video(item, item.video) for series in study.series for item in series.items if item.video),
                 ],
+                "others": _others(study, overview),
             }
             for study in patient.studies
         ],
@@ -151,14 +155,33 @@ def _video(item: Item, video: Mp4) -> dict[str, Any]:
     }
 
 
+def _others(study: Study, overview: bool) -> str:
+    """What lies on the disc and is not in its viewer, by modality: who sees nothing of it takes the rest for all."""
+    found = Counter(
+        line(item.keys.Modality) or "OT"
+        for series in study.series
+        for item in series.items
+        if not (item.video or _is_picture(item) or item.keys.SOPClassUID.startswith(PRESENTATION))
+        and not (overview and _is_document(item))
+    )
+    return ", ".join(f"{modality} ({count})" for modality, count in found.items())
+
+
+def _is_document(item: Item) -> bool:
+    return item.keys.Modality in DOCUMENTS or item.keys.SOPClassUID.startswith(ENCAPSULATED)
+
+
+def _is_picture(item: Item) -> bool:
+    keys = item.keys
+    kept_out = _is_document(item) or keys.SOPClassUID.startswith(PRESENTATION) or keys.SOPClassUID in NO_PICTURES
+    return bool(keys.Rows) and not kept_out
+
+
 def _stacks(study: Study, share: float, numbers: Iterator[int]) -> Iterator[Stack]:
     """The study's stacks."""
     groups: list[list[tuple[Item, int]]] = []
     for series in study.series:
-        if series.keys.Modality in DOCUMENTS or series.keys.SOPClassUID.startswith((ENCAPSULATED, PRESENTATION)):
-            continue
-        pictures = (item for item in series.items if item.keys.Rows and not item.video)
-        shown = [item for item in pictures if item.keys.SOPClassUID not in NO_PICTURES]
+        shown = [item for item in series.items if _is_picture(item) and not item.video]
         if singles := [(item, 1) for item in shown if item.keys.NumberOfFrames <= 1]:
             groups.append(singles)
         groups += [

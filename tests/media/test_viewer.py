@@ -508,3 +508,37 @@ def test_firefox_shows_the_image_from_a_file(disc: Disc, tmp_path: Path) -> None
     middle = picture[300:500, 600:900]
     assert len(np.unique(middle)) > 40, "the noise of the body"
     assert picture.shape[1] == 1200
+
+
+def laid_out(folder: Path, decoder: Decoder, paths: list[Path], *, overview: bool, **changes: object) -> Path:
+    for name, path in viewer_files(volume(paths, **changes), decoder, folder / "work", overview=overview):
+        (folder / "disc" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / "disc" / name)
+    return folder / "disc" / "VIEWER" / "VIEWER.HTM"
+
+
+@pytest.mark.parametrize(("overview", "said"), [(False, "SM (1), SR (1)"), (True, "SM (1)")])
+def test_what_the_viewer_does_not_show_is_told(
+    browser: Browser, decoder: Decoder, tmp_path: Path, overview: bool, said: str
+) -> None:
+    slide = grey(np.zeros((8, 8), np.uint8), Modality="SM", SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.6")
+    slide.PatientName, slide.PatientID, slide.StudyInstanceUID, slide.SeriesInstanceUID = "Roe^Eva", "1", "1.2.3", "1.9"
+    slide.save_as(tmp_path / "slide.dcm", enforce_file_format=True)
+    report = document(tmp_path, "report.dcm", "1.2.840.10008.5.1.4.1.1.88.11", "SR")
+    page = browser.new_page()
+    page.goto(f"file://{laid_out(tmp_path, decoder, [tmp_path / 'slide.dcm', report], overview=overview)}")
+    expect(page.locator("#stacks p")).to_have_text(f"{words('en')['other_objects']}: {said}")
+    expect(page.locator("#stacks h2")).to_contain_text("Roe, Eva")
+    page.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_viewer_of_one_of_several_discs_says_so(
+    browser: Browser, decoder: Decoder, tmp_path: Path, count: int
+) -> None:
+    slices(1, edge=64)[0].save_as(tmp_path / "0.dcm", enforce_file_format=True)
+    page = browser.new_page()
+    page.goto(f"file://{laid_out(tmp_path, decoder, [tmp_path / '0.dcm'], overview=False, number=1, count=count)}")
+    expect(page.locator("#stacks button")).to_have_count(1)
+    expect(page.locator("#disc")).to_have_text("" if count == 1 else "Disc 1 of 3")
+    page.close()
