@@ -218,7 +218,7 @@ class _Handler(RequestHandler):
                 ours.do_handshake()
             return ours
         except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", None) or type(error).__name__
+            reason = getattr(error, "verify_message", None) or getattr(error, "reason", None) or type(error).__name__
             group.report("tls-failed", self.client_address[0], f"TLS handshake failed: {reason}")
             raise _HandshakeError from error
 

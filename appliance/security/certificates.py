@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from appliance.errors import ConflictError, SettingError, UsageError
@@ -48,6 +49,7 @@ class CertificateView:
     fingerprint: str  # SHA-256, hex
     not_before: dt.datetime
     not_after: dt.datetime
+    short: bool = False  # its key is shorter than TLS takes: nobody is believed by it
 
     def days_left(self) -> int:
         return (self.not_after - now()).days
@@ -97,7 +99,18 @@ def _view(certificate: x509.Certificate) -> CertificateView:
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
+        short=_has_short_key(certificate),
     )
+
+
+def _has_short_key(certificate: x509.Certificate) -> bool:
+    """Under 112 bits of security, OpenSSL's level 2, which Debian asks for."""
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False  # OpenSSL may know it
+    least = 224 if isinstance(key, ec.EllipticCurvePublicKey) else 2048
+    return getattr(key, "key_size", least) < least
 
 
 def make_certificate(
@@ -175,12 +188,20 @@ def trust(store: Store, path: Path, actor: Actor) -> list[CertificateView]:
             )
         )
     views = read_certificates(path)
+    for view in views:
+        if view.short:
+            raise SettingError(too_short(view.subject))
     target = files.make_folder(tls_folder(store)) / "authorities.pem"
     before = target.read_bytes() if target.is_file() else b""
     files.write_file(target, before + path.read_bytes().rstrip() + b"\n")
     for view in views:
         _note(store, actor, "certificate-trusted", view)
     return views
+
+
+def too_short(subject: str) -> str:
+    """What to say of a certificate nobody can be believed by."""
+    return say("The key of %(subject)s is too short for TLS: RSA has at least 2048 bits.", subject=subject)
 
 
 def _note(store: Store, actor: Actor, event: str, view: CertificateView) -> None:

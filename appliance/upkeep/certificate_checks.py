@@ -6,6 +6,7 @@ from appliance.errors import SettingError
 from appliance.network.tls import server_context
 from appliance.security import certificates as tls
 from appliance.store.store import Store
+from appliance.store.tables.base import now
 from appliance.upkeep.finding import Finding, error, fine, warning
 from appliance.words import say, say_many
 
@@ -60,6 +61,11 @@ def _of_dicom(store: Store) -> list[Finding]:
 
 
 def _expiry(what: str, view: tls.CertificateView, advice: str) -> Finding:
+    if view.short:
+        return error("certificates", tls.too_short(view.subject), advice)
+    if view.not_before > now():
+        text = say("%(what)s is good only from %(day)s on.", what=what, day=f"{view.not_before:%Y-%m-%d %H:%M} UTC")
+        return error("certificates", text, say("Set the clock right, if it is wrong (timedatectl), or wait."))
     days = view.days_left()
     until = {"what": what, "not_after": f"{view.not_after:%Y-%m-%d}"}
     text = say_many(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import subprocess
@@ -14,13 +15,14 @@ import pytest
 
 from appliance.config import Settings
 from appliance.dicom.server import DicomServer
-from appliance.errors import ConflictError, UsageError
+from appliance.errors import ConflictError, SettingError, UsageError
 from appliance.events import Actor
 from appliance.printing.first_run import add_first_printer
 from appliance.security import certificates
 from appliance.security.peer_verbs import add_peer, set_peer
 from appliance.security.peers import Peer, find_peer
 from appliance.store.store import Store, open_store
+from appliance.store.tables.base import now
 from appliance.upkeep import certificate_checks
 from appliance.upkeep.finding import Finding
 from tests.support.ports import free_port
@@ -186,3 +188,57 @@ def test_of_two_peers_that_call_alike_the_second_is_refused(store: Store, clerk:
 def test_spaces_beside_an_ae_title_mean_nothing() -> None:
     """PS3.5 6.2: an AE title that was pasted with a space is who calls without."""
     assert find_peer([Peer(name="ct", ae_title=" CT1 ")], "CT1", "192.0.2.7") is not None
+
+
+def by_openssl(*words: str | Path) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60)
+
+
+def signed_by(authority: Identity, folder: Path) -> Identity:
+    """A modality's certificate that a hospital's authority signed."""
+    made, request = Identity(folder / "leaf.pem", folder / "leaf.key"), folder / "leaf.csr"
+    by_openssl(*("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=leaf", "-keyout", made.key, "-out", request))
+    by_openssl(
+        *("x509", "-req", "-in", request, "-CA", authority.certificate, "-CAkey", authority.key),
+        *("-CAcreateserial", "-days", "2", "-out", made.certificate),
+    )
+    return made
+
+
+def test_a_modality_is_believed_by_its_own_certificate_whoever_signed_it(
+    tmp_path: Path, clerk: Actor, stranger: Identity
+) -> None:
+    leaf = signed_by(stranger, tmp_path)
+    with appliance(tmp_path, clerk, trusted=leaf) as store, serving(store):
+        assert echoes(store.settings.dicom.tls_port, *by_tls(store, leaf))
+        assert not echoes(store.settings.dicom.tls_port, *by_tls(store, stranger)), "its authority is not trusted"
+
+
+def test_why_a_certificate_is_not_believed_is_logged(
+    tmp_path: Path, clerk: Actor, ct: Identity, stranger: Identity, caplog: pytest.LogCaptureFixture
+) -> None:
+    with appliance(tmp_path, clerk, trusted=ct) as store, serving(store):
+        assert not echoes(store.settings.dicom.tls_port, *by_tls(store, stranger))
+    assert "TLS handshake failed: self-signed certificate" in caplog.text
+
+
+def test_a_certificate_with_a_key_too_short_for_tls_is_not_trusted(tmp_path: Path, clerk: Actor) -> None:
+    short = tmp_path / "short.pem"
+    by_openssl(
+        *("req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=short"),
+        *("-keyout", tmp_path / "short.key", "-out", short),
+    )
+    with appliance(tmp_path / "data", clerk) as store:
+        with pytest.raises(SettingError, match="CN=short is too short for TLS"):
+            certificates.trust(store, short, clerk)
+        shutil.copy(short, certificates.tls_folder(store) / "authorities.pem")  # trusted before that was looked at
+        assert "CN=short is too short for TLS" in about_tls(store)[0].text
+
+
+def test_a_certificate_that_is_not_good_yet_is_said(
+    tmp_path: Path, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with appliance(tmp_path, clerk, tls={"mutual": False}) as store:
+        assert about_tls(store) == []
+        monkeypatch.setattr(certificate_checks, "now", lambda: now() - dt.timedelta(days=2))
+        assert "Our certificate is good only from" in about_tls(store)[0].text
