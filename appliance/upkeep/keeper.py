@@ -10,7 +10,7 @@ from appliance.jobs.keeping import Chore, Rounds
 from appliance.store.store import Store
 from appliance.upkeep import node_checks, purging
 from appliance.upkeep.forwarding import Forwarder
-from appliance.upkeep.notices import Notifier
+from appliance.upkeep.notices import Notifier, certificates_ending
 
 ROUND_SECONDS = 2.0
 NOTICE_SECONDS = 15.0
@@ -24,7 +24,7 @@ class Keeper:
     """Does what is due: the machine's own everywhere, the rest in whichever process holds the lock."""
 
     def __init__(self, store: Store) -> None:
-        self.own = Chore(seconds=SEEN_SECONDS, do=lambda: node_checks.be_seen(store))
+        self.own = Chore(seconds=SEEN_SECONDS, do=lambda: node_checks.be_seen(store, certificates_ending(store)))
         self.chores = (
             Chore(seconds=0.0, do=Forwarder(store).forward),
             Chore(seconds=NOTICE_SECONDS, do=Notifier(store).tell),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -25,14 +26,15 @@ CLOCK_SECONDS = 2.0
 PARTS = ("films", "discs", "retrieve", "import")
 
 
-def be_seen(store: Store) -> None:
-    """Say that this machine is there, what it runs, and how its clock differs from the database's."""
+def be_seen(store: Store, problems: Mapping[str, str]) -> None:
+    """Say that this machine is there, what it runs, how its clock differs from the database's, and what ails it."""
     if not store.node:
         return
     with store.database.read() as connection:
         before, theirs, after = now(), postgresql.facts(connection).moment, now()
     ahead = (before + (after - before) / 2 - theirs).total_seconds()
-    seen = {"at": now().isoformat(), "ahead": round(ahead, 3), "version": metadata.version("appliance")}
+    seen: dict[str, Any] = {"at": now().isoformat(), "ahead": round(ahead, 3), "version": metadata.version("appliance")}
+    seen["problems"] = dict(problems)
     kept.keep(store, KNOWN + store.node, seen)
 
 
@@ -55,6 +57,20 @@ def machines(store: Store) -> list[Finding]:
     known = _known(store)
     found = [_machine(name, known.get(name), parts.get(name, Counter())) for name in sorted({*known, *parts})]
     return [*found, *_bound(store, set(parts)), *_drives(store)]
+
+
+def ailing(store: Store, minutes: int) -> dict[str, str]:
+    """What is to be told of each machine: that it was not seen for so long, or what it says of itself; by a key."""
+    if not store.node:
+        return {}
+    there, known = _parts(store), _known(store)
+    found: dict[str, str] = {}
+    for name, seen in known.items():
+        if name not in there and now() - _at(seen) > dt.timedelta(minutes=minutes):
+            found[f"machine:{name}"] = _machine(name, seen, Counter()).text
+        for key, text in seen.get("problems", {}).items():
+            found[f"{key}:{name}"] = say("Machine %(name)s: %(text)s", name=name, text=text)
+    return found
 
 
 def _parts(store: Store) -> dict[str, Counter[str]]:

@@ -30,7 +30,7 @@ from appliance.security import certificates
 from appliance.store import discs, print_jobs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
-from appliance.upkeep import kept
+from appliance.upkeep import kept, node_checks
 from appliance.upkeep.certificate_checks import ENDING_DAYS
 from appliance.upkeep.service_checks import BACKUP_DAYS
 from appliance.words import say
@@ -55,7 +55,7 @@ class Notice:
 def problems(store: Store) -> dict[str, str]:
     """Everything that waits for a person now."""
     found: dict[str, str] = {}
-    for look in (_films, _held, _failed, _printers, _burners, _discs, _rules, _disk, _certificate, _backup):
+    for look in (_films, _held, _failed, _printers, _burners, _discs, _rules, _disk, _machines, _backup):
         found |= look(store)
     return found
 
@@ -143,7 +143,13 @@ def _disk(store: Store) -> Problems:
     return {} if store.has_room() else {"disk": say("The disk is short: new films and studies are refused.")}
 
 
-def _certificate(store: Store) -> Problems:
+def _machines(store: Store) -> Problems:
+    """Of several, each looks after its own certificates, and the one that tells after all."""
+    return node_checks.ailing(store, store.settings.notices.film_minutes) if store.node else certificates_ending(store)
+
+
+def certificates_ending(store: Store) -> Problems:
+    """This machine's certificates that end soon, or can't be read."""
     found: dict[str, str] = {}
     files, page = certificates.tls_files(store), store.settings.web.certificate
     try:

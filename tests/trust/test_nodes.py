@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +17,10 @@ from appliance.printing.printer_verbs import get_printer
 from appliance.store import postgresql, print_jobs
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
-from appliance.upkeep import kept, node_checks, service_checks
+from appliance.upkeep import kept, node_checks, notices, service_checks
 from appliance.upkeep.backup import make_backup
 from appliance.upkeep.finding import Finding
+from appliance.upkeep.keeper import Keeper
 from appliance.upkeep.restore import hold_after_server
 from tests.printing.films import add_folder_printer, submit_films
 
@@ -41,7 +43,7 @@ def said(found: list[Finding], level: str) -> str:
 
 def test_a_machine_is_shown_with_its_parts_and_its_clock(east: Store) -> None:
     films, discs = east.locks.hold("films"), east.locks.hold("discs")
-    node_checks.be_seen(east)
+    node_checks.be_seen(east, {})
     text = said(node_checks.machines(east), "fine")
     assert "Machine east works (1 discs, 1 films)" in text and " s from the database's" in text
     films.release()
@@ -52,7 +54,7 @@ def test_a_machine_is_shown_with_its_parts_and_its_clock(east: Store) -> None:
 def test_a_clock_that_differs_is_found(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = east.locks.hold("films")
     monkeypatch.setattr(node_checks, "now", lambda: now() + dt.timedelta(seconds=5))
-    node_checks.be_seen(east)
+    node_checks.be_seen(east, {})
     assert re.search(r"[+](4[.]9|5[.]\d) s", said(node_checks.machines(east), "warning"))
     lock.release()
 
@@ -65,7 +67,7 @@ def test_what_is_bound_to_a_machine_that_is_not_there_is_an_error(east: Store, c
 
 
 def test_a_machine_not_seen_for_long_is_forgotten(east: Store) -> None:
-    node_checks.be_seen(east)
+    node_checks.be_seen(east, {})
     old = {"at": (now() - dt.timedelta(days=31)).isoformat(), "ahead": 0.0, "version": "0"}
     kept.keep(east, node_checks.KNOWN + "west", old)
     assert "west" not in str(node_checks.machines(east))
@@ -96,3 +98,25 @@ def test_what_waited_when_the_server_made_its_dump_is_held(east: Store, clerk: A
         held = print_jobs.get(connection, job)
         assert (held.job_state, held.job_state_reasons) == ("pending-held", ["in-doubt", "restored"])
     assert submit_films(east, get_printer(east, held.printer)) > 100_000
+
+
+def test_a_machine_that_is_gone_and_another_s_certificate_are_told(east: Store) -> None:
+    lock = east.locks.hold("films")
+    node_checks.be_seen(east, {})
+    ending = {"page-certificate": "The page's certificate is good until 2026-12-01 only."}
+    seen = {"at": (now() - dt.timedelta(minutes=5)).isoformat(), "ahead": 0.0, "version": "0", "problems": ending}
+    kept.keep(east, node_checks.KNOWN + "west", seen)
+    told = {"page-certificate:west": "Machine west: The page's certificate is good until 2026-12-01 only."}
+    assert notices.problems(east) == told, "it may be starting anew"
+    seen["at"] = (now() - dt.timedelta(minutes=11)).isoformat()
+    kept.keep(east, node_checks.KNOWN + "west", seen)
+    assert notices.problems(east)["machine:west"].startswith("Machine west is not there; it was last seen ")
+    lock.release()
+
+
+def test_a_machine_says_what_ails_it(east: Store, tmp_path: Path) -> None:
+    spoilt = tmp_path / "page.pem"
+    spoilt.write_text("nothing")
+    web = east.settings.web.model_copy(update={"certificate": spoilt})
+    Keeper(replace(east, settings=east.settings.model_copy(update={"web": web}))).own.do()
+    assert "page.pem can't be read" in notices.problems(east)["certificate-unreadable:east"]
