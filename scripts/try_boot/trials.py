@@ -277,8 +277,11 @@ def upgrade(machine: Machine, modality: Modality, older: Path, deb: Path) -> Non
         assert modality.film()
     assert modality.store(modality.image())
     machine.run("sh", "-c", "echo '# of the site' >> /etc/appliance/appliance.toml")
-    before = jobs(machine)
-    machine.install(deb)
+    before, site = jobs(machine), _as_the_site_has_it(machine)
+    machine.install(
+        deb, "-o", "Dpkg::Options::=--force-confold"
+    )  # what a person answers: the proxy's settings are ours
+    _is_as_the_site_had_it(machine, site)
     units_stand(machine)
     assert jobs(machine) == before, jobs(machine)
     assert "of the site" in machine.said("cat", "/etc/appliance/appliance.toml")
@@ -287,6 +290,30 @@ def upgrade(machine: Machine, modality: Modality, older: Path, deb: Path) -> Non
     until(lambda: jobs(machine) == {"completed": 3}, "the waiting films are printed")
     assert len(json.loads(machine.appliance("study", "list", "--json").stdout)) == 1
     tell("upgraded with 3 films waiting: printed by the new version; settings, studies and a backup are there")
+
+
+SITES_OWN = ("/etc/nginx/sites-available/appliance", "/etc/appliance/page.pem", "/etc/appliance/page.key")
+
+
+def _as_the_site_has_it(machine: Machine) -> str:
+    """A part switched off, a drop-in, the proxy's settings changed, another certificate: the sum of the files."""
+    certificate = "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=site -keyout page.key -out page.pem"
+    machine.run("sh", "-c", f"cd /etc/appliance && {certificate} 2>/dev/null")
+    machine.run("sh", "-c", "sed -i 's/4g;/5g;/' /etc/nginx/sites-available/appliance")
+    machine.run("mkdir", "-p", "/etc/systemd/system/appliance-films@.service.d")
+    drop_in = "printf '[Service]\\nNice=7\\n' > /etc/systemd/system/appliance-films@.service.d/site.conf"
+    machine.run("sh", "-c", drop_in)
+    machine.run("systemctl", "disable", "--now", "appliance-discs.service")
+    return machine.said("sha256sum", *SITES_OWN)
+
+
+def _is_as_the_site_had_it(machine: Machine, site: str) -> None:
+    assert machine.said("sha256sum", *SITES_OWN) == site
+    until(lambda: machine.shown("appliance-films@1", "ActiveState") == "active", "a film worker is active")
+    assert machine.shown("appliance-films@1", "Nice") == "7"
+    assert machine.shown("appliance-discs", "ActiveState") == "inactive"
+    machine.run("systemctl", "enable", "--now", "appliance-discs.service")
+    tell("the site's certificate, proxy settings, drop-in and a part that is switched off outlive the upgrade")
 
 
 def downgrade(machine: Machine, deb: Path, folder: Path) -> None:

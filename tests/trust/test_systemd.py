@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -67,18 +67,58 @@ def test_an_errand_that_reaches_no_server_is_left_out_where_the_database_is_on_o
     assert "PrivateNetwork=yes" in unit and "ConditionPathExists=/var/lib/appliance/appliance.db\n" in unit
 
 
-def test_a_masked_unit_keeps_the_package_from_being_installed_no_more_than_the_others(tmp_path: Path) -> None:
-    """The script's own lines, on a tree that is not booted."""
-    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+@pytest.fixture
+def enabling(tmp_path: Path) -> Callable[[], str]:
+    """The package's own lines that enable units, on a tree that is not booted; what they say."""
+    wants = tmp_path / "etc/systemd/system"
+    wants.mkdir(parents=True)
     shutil.copytree(UNITS, tmp_path / "lib/systemd/system")
-    (tmp_path / "etc/systemd/system/appliance-discs.service").symlink_to("/dev/null")
     script = (ROOT / "packaging/postinst").read_text()
-    lines = script[script.index("units=") : script.index("if [ ! -e /etc/systemd")]
-    enables = script[script.index("  for unit in $units") : script.index("  [ ! -d /etc/nginx/sites-enabled ]")]
+    lines = script[script.index("units=") : script.index("if [ -d /run/systemd/system ]")]
+    lines = lines.replace("/etc/", f"{tmp_path}/etc/")
     there = f'systemctl() {{ command systemctl --root="{tmp_path}" "$@"; }}\n'
-    done = subprocess.run(["sh", "-e", "-c", there + lines + enables], capture_output=True, text=True, check=True)
-    assert "appliance-discs.service is not enabled" in done.stderr
+
+    def configure() -> str:
+        done = subprocess.run(["sh", "-e", "-c", there + lines], capture_output=True, text=True, check=True)
+        return done.stderr
+
+    return configure
+
+
+def test_a_masked_unit_keeps_the_package_from_being_installed_no_more_than_the_others(
+    tmp_path: Path, enabling: Callable[[], str]
+) -> None:
+    (tmp_path / "etc/systemd/system/appliance-discs.service").symlink_to("/dev/null")
+    assert "appliance-discs.service is not enabled" in enabling()
     assert (tmp_path / "etc/systemd/system/multi-user.target.wants/appliance.target").is_symlink()
+
+
+@pytest.mark.parametrize("off", ["appliance.target", "appliance-discs.service", "appliance-backup.timer"])
+def test_what_a_site_has_switched_off_an_upgrade_leaves_off(
+    tmp_path: Path, enabling: Callable[[], str], off: str
+) -> None:
+    def wanted() -> set[str]:
+        return {link.name for link in (tmp_path / "etc/systemd/system").glob("*.wants/*")}
+
+    enabling()
+    everything = wanted()
+    assert {"appliance.target", "appliance-discs.service", "appliance-films@2.service"} <= everything
+    subprocess.run(["systemctl", f"--root={tmp_path}", "disable", "--quiet", off], check=True)
+    enabling()
+    assert wanted() == everything - {off}
+    for unit in everything - {off}:  # as a removal does
+        subprocess.run(["systemctl", f"--root={tmp_path}", "disable", "--quiet", unit], check=True)
+    enabling()
+    assert wanted() == everything, "removed and back"
+
+
+def test_the_target_starts_what_is_enabled_alone() -> None:
+    """Its own Wants= would start again, at each boot, what a site has disabled."""
+    assert "\nWants=" not in (UNITS / "appliance.target").read_text()
+    script = (ROOT / "packaging/postinst").read_text()
+    for unit in UNITS.glob("appliance-*.service"):
+        if "WantedBy=appliance.target" in unit.read_text():
+            assert unit.name.removesuffix(".service") in script, "the package enables each part"
 
 
 @pytest.mark.parametrize("site", ["packaging/nginx-site", "systemd/nginx-appliance.conf"])
