@@ -50,6 +50,8 @@ FILM_MEMORY = 6 << 30
 """Address space of a film worker: a film too large for it fails alone."""
 NAME_SECONDS = 20.0
 """How long a part's predecessor may take to let go of the machine's name."""
+FOLDER_SECONDS = 2.0
+"""How often a part looks whether the share is still there."""
 PR_SET_PDEATHSIG = 1
 M_ARENA_MAX = -8  # mallopt(3)
 
@@ -77,6 +79,8 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
     note_part(store, part, "application-started")
     try:
         with occupied(store):
+            folder = threading.Thread(target=_end_without_folder, args=(store, stop), name="folder", daemon=True)
+            folder.start()
             RUNNERS[part](store, stop, Pulse(_beat_to(ready_fd), store_answers(store)))
         note_part(store, part, "application-stopped")
     except OSError as error:
@@ -89,6 +93,16 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
         tallies.join(5)
         store.close()
     log.info("stopped", extra={"part": part})
+
+
+def _end_without_folder(store: Store, stop: threading.Event) -> None:
+    """A share that went away ends a part: started again it waits for the share, and another machine does its work."""
+    while not stop.wait(FOLDER_SECONDS):
+        try:
+            store.database.before_writing()
+        except ResourceError as error:
+            log.error("%s This part ends, and starts when it is there.", error)
+            stop.set()
 
 
 def _why_deaf(error: OSError, settings: DicomSettings | WebSettings) -> str | None:

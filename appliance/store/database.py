@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,8 @@ class Database:
         self.engine = _open(url, part)
         self.url = self.engine.url.render_as_string(hide_password=True)
         self._writing = self.engine.execution_options(appliance_write=True)
+        self.before_writing: Callable[[], None] = lambda: None
+        """Raises ResourceError when nothing may be written now."""
         self._turn = threading.RLock()
         self._kept: Connection | None = None  # of the writers of this process, one after the other
 
@@ -64,9 +66,11 @@ class Database:
     def write(self, *topics: str) -> Iterator[Connection]:
         """A transaction that writes; each topic's change counter is raised with it.
 
-        Raises ResourceError when the database stays locked or its disk is full; then nothing was written. When its
-        server was lost in the very moment of the commit and can't be asked, UncertainError: it may have been.
+        Raises ResourceError when the database stays locked, its disk is full or its folder is away; then nothing was
+        written. When its server was lost in the very moment of the commit and can't be asked, UncertainError: it may
+        have been.
         """
+        self.before_writing()
         ended: server.Transaction | None = None
         try:
             with self._writer() as connection, connection.begin():

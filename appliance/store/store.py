@@ -58,7 +58,8 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
     settings = settings or load_settings(data, config)
     url = settings.database.url
     folder = DataFolder(place_of(data), _node(settings) if url else "")
-    folder.make()
+    if not url:
+        folder.make()  # the database lies in it
     database = Database(url or sqlite_url(folder.database), f"{part} of {folder.node}" if folder.node else "")
     try:
         migrate(database, folder)
@@ -67,6 +68,7 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
             raise ResourceError(say("The database can't be brought up: %(why)s", why=words_of(error))) from error
         raise damaged(folder.database, str(error.orig)) from error
     refuse_strange_folder(database, folder)
+    folder.make()  # where the share is not mounted nothing is made: a part that goes on could write into it
     return Store(settings, folder, database, open_locks(database, folder, folder.node))
 
 

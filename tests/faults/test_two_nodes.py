@@ -116,3 +116,16 @@ def test_a_database_killed_in_the_middle_costs_no_film(pair: Nodes, count: int) 
     pair.query("update printer set printer_state = 'idle' where printer_state = 'stopped'")  # as a person would
     pair.settled(60)
     assert_balanced(pair)
+
+
+@pytest.mark.parametrize("part", ["dicom", "films"])
+def test_a_part_whose_share_goes_away_ends_and_leaves_nothing_in_the_folder_beneath(pair: Nodes, part: str) -> None:
+    running = pair.start_on("east", part)
+    share = pair.data.rename(pair.data.with_name("share"))
+    pair.data.mkdir()
+    try:
+        assert running.wait(20), "it would give up films that lie in the share, and take others into this folder"
+        assert list(pair.data.iterdir()) == []
+    finally:
+        pair.data.rmdir()
+        share.rename(pair.data)

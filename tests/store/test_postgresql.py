@@ -214,6 +214,23 @@ def test_a_folder_of_another_appliance_is_refused(store: Store, tmp_path: Path) 
     open_store(store.folder.root, settings=store.settings).close()
 
 
+def test_nothing_is_written_while_the_share_is_away_and_another_folder_lies_beneath(store: Store) -> None:
+    """As when it is unmounted under a running part: what came then was acknowledged, and lay in the folder beneath."""
+    root = store.folder.root
+    mounted = root.rename(root.with_name("share"))
+    root.mkdir()
+    with pytest.raises(ResourceError, match="share is mounted"):
+        numbers(store)
+    with pytest.raises(ConflictError, match="share is mounted"):
+        open_store(root, settings=store.settings)
+    assert list(root.iterdir()) == [], "a part that still runs finds no folders to write into"
+    root.rmdir()
+    with pytest.raises(ResourceError, match="share is mounted"):
+        numbers(store)
+    mounted.rename(root)
+    assert numbers(store) == 0
+
+
 def test_each_machine_has_a_spool_of_its_own(store: Store) -> None:
     settings = store.settings.model_copy(update={"node": store.settings.node.model_copy(update={"name": "west"})})
     other = open_store(store.folder.root, settings=settings)
