@@ -10,6 +10,7 @@ import logging
 import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
+from weakref import WeakSet
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
@@ -61,7 +62,7 @@ from appliance.dicom.film_nodes import (
 )
 from appliance.dicom.film_requests import charset_of, check_position, referenced, sent_session
 from appliance.dicom.image_attributes import read_image
-from appliance.dicom.presentation_luts import read_presentation_lut
+from appliance.dicom.presentation_luts import MOST_LUTS, MOST_VALUES, read_presentation_lut
 from appliance.film.areas import set_verdict
 from appliance.film.boxes import AnnotationBox, FilmBox, FilmSession, ImageBox, PixelReference, PresentationLUT
 from appliance.film.display_format import parse
@@ -102,6 +103,7 @@ class FilmSessionTree:
     session: SessionNode | None = None
     films: dict[str, FilmNode] = field(default_factory=dict)  # in order of creation
     luts: dict[str, PresentationLUT] = field(default_factory=dict)
+    _tables: WeakSet[PresentationLUT] = field(default_factory=WeakSet)
 
     # --- film session ---
 
@@ -330,12 +332,25 @@ class FilmSessionTree:
 
     def create_lut(self, dataset: Dataset, uid: str, big_endian: bool) -> Answer:
         uid = self._new_uid(uid)
-        lut = read_presentation_lut(dataset, self.can, big_endian)
+        lut = self._kept(read_presentation_lut(dataset, self.can, big_endian))
         self.luts[uid] = lut
         reply = Dataset()
         if lut.PresentationLUTShape:
             reply.PresentationLUTShape = lut.PresentationLUTShape
         return Answer(instance=uid, dataset=reply if len(reply) else None)
+
+    def _kept(self, lut: PresentationLUT) -> PresentationLUT:
+        """The table, once in memory however often it is sent: some send the same for each film and delete none.
+
+        What films and boxes refer to counts as long as they do, also when the LUT itself was deleted.
+        """
+        known = next((table for table in self._tables if table == lut), None)
+        if known is not None and len(self.luts) < MOST_LUTS:
+            return known
+        if len(self.luts) >= MOST_LUTS or sum(len(table.data) for table in self._tables) + len(lut.data) > MOST_VALUES:
+            raise StatusError(RESOURCE_LIMITATION, "too many Presentation LUTs: delete those no longer needed")
+        self._tables.add(lut)
+        return lut
 
     def delete_lut(self, uid: str) -> Answer:
         """Films that refer to it keep its content; nothing may refer to it again."""

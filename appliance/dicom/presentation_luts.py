@@ -15,6 +15,10 @@ from appliance.film.boxes import PresentationLUT
 
 SHAPES = ("IDENTITY", "LIN OD")
 MOST_ENTRIES = 65536
+MOST_VALUES = 1 << 20
+"""Values of all the different tables of an association: 256 tables of 12 bits. Each value takes up to 36 bytes."""
+MOST_LUTS = 10_000
+"""Presentation LUTs of an association, equal ones among them."""
 DENSEST_STRICT = 10  # bits of an entry, at least, by the standard
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from appliance.config import Settings
+from appliance.dicom.answering import StatusError
 from appliance.dicom.capabilities import MAGNIFICATION_TYPES, MEDIUM_TYPES, capabilities_of
 from appliance.dicom.film_session import FilmSessionTree
 from appliance.film.annotation_format import shipped_formats
@@ -17,7 +20,7 @@ from appliance.printing.desk import PrintDesk
 from appliance.printing.printers import Printer, PrinterSettings
 from appliance.printing.profiles import PrintProfile
 from appliance.security.peers import Peer
-from tests.dicom.clients import SESSION, boxes, dataset, gray_image, reference
+from tests.dicom.clients import LUT, SESSION, boxes, dataset, gray_image, reference
 
 SESSION_VALUES = st.fixed_dictionaries(
     {},
@@ -98,3 +101,29 @@ def test_what_is_printed_is_what_was_set(
     assert agrees(kept.film_boxes[0].image_boxes[position - 1], box)
     assert [b.ImageBoxPosition for b in kept.film_boxes[0].image_boxes if b.image] == [position]
     assert this.print_session(made.instance).session.film_boxes == printed.session.film_boxes
+
+
+def table(entries: int, value: int) -> Dataset:
+    """The N-CREATE of a Presentation LUT whose values are `value`."""
+    item = dataset(LUTDescriptor=[entries % 65536, 0, 16])
+    item.add_new("LUTData", "OW", value.to_bytes(2, "little") * entries)
+    return dataset(PresentationLUTSequence=[item])
+
+
+def test_presentation_luts_do_not_fill_the_memory() -> None:
+    """Also not those that were deleted, while a film box refers to them; the same one again costs nothing."""
+    made = tree(strict=False)
+    made.create_session(dataset(), "1.2.1", color=False)
+    for number in range(2000):
+        made.create_lut(table(4096, 7), f"1.2.2.{number}", big_endian=False)
+    for number in range(15):
+        made.create_lut(table(65536, number), f"1.2.3.{number}", big_endian=False)
+        film = dataset(ImageDisplayFormat="STANDARD\\1,1", ReferencedFilmSessionSequence=[reference(SESSION, "1.2.1")])
+        film.ReferencedPresentationLUTSequence = [reference(LUT, f"1.2.3.{number}")]
+        made.create_film_box(film, f"1.2.4.{number}", False, annotated=False, icc=None)
+        made.delete_lut(f"1.2.3.{number}")
+    with pytest.raises(StatusError, match="too many Presentation LUTs") as error:
+        made.create_lut(table(65536, 99), "1.2.5", big_endian=False)
+    assert error.value.dimse_status == 0x0213
+    made.delete_film_box("1.2.4.0")
+    made.create_lut(table(65536, 99), "1.2.5", big_endian=False)
