@@ -45,8 +45,12 @@ def find_peer(peers: Iterable[Peer], calling_ae_title: str, address: str) -> Pee
 
 
 def calls_alike(one: Peer, other: Peer) -> bool:
-    """Whether nothing tells two peers apart when they call; of two networks the smaller one goes before."""
-    return one.ae_title.strip() == other.ae_title.strip() and _network(one) == _network(other)
+    """Whether nothing tells two peers apart when they call; of two networks the smaller one goes before.
+
+    Archives that are called at their own hosts may bear one AE title: many keep the one they were delivered with.
+    """
+    both_called = bool(one.host and other.host)
+    return one.ae_title.strip() == other.ae_title.strip() and _network(one) == _network(other) and not both_called
 
 
 def _network(peer: Peer) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

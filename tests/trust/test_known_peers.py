@@ -185,6 +185,11 @@ def test_of_two_peers_that_call_alike_the_second_is_refused(store: Store, clerk:
         set_peer(store, Peer(name="room1", ae_title="CT", address="192.0.2.7"), clerk)
 
 
+def test_two_archives_may_bear_the_ae_title_they_were_delivered_with(store: Store, clerk: Actor) -> None:
+    add_peer(store, Peer(name="north", ae_title="ORTHANC", host="192.0.2.7", port=4242), clerk)
+    add_peer(store, Peer(name="south", ae_title="ORTHANC", host="192.0.2.8", port=4242), clerk)
+
+
 def test_spaces_beside_an_ae_title_mean_nothing() -> None:
     """PS3.5 6.2: an AE title that was pasted with a space is who calls without."""
     assert find_peer([Peer(name="ct", ae_title=" CT1 ")], "CT1", "192.0.2.7") is not None
