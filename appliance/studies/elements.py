@@ -33,6 +33,8 @@ _WORD_BYTES = {
     "UV": 8,
     "SV": 8,
 }
+NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+"""VRs of binary numbers -> what struct calls them."""
 _PAD = {"UI": b"\0", "OB": b"\0", "UN": b"\0"}
 _TRIMMED = frozenset({"UI"})  # whose padding is not ours to keep: some pad with blanks
 _ITEM = b"\xfe\xff\x00\xe0"
@@ -76,7 +78,41 @@ def whole_value(dataset: Dataset, tag: int, vr: str, encodings: list[str] | None
     if not getattr(found, "is_raw", False):
         return written(found, encodings)
     value: bytes = found.value or b""
+    if found.VR and vr != found.VR and (found.VR in NUMBERS or vr in NUMBERS):
+        return _converted(value, found.VR, vr, found.is_little_endian)
     return swapped(value, _WORD_BYTES[vr]) if not found.is_little_endian and vr in _WORD_BYTES else value
+
+
+def _converted(value: bytes, own: str, vr: str, is_little_endian: bool) -> bytes:
+    """A number written under another VR than the dictionary's, as that has it; b"" where it can't be that."""
+    if not own.isalpha() or own == "UN" or own[0] == "O" or vr[0] == "O":
+        return value
+    order = "<" if is_little_endian else ">"
+    try:
+        numbers = _numbers(value, own, order)
+        if vr not in NUMBERS:
+            return b"\\".join(str(number).encode("ascii") for number in numbers)
+        kind = float if vr in ("FL", "FD") else int
+        return b"".join(struct.pack("<" + NUMBERS[vr], kind(number)) for number in numbers)
+    except (ValueError, OverflowError, struct.error):
+        return b""
+
+
+def _numbers(value: bytes, vr: str, order: str = "<") -> list[int | float]:
+    """The numbers of a value. Raises ValueError, struct.error where it has none."""
+    if vr in NUMBERS:
+        return [number for (number,) in struct.iter_unpack(order + NUMBERS[vr], value)]
+    return [
+        float(part) if b"." in part or b"e" in part.lower() else int(part) for part in value.strip(b" \0").split(b"\\")
+    ]
+
+
+def number_text(value: bytes, vr: str) -> str:
+    """A value in Little Endian of a VR of numbers as text; "" where it is none."""
+    try:
+        return "\\".join(str(number) for number in _numbers(value, vr))
+    except struct.error:
+        return ""
 
 
 def swapped(value: bytes, width: int) -> bytes:

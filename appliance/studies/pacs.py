@@ -181,13 +181,18 @@ def texts(match: Dataset, assumed_charset: str) -> dict[str, str]:
     declared = elements.value_bytes(match, SPECIFIC_CHARACTER_SET, "CS")
     terms = declared.decode("ascii", "replace").split("\\") if declared else None
     raw = {
-        element.keyword or str(element.tag): elements.value_bytes(match, int(element.tag), element.VR, terms)
+        element.keyword or str(element.tag): _value(match, element, terms)
         for element in _elements(match)
         if element.VR != "SQ" and element.tag != SPECIFIC_CHARACTER_SET
     }
     charset = character_set(declared, b"\\".join(raw.values()), "" if code_page(assumed_charset) else assumed_charset)
     name = code_page(assumed_charset) if charset.source == "guessed" else ""
     return {keyword: _text(value, charset, name).strip(" \0") for keyword, value in raw.items()}
+
+
+def _value(match: Dataset, element: _Named, terms: list[str] | None) -> bytes:
+    value = elements.value_bytes(match, int(element.tag), element.VR, terms)
+    return elements.number_text(value, element.VR).encode("ascii") if element.VR in elements.NUMBERS else value
 
 
 def _text(value: bytes, charset: CharacterSet, name: str) -> str:

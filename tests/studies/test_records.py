@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pynetdicom.dsutils import decode, encode
 
 from appliance.legible import legible
-from appliance.studies import elements, record_tables, records
+from appliance.studies import elements, pacs, record_tables, records
 from appliance.studies.charset import character_set
 from appliance.studies.keys import InstanceKeys, instance_keys
 from appliance.studies.record_tables import INSTANCE_KEYS, STORAGE, record_type
@@ -295,3 +298,36 @@ def test_tables_name_each_key_as_the_dictionary_does() -> None:
     tables = (record_tables.PATIENT_KEYS, record_tables.STUDY_KEYS, record_tables.SERIES_KEYS, *INSTANCE_KEYS.values())
     for key in (key for table in tables for key in table):
         assert (keyword_for_tag(key.tag), dictionary_VR(key.tag)) == (key.keyword, key.vr)
+
+
+def test_numbers_under_other_vrs_are_read_as_what_they_are() -> None:
+    dataset = made.image(1)
+    for tag, vr, value in (
+        (0x00200011, "SS", 7),
+        (0x00200013, "US", 5),
+        (0x00280008, "US", 1),
+        (0x00280010, "UL", 16),
+        (0x00280011, "IS", "16"),
+    ):
+        dataset[tag] = DataElement(tag, vr, value)
+    found = described(dataset)
+    tags = values(found.instance)
+    assert found.supplied == ()
+    assert (tags[0x00200013], tags[0x00280008]) == (b"5", b"1")
+    assert (tags[0x00280010], tags[0x00280011]) == (b"\x10", b"\x10")
+    assert values(found.series)[0x00200011] == b"7"
+
+
+def test_a_number_that_can_not_be_one_is_none() -> None:
+    dataset = made.image(1)
+    dataset[0x00280010] = DataElement(0x00280010, "LO", "many")
+    assert elements.value_bytes(made.as_read(dataset), 0x00280010, "US") == b""
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_counts_of_an_archive_are_read_whatever_their_vr(implicit: bool) -> None:
+    match = Dataset()
+    match[0x00201208] = DataElement(0x00201208, "US" if not implicit else "IS", 5)
+    match.Rows = 512
+    match = decode(BytesIO(encode(match, implicit, True) or b""), implicit, True)
+    assert pacs.texts(match, "") == {"NumberOfStudyRelatedInstances": "5", "Rows": "512"}
