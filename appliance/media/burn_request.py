@@ -108,16 +108,24 @@ class Requests:
         return files.write_scratch(path, label_file(drawn, kind))
 
     def _fields(self, volume: Any, serial: str) -> dict[str, str]:
-        """What a robot's own label template may show (outcome.LABEL_FIELDS), as the label would."""
+        """What a robot's own label template may show (outcome.LABEL_FIELDS), as the label would: of all on it."""
         facts = json.loads(self._facts(volume).read_text("utf-8"))
-        keys = facts["series"][0] if facts["series"] and self.choices.label_names_patient else {}
-        fields = {name: str(keys.get(name, "") or "") for name in LABEL_FIELDS}
-        fields["PatientName"] = " ".join(fields["PatientName"].replace("^", " ").replace("=", " ").split())
+        series = facts["series"] if self.choices.label_names_patient else []
+        fields = {name: "; ".join(_each(name, series)) for name in LABEL_FIELDS}
         disc = f"{volume.volume}/{self.volumes}"
         return fields | {"LabelText": facts["label_text"], "Disc": disc, "Serial": serial}
 
+    def _patients(self, volume: Any) -> list[dict[str, str]]:
+        """Who is on this volume; nobody on an anonymous one, for its made-up IDs are of no use to who files it."""
+        facts = json.loads(self._facts(volume).read_text("utf-8"))
+        if facts["anonymous"]:
+            return []
+        found = dict.fromkeys((keys["PatientName"], keys["PatientID"]) for keys in facts["series"])
+        return [{"patient_name": name, "patient_id": number} for name, number in found]
+
     def _ticket(self, volume: Any, serials: tuple[str, ...]) -> dict[str, object]:
-        disc = self.disc
+        disc, patients = self.disc, self._patients(volume)
+        first = patients[0] if patients else {"patient_name": "", "patient_id": ""}
         return {
             "disc_id": disc.disc_id,
             "volume": volume.volume,
@@ -126,8 +134,8 @@ class Requests:
             "serials": list(serials),
             "medium": disc.medium,
             "profile": disc.profile,
-            "patient_name": disc.patient_name,
-            "patient_id": disc.patient_id,
+            **first,
+            "patients": patients,
             "label_text": disc.label_text,
             "file_set_id": volume.file_set_id,
             "file_set_uid": volume.file_set_uid,
@@ -135,3 +143,11 @@ class Requests:
             "bytes": volume.bytes,
             "requested_by": disc.requested_by,
         }
+
+
+def _each(name: str, series: list[dict[str, Any]]) -> list[str]:
+    """Every value of an attribute, once; names without their signs."""
+    values = (str(keys.get(name, "") or "") for keys in series)
+    if name == "PatientName":
+        values = (" ".join(value.replace("^", " ").replace("=", " ").split()) for value in values)
+    return [value for value in dict.fromkeys(values) if value]

@@ -21,9 +21,10 @@ from sqlalchemy.exc import IntegrityError
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import process_actor
-from appliance.media import asking, making, ruled
+from appliance.media import asking, burn_request, making, ruled
 from appliance.media import discs as verbs
 from appliance.media.again import burn_again
+from appliance.media.burner.outcome import BurnRequest
 from appliance.media.burners import get_burner, pause_burner, remove_burner, resume_burner, set_burner
 from appliance.media.check import examine
 from appliance.media.copy_types import BUILT_IN, copy_type, get_copy_type, remove_copy_type, set_copy_type
@@ -151,6 +152,24 @@ def test_a_large_order_takes_several_volumes_each_a_file_set_of_its_own(store: S
     for volume in view["volumes"]:
         assert volume["bytes"] <= 300_000
         assert examine(volume["image"]).findings == []
+
+
+def test_ticket_and_robot_are_told_who_is_on_each_volume(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not whoever comes first in the order: that one's name would stand on a disc of others."""
+    for number, name in ((2, "ROE^EVA"), (3, "POE^MAX")):
+        keep(store, [made.image(1, study=number, rows=256, columns=256, PatientName=name, PatientID=f"P-{number}")])
+    asked: list[BurnRequest] = []
+    monkeypatch.setattr(burn_request, "BurnRequest", lambda **told: asked.append(BurnRequest(**told)) or asked[-1])
+    studies = tuple(f"{made.ROOT}.{number}" for number in (1, 2, 3))
+    choices = {"several_patients": True}
+    view = work_off(store, ordered(store, selection=Selection(studies=studies), medium="cd:290000", choices=choices))
+    assert view["execution_status"] == "DONE", view["message"]
+    tickets = [json.loads((store.folder.burned / f"1-{number}.json").read_text()) for number in (1, 2)]
+    on = [[patient["patient_id"] for patient in ticket["patients"]] for ticket in tickets]
+    assert sorted(sum(on, [])) == ["P-1", "P-2", "P-3"] and all(on)
+    assert [ticket["patient_id"] for ticket in tickets] == [each[0] for each in on]
+    assert [each.fields["PatientID"].split("; ") for each in asked] == on
+    assert "POE MAX" in "; ".join(each.fields["PatientName"] for each in asked)
 
 
 def test_a_disc_for_a_person_has_pages_pictures_and_the_viewer(store: Store) -> None:
