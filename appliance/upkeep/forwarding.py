@@ -46,6 +46,8 @@ class Forwarder:
             return count
         if self._failures:
             log.warning("the audit collector is there again")
+        if count:
+            kept.note_well(self.store, "syslog")
         self._failures = 0
         return count
 
@@ -73,5 +75,6 @@ class Forwarder:
     def _failed(self, error: ApplianceError) -> None:
         if not self._failures:
             log.error("%s Messages wait and are sent when it is there.", error)
+        kept.note_failing(self.store, "syslog", str(error))
         self._again = time.monotonic() + WAITS[min(self._failures, len(WAITS) - 1)]
         self._failures += 1

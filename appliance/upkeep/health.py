@@ -30,6 +30,7 @@ QUICK: tuple[Check, ...] = (
     service_checks.rules,
     service_checks.films,
     service_checks.audit_collector,
+    service_checks.notices,
     service_checks.backups,
     machine_checks.fonts,
     machine_checks.tools,
@@ -43,6 +44,7 @@ THOROUGH: tuple[Check, ...] = (
     wire_checks.printers,
     wire_checks.burners,
     wire_checks.peers,
+    wire_checks.mail,
 )
 """Read everything, and ask the network."""
 

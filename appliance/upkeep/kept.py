@@ -8,10 +8,13 @@ from typing import Any
 
 from appliance.store import secrets
 from appliance.store.store import Store
+from appliance.store.tables.base import now
 
 LAST_BACKUP = "last-backup"
 FORWARDED = "audit-forwarded"
 TOLD = "notices-told"
+FAILING = "failing:"
+"""Before the names of ways to tell people, or the collector, that can't be told by: since when, and why."""
 
 
 def recall(store: Store, name: str, default: Any = None) -> Any:
@@ -30,3 +33,22 @@ def keep(store: Store, name: str, value: Any) -> None:
 def recall_moment(store: Store, name: str) -> dt.datetime | None:
     text = recall(store, name)
     return dt.datetime.fromisoformat(text) if text else None
+
+
+def note_failing(store: Store, way: str, why: str) -> None:
+    """Keep that nothing goes out by `way`, for the health page; the first moment of it stays."""
+    known = recall(store, FAILING + way) or {"since": now().isoformat()}
+    if known.get("why") != why:
+        keep(store, FAILING + way, {**known, "why": why})
+
+
+def note_well(store: Store, way: str) -> None:
+    """Keep that something went out by `way`."""
+    if recall(store, FAILING + way) is not None:
+        keep(store, FAILING + way, None)
+
+
+def failing(store: Store, way: str) -> tuple[dt.datetime, str] | None:
+    """Since when, and why, nothing goes out by `way`; None while it does."""
+    known = recall(store, FAILING + way)
+    return (dt.datetime.fromisoformat(known["since"]), known["why"]) if known else None

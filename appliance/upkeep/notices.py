@@ -13,11 +13,13 @@ import smtplib
 import socket
 import ssl
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from appliance.config import NoticesSettings, SmtpSettings
 from appliance.errors import SettingError
@@ -218,8 +220,10 @@ class Notifier:
             if way not in self._failing:
                 log.error("notices by %s can't be sent and are tried again: %s", way, error)
             self._failing.add(way)
+            kept.note_failing(self.store, way, str(error))
             return False
         self._failing.discard(way)
+        kept.note_well(self.store, way)
         return True
 
 
@@ -233,12 +237,19 @@ def send_mail(settings: SmtpSettings, notices: list[Notice], language: str = "en
     mail["Auto-Submitted"] = "auto-generated"
     lines = [in_language(_line(notice), language) for notice in notices]
     mail.set_content("\n".join(lines) + f"\n\nAppliance {host}\n")
-    with smtplib.SMTP(settings.host, settings.port, timeout=SECONDS) as server:
-        if settings.starttls:
-            server.starttls(context=ssl.create_default_context())
+    with mail_server(settings) as server:
         refused = server.send_message(mail)
     if refused:
         log.warning("the mail server took a notice, but not for %s", ", ".join(refused))
+
+
+@contextmanager
+def mail_server(settings: SmtpSettings) -> Iterator[smtplib.SMTP]:
+    """The mail server, greeted. Raises OSError, SMTPException."""
+    with smtplib.SMTP(settings.host, settings.port, timeout=SECONDS) as server:
+        if settings.starttls:
+            server.starttls(context=ssl.create_default_context())
+        yield server
 
 
 def _line(notice: Notice) -> str:
@@ -260,11 +271,22 @@ def post(settings: NoticesSettings, notices: list[Notice]) -> None:
         "notices": [vars(notice) for notice in notices],
     }
     headers = {"Content-Type": "application/json", "User-Agent": "appliance"}
+    if not _is_address(settings.webhook):
+        raise ValueError("notices.webhook is no address like https://host/path")  # it may hold a secret
     request = urllib.request.Request(settings.webhook, json.dumps(body).encode(), headers, method="POST")
-    if request.type not in ("http", "https"):
-        raise ValueError("notices.webhook is no http address")  # it may hold a secret
     with urllib.request.build_opener(_NoRedirects).open(request, timeout=SECONDS) as answer:
         answer.read(4096)
+
+
+def _is_address(url: str) -> bool:
+    """Whether urllib takes it: what it says of others has the secret in it."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return plain and sound and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

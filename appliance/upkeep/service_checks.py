@@ -204,11 +204,26 @@ def audit_collector(store: Store) -> list[Finding]:
         host=syslog.host,
         port=syslog.port,
     )
-    if waiting > 1000:
-        return [
-            warning("audit", text, say("See that it listens and that its certificate is trusted; the log says more."))
-        ]
-    return [fine("audit", text)]
+    advice = say("See that it listens and that its certificate is trusted; the log says more.")
+    if waiting and (failing := kept.failing(store, "syslog")):
+        return [warning("audit", row((text, failing[1]), " "), advice)]
+    return [warning("audit", text, advice) if waiting > 1000 else fine("audit", text)]
+
+
+def notices(store: Store) -> list[Finding]:
+    """Whether people who are to be told can be."""
+    ways = {"mail": store.settings.smtp.host, "webhook": store.settings.notices.webhook}
+    found = []
+    for way, is_set in ways.items():
+        if is_set and (failing := kept.failing(store, way)):
+            text = say(
+                "Nobody is told by %(way)s since %(since)s: %(why)s.",
+                way=way,
+                since=f"{failing[0]:%Y-%m-%d %H:%M} UTC",
+                why=failing[1],
+            )
+            found.append(error("notices", text, say("Correct smtp or notices in the settings, or see to the server.")))
+    return found
 
 
 def backups(store: Store) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from appliance.printing.sending import device_of
 from appliance.security.peers import Peer
 from appliance.store.store import Store
 from appliance.upkeep.finding import Finding, error, fine, warning
+from appliance.upkeep.notices import mail_server
 from appliance.upkeep.service_checks import peer_names
 from appliance.words import row, say
 
@@ -59,6 +61,21 @@ def burners(store: Store) -> list[Finding]:
         return _said("burners", say("Burner %(name)s", name=burner.name), lambda: open_stored(store, burner).probe())
 
     return _all(ask, all_burners(store))
+
+
+def mail(store: Store) -> list[Finding]:
+    """Whether the mail server listens to us: one that does not tells nobody, and nobody notices."""
+    smtp = store.settings.smtp
+    if not (smtp.host and smtp.recipients):
+        return []
+    where = {"host": smtp.host, "port": smtp.port}
+    try:
+        with mail_server(smtp) as server:
+            server.noop()
+    except (OSError, smtplib.SMTPException, UnicodeError) as problem:
+        text = say("The mail server %(host)s port %(port)s does not answer: %(why)s.", **where, why=problem)
+        return [error("notices", text, say("Correct smtp or notices in the settings, or see to the server."))]
+    return [fine("notices", say("The mail server %(host)s port %(port)s answers.", **where))]
 
 
 class Answered(Protocol):

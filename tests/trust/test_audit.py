@@ -23,7 +23,7 @@ from appliance.store import audit as rows
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
 from appliance.store.tables.security import audit
-from appliance.upkeep import audit_codes, purging
+from appliance.upkeep import audit_codes, purging, service_checks
 from appliance.upkeep.audit_message import Source, message
 from appliance.upkeep.forwarding import Forwarder
 from tests.support.ports import free_port
@@ -270,10 +270,13 @@ def test_messages_wait_while_the_collector_is_away_and_survive_a_restart(trail: 
     port = free_port()
     away = sending_to(trail, "tcp", port)
     assert Forwarder(away).forward() == 0
+    [finding] = service_checks.audit_collector(away)
+    assert finding.level == "warning" and "can't be reached by tcp" in finding.text
     add(trail, "login", clerk, object_kind="user", object_id="clerk")
     with collecting("tcp", port=port) as collector:
         assert Forwarder(away).forward() == 8  # another forwarder: what it knows stands in the database
     assert len(collector.bodies()) == 8
+    assert service_checks.audit_collector(away)[0].level == "fine"
     with collecting("tcp", port=port) as collector:
         add(trail, "logout", clerk, object_kind="user", object_id="clerk")
         assert Forwarder(away).forward() == 1

@@ -30,7 +30,7 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.store.tables.media import disc
 from appliance.store.tables.printing import print_job, printer
-from appliance.upkeep import kept
+from appliance.upkeep import kept, service_checks, wire_checks
 from appliance.upkeep.keeper import Keeper
 from appliance.upkeep.notices import Notice, Notifier, changes, problems
 from tests.media.disc_helpers import ordered, with_study
@@ -162,6 +162,38 @@ def _answer(listener: socket.socket, words: bytes) -> None:
     with connection:
         connection.recv(65536)
         connection.sendall(words)
+
+
+def test_that_nobody_is_told_is_a_finding_until_somebody_is(store: Store, mailbox: tuple[Mailbox, int]) -> None:
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    away = {"host": "127.0.0.1", "port": free_port(), "recipients": ["a@example.org"]}
+    silent, told = with_settings(store, smtp=away), with_settings(store, smtp={**away, "port": mailbox[1]})
+    assert service_checks.notices(silent) == []
+    assert [finding.level for finding in wire_checks.mail(silent)] == ["error"], (
+        "known before there is anything to tell"
+    )
+    assert [finding.level for finding in wire_checks.mail(told)] == ["fine"]
+    Notifier(silent).tell()
+    [finding] = service_checks.notices(silent)
+    assert finding.level == "error" and "Nobody is told by mail since 20" in finding.text and "refused" in finding.text
+    Notifier(told).tell()
+    assert service_checks.notices(told) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["hooks/canary", "http://canary@host/x", "http://a:canary@host/x", "http://host/canary x", "http://h:canary/"],
+)
+def test_the_secret_of_an_address_that_is_none_is_told_nowhere(
+    store: Store, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    add_first_printer(store)
+    set_printer_state(store, "stopped")
+    spoilt = with_settings(store, notices={"webhook": url})
+    assert Notifier(spoilt).tell() == 0
+    assert "notices.webhook is no address" in caplog.text and "canary" not in caplog.text
+    assert "canary" not in str(service_checks.notices(spoilt))
 
 
 def test_nobody_there_is_no_error(store: Store) -> None:
