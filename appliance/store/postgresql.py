@@ -91,11 +91,19 @@ def options(part: str = "", **more: str) -> dict[str, Any]:
     return {**CLIENT, "options": session, "application_name": f"appliance {part}".strip()[:63]}
 
 
+def be_patient(engine: Engine) -> None:
+    """Have an engine open connections that wait no longer than their server lives."""
+    from appliance.store import server_session  # loads the driver, which only those need who have a server
+
+    server_session.be_patient(engine)
+
+
 def open_engine(url: str, part: str = "") -> Engine:
     """Connections to a server, tried before they are used: one that restarted costs nobody an error."""
     engine = create_engine(
         server_url(url), pool_pre_ping=True, pool_size=5, connect_args=options(part), json_serializer=_clean_json
     )
+    be_patient(engine)
     event.listen(
         engine, "connect", _refuse_narrow, insert=True
     )  # before SQLAlchemy reads texts, which may come as bytes

@@ -65,6 +65,7 @@ class ServerLocks:
         self._node = node
         session = postgresql.options("locks", idle_session_timeout=f"{SILENT_SECONDS}s")
         self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=session)
+        postgresql.be_patient(self._engine)
         self._guard = threading.RLock()  # of the session and what is below
         self._session: Connection | None = None
         self._since = 0.0  # when the session was opened

@@ -17,7 +17,7 @@ from appliance.events import process_actor
 from appliance.printing.printer_verbs import add_printer
 from appliance.printing.printers import Printer, PrinterSettings
 from appliance.security.audit import first_broken, record
-from appliance.store import postgresql, print_jobs, secrets
+from appliance.store import postgresql, print_jobs, secrets, server_session
 from appliance.store.database import next_number
 from appliance.store.store import Store, open_store
 from appliance.store.tables import printing as tables
@@ -113,6 +113,25 @@ def test_a_server_started_again_is_found_again(store: Store, server: postgres.Se
         store.database.changes()
     server.start()
     assert numbers(store) == 1
+
+
+def test_a_server_that_stands_still_is_not_waited_for_for_ever(
+    store: Store, server: postgres.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_session, "SILENT_SECONDS", 0.5)
+    assert numbers(store) == 0
+    with server.standing_still():
+        with pytest.raises(ResourceError, match="can't be read"):
+            store.database.changes()
+        with pytest.raises(ResourceError, match="can't be asked"):
+            store.locks.living("films")
+    assert numbers(store) == 1
+
+
+def test_a_long_statement_of_a_server_that_lives_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_session, "SILENT_SECONDS", 0.2)
+    with store.database.read() as connection:
+        assert connection.execute(text("SELECT 7 FROM pg_sleep(1)")).scalar() == 7
 
 
 def test_a_writer_that_stands_still_does_not_keep_the_others_waiting(

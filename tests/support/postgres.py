@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -67,6 +68,20 @@ class Server:
     def stop(self, mode: str = "fast") -> None:
         """mode: fast drops sessions and stops; immediate is a crash."""
         self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "--mode", mode, "stop")
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Every process of it is stopped: connections stay open, and nobody answers."""
+        head = int((self.data / "postmaster.pid").read_text("ascii").split()[0])
+        below = Path(f"/proc/{head}/task/{head}/children").read_text("ascii").split()
+        processes = [head, *map(int, below)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def _run(self, program: str, *arguments: str) -> None:
         line = [str(programs() / program), *arguments]
