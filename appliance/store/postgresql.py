@@ -52,8 +52,9 @@ CLIENT = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "tcp_user_timeout": 15000,
+    "target_session_attrs": "read-write",  # a stand-by gives locks, too: to each who asks it, whoever holds them here
 }
-"""The same for our end: a server that is gone is noticed."""
+"""The same for our end: a server that is gone is noticed. No stand-by will do."""
 
 _ENTER = text(
     "SELECT pg_current_xact_id()::text, set_config('lock_timeout', :wait, true), "

@@ -128,6 +128,18 @@ def test_a_server_that_stands_still_is_not_waited_for_for_ever(
     assert numbers(store) == 1
 
 
+def test_a_stand_by_is_no_server_of_ours_until_it_is_promoted(store: Store, server: postgres.Server) -> None:
+    """Its locks are free though a machine that has reached the first one holds them: films would come out twice."""
+    assert numbers(store) == 0
+    with server.standing_by():
+        with pytest.raises(ResourceError):
+            store.database.changes()
+        with pytest.raises(ResourceError):
+            store.locks.hold("films")
+    assert numbers(store) == 1
+    store.locks.hold("films").release()
+
+
 def test_a_long_statement_of_a_server_that_lives_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_session, "SILENT_SECONDS", 0.2)
     with store.database.read() as connection:

@@ -70,6 +70,17 @@ class Server:
         self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "--mode", mode, "stop")
 
     @contextmanager
+    def standing_by(self) -> Iterator[None]:
+        """It is a stand-by, which can be read, and is promoted in the end."""
+        self.stop()
+        (self.data / "standby.signal").touch()
+        self.start()
+        try:
+            yield
+        finally:
+            self.execute("postgres", "SELECT pg_promote()")
+
+    @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Every process of it is stopped: connections stay open, and nobody answers."""
         head = int((self.data / "postmaster.pid").read_text("ascii").split()[0])
