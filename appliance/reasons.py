@@ -9,6 +9,7 @@ from appliance.words import Words, row, say
 REASONS: dict[str, Words] = {
     # of jobs (RFC 8011 job-state-reasons)
     "job-hold-until-specified": say("held by a person"),
+    "job-held-for-review": say("a person must decide"),
     "in-doubt": say("nobody knows whether it came out"),
     "restored": say("restored from a backup"),
     "reprinted-after-doubt": say("printed again after doubt"),

@@ -35,8 +35,8 @@ def hold(store: Store, job_id: int, actor: Actor) -> None:
         "hold",
         states.HELD,
         actor,
-        reasons=["job-hold-until-specified"],
-        message=print_jobs.HELD_BY_A_PERSON,
+        reasons=[print_jobs.HELD_BY_A_PERSON],
+        message=say("Held by a person."),
     )
 
 

@@ -18,6 +18,9 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.words import say
 
+FOR_REVIEW = "job-held-for-review"
+"""The reason of a job that we hold: a person is waited for, and did not hold it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
@@ -51,7 +54,7 @@ def _undone(result: SendResult, settings: PrinterSettings, attempts: int) -> Set
         doubt = say("Some of it may have come out. Look at the printer, then release it (prints again) or confirm it.")
         return Settlement(state=states.HELD, reasons=("in-doubt", *reasons), message=f"{message} {doubt}".strip())
     if result.outcome is SendOutcome.HOLD:
-        return Settlement(state=states.HELD, reasons=reasons or ("job-hold-until-specified",), message=message)
+        return Settlement(state=states.HELD, reasons=reasons or (FOR_REVIEW,), message=message)
     if result.outcome is SendOutcome.CANCEL:
         return Settlement(state=states.ABORTED, reasons=reasons or ("aborted-by-system",), message=message)
     if result.outcome is SendOutcome.STOP_PRINTER:
@@ -80,7 +83,7 @@ def _after_failure(result: SendResult, settings: PrinterSettings, attempts: int)
         return _stopping(message)
     held = say("That was the last time: once the printer is mended, release the job.")
     words = f"{message} {held}".strip()
-    return Settlement(state=states.HELD, reasons=("job-hold-until-specified", *reasons), message=words)
+    return Settlement(state=states.HELD, reasons=(FOR_REVIEW, *reasons), message=words)
 
 
 def settle_send(store: Store, job_id: int, worker: str, result: SendResult) -> None:

@@ -12,7 +12,6 @@ from appliance.store import job_events, print_job_words
 from appliance.store import job_states as states
 from appliance.store.tables.base import is_due, is_for, now
 from appliance.store.tables.printing import film, print_job, printer
-from appliance.words import say
 
 Job = Row[Any]
 """A row of print_job."""
@@ -20,8 +19,8 @@ Job = Row[Any]
 ORDER = (print_job.c.priority.desc(), print_job.c.job_id)
 """HIGH before MED before LOW, then as they came."""
 
-HELD_BY_A_PERSON = say("Held by a person.")
-"""What a job says that nobody need be told of."""
+HELD_BY_A_PERSON = "job-hold-until-specified"
+"""The one reason of a job that nobody need be told of."""
 WAITING = (states.PENDING, states.PROCESSING, states.STOPPED, states.HELD)
 
 
@@ -67,12 +66,11 @@ def waiting_since(connection: Connection, moment: dt.datetime) -> list[Job]:
 
 def held_since(connection: Connection, moment: dt.datetime) -> list[Job]:
     """Jobs accepted before a moment that the appliance holds for a person: job_id and printer, the oldest first."""
-    query = select(print_job.c.job_id, print_job.c.printer).where(
-        print_job.c.job_state == states.HELD,
-        print_job.c.job_state_message != HELD_BY_A_PERSON,
-        print_job.c.created < moment,
+    query = select(print_job.c.job_id, print_job.c.printer, print_job.c.job_state_reasons).where(
+        print_job.c.job_state == states.HELD, print_job.c.created < moment
     )
-    return list(connection.execute(query.order_by(print_job.c.job_id)))
+    held: list[Job] = list(connection.execute(query.order_by(print_job.c.job_id)))
+    return [job for job in held if job.job_state_reasons != [HELD_BY_A_PERSON]]
 
 
 def failed_since(connection: Connection, moment: dt.datetime) -> list[Job]:

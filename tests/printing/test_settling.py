@@ -7,6 +7,7 @@ import pytest
 from appliance.printing.device.outcome import SendOutcome, SendResult
 from appliance.printing.printers import PrinterSettings
 from appliance.printing.settling import decide
+from appliance.reasons import in_words
 
 OUT = SendOutcome
 
@@ -54,3 +55,9 @@ def test_what_is_uncertain_is_in_doubt_and_says_what_to_do() -> None:
 def test_the_last_attempt_says_so_and_what_to_do(policy: str, words: str) -> None:
     result = SendResult(outcome=OUT.RETRY, message="Nothing was printed; it will be tried again.")
     assert words in decide(result, PrinterSettings(error_policy=policy), 1, canceled=False).message
+
+
+@pytest.mark.parametrize("outcome", [OUT.HOLD, OUT.RETRY])
+def test_what_the_appliance_holds_is_not_said_to_be_held_by_a_person(outcome: SendOutcome) -> None:
+    reasons = decide(SendResult(outcome=outcome), PrinterSettings(error_policy="hold-job"), 1, canceled=False).reasons
+    assert str(in_words(reasons)) == "a person must decide" != str(in_words(["job-hold-until-specified"]))
