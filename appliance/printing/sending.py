@@ -28,7 +28,7 @@ from appliance.printing.device.outcome import (
 )
 from appliance.printing.device.registry import open_device
 from appliance.printing.jobs import read_session
-from appliance.printing.printers import Printer, media_choice
+from appliance.printing.printers import Printer, media_choice, readable_uri
 from appliance.printing.settling import settle_send
 from appliance.printing.submission import FILM_JSON
 from appliance.store import files, print_jobs, printers
@@ -37,6 +37,9 @@ from appliance.words import say
 
 SETTLE_TRIES = 300
 """Seconds that a known answer waits for the database, while the claim is ours."""
+
+GOING_TO = "to "
+"""Begins the evidence of a job whose bytes may be leaving: the address follows."""
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +119,7 @@ def _send(store: Store, job: print_jobs.Job, printer: Printer | None, worker: st
             return SendResult(outcome=SendOutcome.RETRY, message=words, blameless=True)
         request = request_for(store, job, printer)
         if not job.send_started:
-            _mark_started(store, job.job_id, worker)
+            _mark_started(store, job.job_id, worker, _going_to(printer))
     except (ApplianceError, OSError) as error:
         if isinstance(error, ResourceError) and job.send_started:
             raise
@@ -125,8 +128,18 @@ def _send(store: Store, job: print_jobs.Job, printer: Printer | None, worker: st
         doubt = ("in-doubt",) if job.send_started else ()
         return SendResult(outcome=outcome, job_state_reasons=doubt, message=str(error), blameless=passing)
     if job.send_started:  # an earlier worker died while bytes may have been leaving
-        return replace(device.ask(request), asked=True, blameless=True)
+        found = _begun_elsewhere(job, printer) or device.ask(request)
+        return replace(found, asked=True, blameless=True)
     return device.send(request, lambda sent, total: _refuse_lost(store, worker))
+
+
+def _begun_elsewhere(job: print_jobs.Job, printer: Printer) -> SendResult | None:
+    """Doubt about a job begun at an address its printer had before: the device there now knows nothing of it."""
+    if not job.evidence.startswith(GOING_TO) or job.evidence == _going_to(printer):
+        return None
+    uri = job.evidence.removeprefix(GOING_TO)
+    words = say("It was begun at %(uri)s, which is not its printer's address any more: look there.", uri=uri)
+    return SendResult(outcome=SendOutcome.UNCERTAIN, message=words)
 
 
 def _refuse_lost(store: Store, worker: str) -> None:
@@ -219,10 +232,14 @@ def _read(store: Store, job_id: int) -> tuple[print_jobs.Job | None, Printer | N
     return job, printer_from_row(row) if row else None
 
 
-def _mark_started(store: Store, job_id: int, worker: str) -> None:
+def _going_to(printer: Printer) -> str:
+    return f"{GOING_TO}{readable_uri(printer.device_uri)}"
+
+
+def _mark_started(store: Store, job_id: int, worker: str, evidence: str) -> None:
     """From now on a crash may have cost or made a film: the job says so before the first byte leaves."""
     with store.database.write() as connection:
-        if not print_jobs.mark_started(connection, job_id, worker):
+        if not print_jobs.mark_started(connection, job_id, worker, evidence):
             raise LockLostError
     _refuse_lost(store, worker)
     files.failpoint("send.started")

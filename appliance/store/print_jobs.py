@@ -258,10 +258,10 @@ def claim_send(connection: Connection, job_id: int, worker: str) -> bool:
     return True
 
 
-def mark_started(connection: Connection, job_id: int, worker: str) -> bool:
-    """Bytes may leave from now on; False: the claim is not this worker's any more."""
+def mark_started(connection: Connection, job_id: int, worker: str, evidence: str) -> bool:
+    """Bytes may leave from now on; False: the claim is not this worker's any more. `evidence`: where they go."""
     query = update(print_job).where(print_job.c.job_id == job_id, print_job.c.sending_by == worker)
-    return connection.execute(query.values(send_started=True, updated=now())).rowcount == 1
+    return connection.execute(query.values(send_started=True, evidence=evidence, updated=now())).rowcount == 1
 
 
 def claimed(connection: Connection, node: str = "") -> list[Job]:

@@ -65,6 +65,22 @@ def test_a_cancel_outlives_the_worker_that_was_to_send(store: Store, clerk: Acto
     assert show_job(store, job_id)["job_state"] == "canceled"
 
 
+def test_a_film_begun_at_another_address_than_its_printer_has_now_is_in_doubt(store: Store, clerk: Actor) -> None:
+    """The device there now knows nothing of it: that would be a second film without a mark."""
+    printer = add_folder_printer(store)
+    job_id = submit_films(store, printer)
+    work_and_die(store, "send.answered")
+    assert len(printed(store)) == 1
+    elsewhere = store.folder.root / "elsewhere"
+    elsewhere.mkdir()
+    set_printer(store, replace(printer, device_uri=f"folder:{elsewhere}"), clerk)
+    work(store)
+    assert list(elsewhere.iterdir()) == []
+    job = show_job(store, job_id)
+    assert (job["job_state"], job["job_state_reasons"][0]) == ("pending-held", "in-doubt")
+    assert f"begun at {printer.device_uri}," in job["job_state_message"]
+
+
 def test_a_job_in_doubt_that_is_moved_prints_under_another_name(store: Store, clerk: Actor) -> None:
     job_id = submit_films(store, add_folder_printer(store))
     other = add_folder_printer(store, "other")
