@@ -199,6 +199,7 @@ def _keep(
     store: Store, job_id: int, worker: str, films: list[ComposedFilm], printer: Printer, policy: GreyPolicy
 ) -> None:
     """The documents are whole: say so, unless what they were made by was changed or the job moved meanwhile."""
+    size = sum(path.stat().st_size for path in store.folder.job(job_id).iterdir())  # what it keeps now, for the quota
     with store.database.write("print") as connection:
         job = print_jobs.get(connection, job_id)
         row = printers.get(connection, printer.name)
@@ -219,7 +220,7 @@ def _keep(
                 height_mm=round(film.height_mm * 100),
                 warnings=list(film.warnings),
             )
-        print_jobs.change(connection, job_id, composed=current, composing_by=None, compose_attempts=0)
+        print_jobs.change(connection, job_id, bytes=size, composed=current, composing_by=None, compose_attempts=0)
     files.failpoint("compose.committed")
 
 

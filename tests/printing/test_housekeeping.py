@@ -53,6 +53,16 @@ def test_films_that_can_t_be_removed_are_not_said_to_be_gone(
     assert not store.folder.job(job_id).exists()
 
 
+def test_the_quota_counts_all_that_is_kept_of_a_film(store: Store) -> None:
+    """Document and preview, too, which may be more than was received."""
+    job_id = submit_films(store, add_folder_printer(store))
+    received = show_job(store, job_id)["bytes"]
+    FilmWorker(store).work_off()
+    on_disk = sum(path.stat().st_size for path in store.folder.job(job_id).iterdir())
+    with store.database.read() as connection:
+        assert print_jobs.kept_bytes(connection) == on_disk > received > 0
+
+
 def test_a_film_being_purged_in_that_moment_is_not_reprinted_in_part(store: Store, clerk: Actor) -> None:
     printer = add_folder_printer(store)
     ended = submit_films(store, printer)
