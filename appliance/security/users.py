@@ -120,12 +120,19 @@ def _set_password(store: Store, name: str, password: str, actor: Actor, *, keep_
 
 
 def change_own_password(store: Store, name: str, old: str, new: str, actor: Actor, *, session: str) -> None:
-    """A user changes their own password, knowing the one they have; their other sessions end. Raises UsageError."""
+    """A user changes their own password, knowing the one they have; their other sessions end. Raises UsageError.
+
+    Who sits down before an open page may guess it here no faster than at the log-in.
+    """
     with store.database.read() as connection:
         password_hash = _found(connection, name).password_hash
+        wait = throttle.seconds_to_wait(connection, name, actor.address)
+    if wait:
+        raise UsageError(say("Too many failed tries. Try again in %(seconds)s seconds.", seconds=wait), field="old")
     known = verify(password_hash, old)
     if not (known and _set_password(store, name, new, actor, keep_session=session, was=password_hash)):
         with store.database.write() as connection:
+            throttle.note_failure(connection, name, actor.address)
             record(connection, "password-changed", actor, outcome="failure", object_kind="user", object_id=name)
         raise UsageError(say("This is not your password."), field="old")
 

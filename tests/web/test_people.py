@@ -63,6 +63,17 @@ def test_one_changes_ones_own_password_knowing_the_old(
     assert browser_of().log_in("clerk", "quiet river 7").status_code == 303
 
 
+def test_an_open_page_is_no_place_to_guess_the_password(
+    visitor_as: Callable[[str], PageClient], browser_of: Callable[[], PageClient]
+) -> None:
+    here = visitor_as("clerk")
+    new = {"password": "quiet river 7", "again": "quiet river 7"}
+    answers = [here.submit("/account/password", old=f"guess {number}", **new).text for number in range(6)]
+    assert "This is not your password." in answers[4] and "Too many failed tries." in answers[5]
+    assert "Too many failed tries." in here.submit("/account/password", old=PASSWORD, **new).text
+    assert browser_of().log_in("clerk").status_code == 429, "nor is there another count at the log-in"
+
+
 def test_a_token_is_shown_once_and_opens_the_page_for_its_role(
     store: Store, admin: PageClient, browser_of: Callable[[], PageClient]
 ) -> None:
