@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -53,6 +53,8 @@ def candidates(path: Path) -> Iterator[list[Candidate]]:
     elif zipfile.is_zipfile(path) and not _is_dicom(path):
         with _archive(path) as archive:
             yield _bounded(_in_archive(archive, path), path)
+    elif _begins(path, 4) == b"PK\3\4":
+        raise _damaged_archive(path, say("it is cut short, or damaged at its end"))
     else:
         said = say("it is an archive or the image of a disc: unpack or mount it, and import the folder")
         yield [
@@ -80,14 +82,17 @@ def _bounded(found: list[Candidate], path: Path) -> list[Candidate]:
 
 def _is_dicom(path: Path) -> bool:
     """A DICOM file may well have an archive behind it: it is an instance all the same."""
+    return _begins(path, 132)[128:] == b"DICM"
+
+
+def _begins(path: Path, count: int) -> bytes:
     with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        return file.read(count)
 
 
 def _is_container(path: Path) -> bool:
     """An archive other than zip, or the image of a disc, whatever it is called: uploads have no names."""
-    with path.open("rb") as file:
-        begins = file.read(VOLUME_AT + 5)
+    begins = _begins(path, VOLUME_AT + 5)
     return begins.startswith(CONTAINERS) or begins.endswith(VOLUMES)
 
 
@@ -111,9 +116,11 @@ def _archive(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except NO_ARCHIVE as error:
-        raise UsageError(
-            say("%(path)s is a damaged zip archive: %(why)s.", path=path.name, why=error), field="path"
-        ) from error
+        raise _damaged_archive(path, error) from error
+
+
+def _damaged_archive(path: Path, why: object) -> UsageError:
+    return UsageError(say("%(path)s is a damaged zip archive: %(why)s.", path=path.name, why=why), field="path")
 
 
 def _in_archive(archive: zipfile.ZipFile, path: Path) -> list[Candidate]:
@@ -169,14 +176,18 @@ def _growth(info: zipfile.ZipInfo) -> str:
 # --- DICOMDIR ---
 
 
-def named_in_dicomdir(found: list[Candidate]) -> tuple[str, ...]:
-    """Files a DICOMDIR names and its medium lacks, as paths from where is imported; () where there is no DICOMDIR.
+def named_in_dicomdirs(found: Iterable[Candidate]) -> tuple[str, ...]:
+    """Files a DICOMDIR names, as paths from where is imported; () where there is no DICOMDIR.
 
     A medium may lie in a folder, as one does that was copied or zipped whole, and several in one.
     """
-    there = file_ids(each.name for each in found)
     directories = (each for each in found if is_dicomdir(each.name) and not each.refused)
-    return tuple(name for each in directories for name in named_in(each) if name not in there)
+    return tuple(dict.fromkeys(name for each in directories for name in named_in(each)))
+
+
+def is_named(name: str, named: Container[str]) -> bool:
+    """Whether a file is one of those a DICOMDIR names."""
+    return any(each in named for each in file_ids((name,)))
 
 
 def file_ids(names: Iterable[str]) -> frozenset[str]:

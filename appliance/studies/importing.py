@@ -25,7 +25,7 @@ from appliance.store.store import Store
 from appliance.studies import part10
 from appliance.studies.completeness import count_again
 from appliance.studies.header import PaddedError
-from appliance.studies.import_sources import Candidate, candidates, named_in_dicomdir
+from appliance.studies.import_sources import Candidate, candidates, file_ids, is_named, named_in_dicomdirs
 from appliance.studies.intake import Arrival, Intake, NotNowError, Taken
 from appliance.words import say
 
@@ -37,6 +37,7 @@ BLOCK = 1 << 20
 AT_ONCE = 4
 MOST_REPORTED = 1000
 NO_DICOM = say("it is no DICOM file")
+NOT_AS_NAMED = say("the directory references it, but it is no DICOM file")
 _SHORT = say("The disk is short: the import stops here. Make room and import again.")
 
 
@@ -85,23 +86,28 @@ def import_path(
     cancelled: Callable[[], bool] = lambda: False,
     assumed_charset: str = "",
     source: str = "",
+    named: bool = False,
 ) -> ImportReport:
     """Take every instance of a file, folder, medium or zip archive; `source` stands as where they came from.
 
-    Files that are refused are in the report and stop nothing. Raises UsageError when `path` is nothing to import from,
-    ResourceError when the disk is short or the database away: what had come by then is kept, and known another time.
+    A file that is no DICOM file is passed over, but for those a DICOMDIR names (`named`: one elsewhere does), which are
+    lost images. Files that are refused are in the report and stop nothing. Raises UsageError when `path` is nothing to
+    import from, ResourceError when the disk is short or the database away: what had come by then is kept, and known
+    another time.
     """
     report = ImportReport()
     try:
         with candidates(path) as found, _spool(store) as spool:
-            report.missing = named_in_dicomdir(found)
+            promised = dict.fromkeys(named_in_dicomdirs(found))
+            there = file_ids(each.name for each in found)
+            report.missing = tuple(name for name in promised if name not in there)
             work = _Import(store, spool, actor, report, assumed_charset, source or actor.name)
             try:
                 for number, candidate in enumerate(found):
                     if cancelled():
                         break
                     progress(number, len(found))
-                    work.offer(candidate)
+                    work.offer(candidate, named=named or is_named(candidate.name, promised))
             finally:
                 work.finish()
             progress(report.files, len(found))
@@ -134,20 +140,20 @@ class _Import:
         self._lock = threading.Lock()
         self._futures: list[Future[None]] = []
 
-    def offer(self, candidate: Candidate) -> None:
+    def offer(self, candidate: Candidate, *, named: bool = False) -> None:
         """Take one file, or say why not. Raises ResourceError when nothing more can be taken."""
         self.report.files += 1
         try:
             arrival = self._copied(candidate)
         except (DamagedError, UsageError) as error:
-            if str(error) == NO_DICOM and candidate.else_said:
-                with self._lock:
-                    self.report.refuse(candidate.name, candidate.else_said)
-            elif str(error) == NO_DICOM:
-                self.report.not_dicom += 1
-            else:
-                with self._lock:
-                    self.report.refuse(candidate.name, str(error))
+            said = str(error)
+            if said == NO_DICOM:
+                said = candidate.else_said or (NOT_AS_NAMED if named else "")
+            with self._lock:
+                if said:
+                    self.report.refuse(candidate.name, said)
+                else:
+                    self.report.not_dicom += 1
             return
         if arrival is not None:
             self._room.acquire()

@@ -18,7 +18,7 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.store.uploads import Upload
 from appliance.studies import importing
-from appliance.studies.import_sources import Candidate, file_ids, is_dicomdir, named_in
+from appliance.studies.import_sources import Candidate, file_ids, is_dicomdir, is_named, named_in
 from appliance.studies.importing import MOST_REPORTED, ImportReport
 from appliance.words import say
 
@@ -131,6 +131,7 @@ class _Work:
         self.report: dict[str, Any] = dict(row.report)
         self.deaths = self.report.pop(uploads.DEATHS, 0)
         self.actor = Actor(name=row.actor, kind="user", address=row.address)
+        self.named: set[str] = set()  # by a DICOMDIR among the files
         self._told = 0.0
         self._cancelled = False
         self._lost = False  # another worker goes on with it
@@ -141,6 +142,8 @@ class _Work:
         waiting = [(kept, name) for kept, name in self.row.names if (folder / kept).exists()]
         if not waiting and not self.report:
             return uploads.ABORTED, say("The uploaded files are gone: upload them again.")
+        self.named = {each for kept, name in waiting if is_dicomdir(name) for each in self._named_in(kept, name)}
+        self.named |= {PurePosixPath(each).name for each in self.named}  # of clients that send no folders
         for number, (kept, name) in enumerate(waiting):
             left = len(waiting) - number - 1
             if self.deaths < MOST_DEATHS:
@@ -163,7 +166,13 @@ class _Work:
         path = self.store.folder.uploads / self.row.folder / kept
         try:
             report = importing.import_path(
-                self.store, path, self.actor, progress=progress, cancelled=self._is_over, source=self.row.actor
+                self.store,
+                path,
+                self.actor,
+                progress=progress,
+                cancelled=self._is_over,
+                source=self.row.actor,
+                named=is_named(name, self.named),
             ).to_json()
         except ResourceError:
             raise
@@ -195,11 +204,13 @@ class _Work:
 
     def _missing(self, kept: str, name: str) -> list[str]:
         """What a DICOMDIR among the files names and nobody uploaded; clients that send no folders send last names."""
-        path = self.store.folder.uploads / self.row.folder / kept
         there = file_ids(each for _, each in self.row.names)
-        directory = Candidate(name=name, size=path.stat().st_size, open=lambda: path.open("rb"))
-        lacking = [each for each in named_in(directory) if not {each, PurePosixPath(each).name} & there]
+        lacking = [each for each in self._named_in(kept, name) if not {each, PurePosixPath(each).name} & there]
         return lacking[:MOST_REPORTED]
+
+    def _named_in(self, kept: str, name: str) -> list[str]:
+        path = self.store.folder.uploads / self.row.folder / kept
+        return named_in(Candidate(name=name, size=path.stat().st_size, open=lambda: path.open("rb")))
 
     def _tell(self, done: int, total: int, *, force: bool = False) -> None:
         if not force and time.monotonic() - self._told < TELL_SECONDS:

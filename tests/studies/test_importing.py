@@ -80,6 +80,22 @@ def test_dcmtks_disc_is_imported_and_what_its_dicomdir_promises_is_missed(
     assert (report["stored"], report["missing"], report["refused_count"]) == (1, ["IMG2"], 0)
 
 
+@pytest.mark.parametrize("left", [b"", bytes(3000)])
+def test_a_file_a_dicomdir_promises_that_is_no_image_any_more_is_refused_not_passed_over(
+    store: Store, clerk: Actor, saved: SaveFiles, left: bytes
+) -> None:
+    """What a scratched disc or a damaged stick leaves of one; a README is none, and not worth a word."""
+    folder = saved(made.image(1), made.image(2))
+    for number, path in enumerate(sorted(folder.iterdir()), 1):
+        path.rename(folder / f"IMG{number}")
+    subprocess.run(["dcmmkdir", "+r", "+id", str(folder), "+D", str(folder / "DICOMDIR"), "-Pgp"], check=True)
+    (folder / "IMG2").write_bytes(left)
+    (folder / "README").write_bytes(left)
+    report = import_path(store, folder, clerk).to_json()
+    assert (report["stored"], report["missing"], report["not_dicom"]) == (1, [], 1)
+    assert [each["file"] for each in report["refused"]] == ["IMG2"]
+
+
 def test_what_discs_in_folders_promise_is_missed_and_files_with_an_extension_are_not(
     store: Store, clerk: Actor, saved: SaveFiles, tmp_path: Path
 ) -> None:
@@ -180,6 +196,11 @@ def test_a_member_that_lies_about_its_size_is_refused(store: Store, clerk: Actor
 def test_a_damaged_archive_and_a_missing_path_are_said_so(store: Store, clerk: Actor, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no"):
         import_path(store, tmp_path / "nothing", clerk)
+    with zipfile.ZipFile(tmp_path / "cut.zip", "w") as archive:
+        archive.writestr("image", bytes(5000))
+    (tmp_path / "cut.zip").write_bytes((tmp_path / "cut.zip").read_bytes()[:3000])
+    with pytest.raises(UsageError, match="cut short"):
+        import_path(store, tmp_path / "cut.zip", clerk)
     path = tmp_path / "text.txt"
     path.write_text("no archive, no DICOM")
     assert import_path(store, path, clerk).to_json()["not_dicom"] == 1

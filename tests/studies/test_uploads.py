@@ -48,7 +48,8 @@ def test_files_and_archives_come_in_and_each_is_told_of(store: Store, clerk: Act
     )
     Importer(store).work_off()
     told = uploads.get_import(store, number)
-    assert (told["state"], told["stored"], told["known"], told["not_dicom"]) == ("completed", 2, 1, 2)
+    assert (told["state"], told["stored"], told["known"], told["not_dicom"]) == ("completed", 2, 1, 1)
+    assert [each["file"] for each in told["refused"]] == ["d"] and "cut short" in told["refused"][0]["reason"]
     assert told["done"] == told["total"] == told["files"] == 5
     assert len(search.find_studies(store, search.Query())) == len(told["studies"]) == 2
     assert not list(store.folder.uploads.iterdir())
@@ -78,6 +79,21 @@ def test_what_an_uploaded_dicomdir_names_and_nobody_uploaded_is_told(
     Importer(store).work_off()
     told = uploads.get_import(store, number)
     assert (told["stored"], told["missing"]) == (len(sent), missing)
+
+
+@pytest.mark.parametrize("folder", ["CD/", ""])
+def test_what_an_uploaded_dicomdir_names_and_is_no_image_any_more_is_told(
+    store: Store, clerk: Actor, tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "IMG1").write_bytes(made.as_file(made.image(1)))
+    subprocess.run(["dcmmkdir", "+r", "-Pgp", "+id", tmp_path, "+D", tmp_path / "DICOMDIR"], check=True)
+    directory = (tmp_path / "DICOMDIR").read_bytes()
+    disc = {f"{folder}DICOMDIR": directory, f"{folder}IMG1": bytes(5000), f"{folder}README": b"x"}
+    number = uploaded(store, clerk, **disc)
+    Importer(store).work_off()
+    told = uploads.get_import(store, number)
+    assert (told["stored"], told["not_dicom"]) == (0, 1)
+    assert [each["file"] for each in told["refused"]] == [f"{folder}IMG1"]
 
 
 def test_requests_that_add_to_one_import_at_once_lose_no_file(store: Store, clerk: Actor) -> None:
