@@ -65,6 +65,12 @@ _FACTS = text(
     "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'), "
     "clock_timestamp()"
 )
+_WRITER = text(
+    "SELECT application_name AS name, wait_event, extract(epoch FROM clock_timestamp() - xact_start) AS seconds "
+    "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE pg_locks.locktype = 'advisory' AND granted "
+    "AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND classid = 0 AND objid = :writers AND objsubid = 1"
+)
 _STATUS = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 _LIFE = "SELECT stats_reset FROM pg_stat_bgwriter"
 """A crash loses these figures, and a stand-by has its own: the moment they began at tells one life from the next."""
@@ -189,6 +195,23 @@ def facts(connection: Connection) -> Facts:
     """Ask the server about itself."""
     version, fsync, pages, moment = connection.execute(_FACTS).one()
     return Facts(version=str(version).split()[0], is_safe=(fsync, pages) == ("on", "on"), moment=moment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writer:
+    """Who writes, and all others wait for."""
+
+    name: str
+    seconds: float
+    waits_for_stand_by: bool
+
+
+def writer(connection: Connection) -> Writer | None:
+    """Who has the lock of those who write in this moment."""
+    row = connection.execute(_WRITER, {"writers": WRITERS}).first()
+    if row is None:
+        return None
+    return Writer(name=row.name, seconds=float(row.seconds or 0), waits_for_stand_by=row.wait_event == "SyncRep")
 
 
 @dataclass(frozen=True, kw_only=True)

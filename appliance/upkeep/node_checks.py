@@ -41,12 +41,29 @@ def be_seen(store: Store, problems: Mapping[str, str]) -> None:
 def server(store: Store) -> list[Finding]:
     """The database's server, and whether it keeps what it says it has kept."""
     with store.database.read() as connection:
-        facts = postgresql.facts(connection)
+        facts, writer = postgresql.facts(connection), postgresql.writer(connection)
+    if writer and writer.seconds > postgresql.LOCK_SECONDS:
+        return [_held_up(writer)]
     if not facts.is_safe:
         text = say("PostgreSQL %(version)s does not write through to its disk.", version=facts.version)
         advice = say("Set fsync = on and full_page_writes = on there: films may be lost with its power.")
         return [error("database", text, advice)]
     return [fine("database", say("PostgreSQL %(version)s answers.", version=facts.version))]
+
+
+def _held_up(writer: postgresql.Writer) -> Finding:
+    """Everybody's writing waits for one: what comes is refused."""
+    if writer.waits_for_stand_by:
+        text = say("What is written waits for PostgreSQL's stand-by, which does not answer: nothing new is taken.")
+        return error(
+            "database", text, say("See to the stand-by, or take it out of synchronous_standby_names on the server.")
+        )
+    text = say(
+        "%(name)s has been writing for %(seconds)s s, and all others wait for it: nothing new is taken.",
+        name=writer.name,
+        seconds=round(writer.seconds),
+    )
+    return error("database", text, say("Look at the disk of the database's server; else restart that part."))
 
 
 def machines(store: Store) -> list[Finding]:

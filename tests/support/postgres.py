@@ -69,6 +69,11 @@ class Server:
         """mode: fast drops sessions and stops; immediate is a crash."""
         self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "--mode", mode, "stop")
 
+    def set(self, setting: str, value: str) -> None:
+        """Change a setting that needs no start; the server has read it when sessions begin after this."""
+        self.execute("postgres", f"ALTER SYSTEM SET {setting} = {value}")
+        self.execute("postgres", "SELECT pg_reload_conf()")
+
     @contextmanager
     def standing_by(self) -> Iterator[None]:
         """It is a stand-by, which can be read, and is promoted in the end."""

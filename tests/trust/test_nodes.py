@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,9 @@ from appliance.upkeep.backup import make_backup
 from appliance.upkeep.finding import Finding
 from appliance.upkeep.keeper import Keeper
 from appliance.upkeep.restore import hold_after_server
+from tests.faults.plant import wait_until
 from tests.printing.films import add_folder_printer, submit_films
+from tests.support import postgres
 
 
 @pytest.fixture
@@ -79,6 +83,32 @@ def test_the_server_says_its_version_and_must_write_through(east: Store, monkeyp
         facts = postgresql.facts(connection)
     monkeypatch.setattr(postgresql, "facts", lambda connection: replace(facts, is_safe=True))
     assert "PostgreSQL 1" in said(service_checks.database(east), "fine")
+
+
+def test_a_writer_whom_all_others_wait_for_is_named(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 0.01)
+    with east.database.write():
+        time.sleep(0.1)
+        assert "of east has been writing" in said(service_checks.database(east), "error")
+    assert "has been writing" not in said(service_checks.database(east), "error")
+
+
+def test_a_stand_by_that_holds_up_all_writing_is_told(
+    east: Store, server: postgres.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> bool:
+        return "waits for PostgreSQL's stand-by" in said(service_checks.database(east), "error")
+
+    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 0.01)
+    server.set("synchronous_standby_names", "'nobody'")
+    writing = threading.Thread(target=lambda: kept.keep(east, "tried", 1))
+    writing.start()
+    try:
+        assert wait_until(told, 20)
+    finally:
+        server.set("synchronous_standby_names", "''")
+        writing.join(20)
+    assert not told()
 
 
 def test_a_backup_says_that_the_server_makes_it(east: Store, clerk: Actor) -> None:
