@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import uuid
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from appliance.words import say
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 LARGEST = 256 << 20
 MOST_PIXELS = 100_000_000
+_at_once = threading.BoundedSemaphore(1)
+"""A JPEG of 2 MB may come to 1.2 GB: several at once would end the page's process."""
 SPOOL_PREFIX = "paper-"
 SERIES_NUMBER = "9001"
 
@@ -73,17 +76,22 @@ def attach(
         raise UsageError(
             say("%(path)s is larger than %(largest)s MiB.", path=path.name, largest=LARGEST >> 20), field="file"
         )
+    with _at_once:
+        sha256, taken = _take(store, path, _common(keys, title or path.stem), actor)
+    with store.database.write() as connection:
+        detail = {"instance": taken.sop_instance_uid, "sha256": sha256}
+        record(connection, "document-attached", actor, object_kind="study", object_id=study_instance_uid, detail=detail)
+    return taken
+
+
+def _take(store: Store, path: Path, dataset: Dataset, actor: Actor) -> tuple[str, Taken]:
+    """The file's SHA-256, and what became of it."""
     content = path.read_bytes()
-    dataset = _common(keys, title or path.stem)
     if content[:1024].lstrip().startswith(b"%PDF-"):
         _encapsulate(dataset, content)
     else:
         _capture(dataset, content, path.name)
-    taken = _keep(store, dataset, actor)
-    with store.database.write() as connection:
-        detail = {"instance": taken.sop_instance_uid, "sha256": hashlib.sha256(content).hexdigest()}
-        record(connection, "document-attached", actor, object_kind="study", object_id=study_instance_uid, detail=detail)
-    return taken
+    return hashlib.sha256(content).hexdigest(), _keep(store, dataset, actor)
 
 
 def new_uid() -> str:
@@ -142,12 +150,15 @@ def _capture(dataset: Dataset, content: bytes, name: str) -> None:
 
 def _picture(content: bytes, name: str) -> Image.Image:
     """The picture, upright, in greys or RGB."""
+    too_large = UsageError(say("%(name)s has more pixels than an image may have.", name=name), field="file")
     try:
         image = Image.open(io.BytesIO(content), formats=["JPEG"])
         if image.width * image.height > MOST_PIXELS or max(image.size) > 0xFFFF:
-            raise UsageError(say("%(name)s has more pixels than an image may have.", name=name), field="file")
+            raise too_large
         upright = ImageOps.exif_transpose(image)
         return upright.convert("L" if upright.mode in ("1", "L") else "RGB")
+    except Image.DecompressionBombError:  # Pillow's own limit, before we can look
+        raise too_large from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         raise UsageError(
             say("%(name)s is neither a PDF nor a JPEG that can be read.", name=name), field="file"

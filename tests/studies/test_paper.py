@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from reportlab.pdfgen.canvas import Canvas
 from appliance.errors import ConflictError, UsageError
 from appliance.events import Actor
 from appliance.store.store import Store
-from appliance.studies import search
+from appliance.studies import paper, search
 from appliance.studies.intake import Intake
 from appliance.studies.paper import attach
 from appliance.studies.selection import selected
@@ -70,6 +73,38 @@ def test_a_pdf_comes_out_as_it_went_in(store: Store, clerk: Actor, study: str, t
     subprocess.run(["dcm2pdf", found.path, str(out)], check=True)
     assert out.read_bytes().startswith(b"%PDF")
     assert search.show_study(store, study)["modalities"] == ["CT", "DOC"]
+
+
+def test_papers_are_taken_one_at_a_time(
+    store: Store, clerk: Actor, study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may take more than a gigabyte for a moment: a handful at once ended the page's process."""
+    path, inside, most = jpeg(tmp_path), [0], [0]
+    keep = paper._keep
+
+    def watched(*arguments: Any) -> Any:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.1)
+        inside[0] -= 1
+        return keep(*arguments)
+
+    monkeypatch.setattr(paper, "_keep", watched)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: attach(store, path, study, clerk, patient_id="P-1"), range(4)))
+    assert most == [1]
+
+
+def test_a_jpeg_of_far_too_many_pixels_is_refused_in_words(
+    store: Store, clerk: Actor, study: str, tmp_path: Path
+) -> None:
+    Image.new("L", (16, 16)).save(path := tmp_path / "bomb.jpg")
+    content = bytearray(path.read_bytes())
+    frame = content.index(b"\xff\xc0")
+    content[frame + 5 : frame + 9] = b"\x70\x00" * 2  # 28,672 x 28,672, of which Pillow itself takes no more
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="more pixels than an image may have"):
+        attach(store, path, study, clerk, patient_id="P-1")
 
 
 @pytest.mark.parametrize(("mode", "photometric"), [("RGB", "RGB"), ("L", "MONOCHROME2"), ("CMYK", "RGB")])
