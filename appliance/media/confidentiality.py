@@ -21,8 +21,9 @@ def _expanded() -> dict[BaseTag, str]:
     return {Tag(*entry): action for entry, action in found if len(entry) == 2}
 
 
-# Which the table does not name though they say who or when: the birth date in another calendar, orders (two retired
-# pairs), a clerk's comments, what another de-identification encrypted for its key's holder, IDs of documents and breeds
+# Which the table does not name though they say who, where or when: the birth date in another calendar, orders (two
+# retired pairs), a clerk's comments, what another de-identification encrypted for its key's holder, whose numbers of
+# patients and orders they are (a hospital's domain), IDs of documents and breeds
 UNNAMED = {
     **dict.fromkeys(
         _tags(
@@ -35,6 +36,10 @@ UNNAMED = {
             "FillerOrderNumberImagingServiceRequestRetired",
             "CommentsOnTheScheduledProcedureStep",
             "EncryptedAttributesSequence",
+            "IssuerOfAccessionNumberSequence",
+            "IssuerOfPatientIDQualifiersSequence",
+            "OrderPlacerIdentifierSequence",
+            "OrderFillerIdentifierSequence",
         ),
         "X",
     ),

@@ -44,6 +44,7 @@ def _behind_native(source: Source) -> list[Range]:
     whole = source.frame_bytes * source.frames
     if needed < whole <= source.length and source.bits_allocated >= 8:
         needed = whole
+    needed += needed % 2  # in big endian words the odd last byte lies behind its padding
     return [(source.start + needed, source.start + source.length)] if needed < source.length else []
 
 

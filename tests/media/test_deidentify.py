@@ -91,7 +91,7 @@ def test_nothing_identifying_is_left_anywhere_in_the_file(made: Callable, tmp_pa
 @pytest.mark.parametrize(
     "name",
     ["CT_small.dcm", "693_J2KI.dcm", "ExplVR_BigEnd.dcm", "MR_small_implicit.dcm", "examples_ybr_color.dcm",
-     "MR_small_RLE.dcm", "image_dfl.dcm", "rtdose.dcm"],
+     "MR_small_RLE.dcm", "image_dfl.dcm", "rtdose.dcm", "SC_rgb_small_odd_big_endian.dcm"],
 )  # fmt: skip
 def test_pixel_data_stays_byte_for_byte(made: Callable, tmp_path: Path, name: str) -> None:
     before, after = pydicom.dcmread(SHIPPED / name), made(SHIPPED / name)
@@ -157,7 +157,10 @@ def test_frames_that_are_none_are_not_passed_on(made: Callable) -> None:
 
 
 def test_who_and_when_in_attributes_the_table_leaves_out_do_not_pass(made: Callable, tmp_path: Path) -> None:
-    dataset, item = identifying(), Dataset()
+    dataset, item, issuer = identifying(), Dataset(), Dataset()
+    issuer.UniversalEntityID, issuer.UniversalEntityIDType = "mri.hospital.example", "DNS"
+    dataset.IssuerOfAccessionNumberSequence = dataset.OrderPlacerIdentifierSequence = [issuer]
+    dataset.IssuerOfPatientIDQualifiersSequence = [issuer]
     dataset.PatientBirthDateInAlternativeCalendar, dataset.PatientAlternativeCalendar = "1339/11/14", "PERSIAN"
     dataset.CommentsOnTheScheduledProcedureStep = "wife of the mayor"
     dataset.add_new(0x00402006, "SH", "ORDER77")  # Placer Order Number of an Imaging Service Request, retired
@@ -166,7 +169,8 @@ def test_who_and_when_in_attributes_the_table_leaves_out_do_not_pass(made: Calla
     dataset.EncryptedAttributesSequence = [item]
     made(dataset)
     data = (tmp_path / "out.dcm").read_bytes()
-    assert not any(told in data for told in (b"1339", b"PERSIAN", b"mayor", b"ORDER77", b"DOC77", b"enveloped!"))
+    told = (b"1339", b"PERSIAN", b"mayor", b"ORDER77", b"DOC77", b"enveloped!", b"hospital.example")
+    assert not any(each in data for each in told)
 
 
 def test_the_same_order_maps_the_same_uids_and_patient_alike(made: Callable) -> None:

@@ -38,7 +38,7 @@ ALLOWED = frozenset(
     # names in this data: of people, devices, who did it
     "IVANOVA OLGA DOE JANE Thorax admin clerk viewer film folder tests example "
     # terms of DICOM, printing and discs
-    "DICOM PDF PostScript STANDARD CUSTOM ROW COL BLUE FILM CMX INX MED DVD USB cd-700 "
+    "DICOM PDF PostScript zip STANDARD CUSTOM ROW COL BLUE FILM CMX INX MED DVD USB cd-700 "
     # languages and programs by their own names
     "English Portugu Werkzeug GiB xorriso version Python".split()
 )
