@@ -18,6 +18,7 @@ from rich.table import Table
 
 from appliance.errors import ApplianceError, NotFoundError
 from appliance.events import Actor
+from appliance.legible import legible
 from appliance.store import secrets
 from appliance.store.folder import find_data_folder
 from appliance.store.store import Store, open_store
@@ -147,4 +148,9 @@ def as_text(value: Any) -> str:
         return ", ".join(as_text(item) for item in value)
     if isinstance(value, Mapping):
         return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+    return legible(str(value))
+
+
+def tell(line: str) -> None:
+    """Print a line with words from elsewhere in it: names of files and patients command no terminal."""
+    click.echo(legible(line))

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from appliance.commands.common import actor, for_each, json_option, show, with_store
+from appliance.commands.common import actor, for_each, json_option, show, tell, with_store
 from appliance.commands.waiting import has_workers
 from appliance.errors import ApplianceError, UsageError
 from appliance.store.retrievals import METHODS
@@ -104,9 +104,9 @@ def _tell_import(values: dict[str, Any]) -> None:
     for uid in values["studies"]:
         click.echo(f"Study {uid}")
     for each in values["refused"]:
-        click.echo(f"Refused {each['file']}: {each['reason']}")
+        tell(f"Refused {each['file']}: {each['reason']}")
     for name in values["missing"]:
-        click.echo(f"Missing {name}")
+        tell(f"Missing {name}")
 
 
 @command.command("query")

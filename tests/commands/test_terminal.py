@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import pytest
+
+from appliance.commands.common import show
 from tests.media import made
 from tests.media.disc_helpers import keep, opened
 
@@ -18,3 +22,18 @@ def test_names_a_terminal_has_no_letters_for_are_escaped(tmp_path: Path) -> None
     command = [sys.executable, "-m", "appliance", "study", "list", "--data", str(tmp_path)]
     told = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert rb"\u738b^\u5c0f\u660e" in told.stdout
+
+
+def test_names_of_files_command_no_terminal(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "sent.zip", "w") as archive:
+        archive.writestr("a\x1b]0;owned\x07.dcm", bytes(128) + b"DICM" + b"junk" * 9)
+    command = [sys.executable, "-m", "appliance", "study", "import", str(tmp_path / "sent.zip"), "--data"]
+    told = subprocess.run([*command, str(tmp_path / "data")], capture_output=True, check=False)
+    assert b"Refused a]0;owned.dcm" in told.stdout and b"\x1b" not in told.stdout
+
+
+def test_names_an_archive_tells_command_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show([{"PatientName": "DOE\x1b]0;owned\x07^JOHN"}], as_json=False, columns=("PatientName",))
+    show({"PatientName": "DOE\x1b]0;owned\x07^JOHN"}, as_json=False)
+    said = capsys.readouterr().out
+    assert said.count("DOE]0;owned^JOHN") == 2 and "\x07" not in said
