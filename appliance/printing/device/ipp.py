@@ -424,7 +424,9 @@ def _incomplete(job: JobState) -> bool:
 
 
 def _age(request: SendRequest) -> float | None:
-    return None if request.attempted_at is None else max(0.0, time.time() - request.attempted_at)
+    """Seconds since the attempt; None when nobody can say: the clock was put back, or another machine's is ahead."""
+    age = None if request.attempted_at is None else time.time() - request.attempted_at
+    return None if age is None or age < 0 else age
 
 
 def _by_name(jobs: list[JobState]) -> dict[str, JobState]:

@@ -280,6 +280,15 @@ def test_a_printer_that_forgets_jobs_leaves_a_lost_one_in_doubt(harness: MakeHar
     assert printer.device.ask(lost).outcome is UNCERTAIN
 
 
+def test_an_attempt_by_a_clock_that_is_ahead_is_in_doubt_whatever_the_printer_remembers(harness: MakeHarness) -> None:
+    """Another machine's clock, or this one's before it was put back: a younger job passed for an older one."""
+    printer = harness("ipp")
+    printer.device.send(printer.request(job_name="younger"), no_progress)
+    printer.printer.up_time += 10
+    lost = replace(printer.request(), attempted_at=time.time() + 300)
+    assert printer.device.ask(lost).outcome is UNCERTAIN
+
+
 # (time-at-creation of known jobs, up-time, age of the attempt) -> its list reaches back
 MEMORIES = [
     ([900], 1000, 50.0, True),
