@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appliance.network")
 
-A_ASSOCIATE_RQ, P_DATA_TF = 0x01, 0x04
+A_ASSOCIATE_RQ, A_ASSOCIATE_AC, P_DATA_TF = 0x01, 0x02, 0x04
+_TITLES = (slice(10, 26), slice(26, 42))
+"""Where an association request has the called and the calling AE title (PS3.8 9.3.2)."""
 _HEADER = struct.Struct(">BxL")
 _KNOWN_PDUS = range(0x01, 0x08)
 _PDU_SLACK = 1024
@@ -332,11 +334,15 @@ class UpperLayer(DULServiceProvider):
 
     def _decode(self, pdu: bytearray) -> None:
         try:
+            if pdu[0] in (A_ASSOCIATE_RQ, A_ASSOCIATE_AC):
+                _end_titles_at_nul(pdu)
             if pdu[0] == A_ASSOCIATE_RQ and len(pdu) > LONG:
                 pdu = bytearray(shortened(bytes(pdu), self._offered()))
             decoded, event = self._decode_pdu(pdu)
         except Exception as error:
-            self._assoc.incident("malformed-pdu", f"PDU type {pdu[0]:02X}: {type(error).__name__}")
+            why = "an AE title is blank or has other than ASCII characters: set it at the device"
+            why = why if _has_odd_title(pdu) else type(error).__name__
+            self._assoc.incident("malformed-pdu", f"PDU type {pdu[0]:02X}: {why}")
             self.event_queue.put("Evt19")
             return
         self._recv_pdu.put(decoded)
@@ -357,6 +363,18 @@ class UpperLayer(DULServiceProvider):
             self.cut("malformed-pdu", str(error), INVALID_PARAMETER)
             return
         self._assoc.dimse.receive_fragments(fragments)
+
+
+def _end_titles_at_nul(pdu: bytearray) -> None:
+    """AE titles as C strings, which some devices send and DCMTK takes, padded with spaces as they should be."""
+    for place in _TITLES if len(pdu) >= _TITLES[-1].stop else ():
+        pdu[place] = pdu[place].partition(b"\0")[0].ljust(16)
+
+
+def _has_odd_title(pdu: bytearray) -> bool:
+    """Whether it is a request with an AE title that can't be one."""
+    titles = [bytes(pdu[place]) for place in _TITLES]
+    return pdu[0] == A_ASSOCIATE_RQ and not all(title.isascii() and title.strip() for title in titles)
 
 
 def split_fragments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:

@@ -54,6 +54,29 @@ def test_a_connection_that_asks_for_nothing_is_closed_at_the_deadline(bench: Ben
     assert eventually(lambda: group.gate.pending == 0)
 
 
+@pytest.mark.parametrize("calling", [b"CT1\0\0\0\0\0\0\0\0\0\0\0\0\0", b"CT1\0", b"CT1\0rest of a buf"])
+def test_ae_titles_that_end_as_c_strings_are_taken(bench: Bench, calling: bytes) -> None:
+    """So does eFilm (pynetdicom's issue 921); every acceptor made with DCMTK takes them."""
+    group = bench.serve()
+    with RawPeer(group.port) as peer:
+        peer.send(associate_rq(PRINT, called=b"APPLIANCE".ljust(16, b"\0"), calling=calling))
+        assert peer.pdu()[0] == ACCEPT
+        [association] = group.associations
+        assert (association.requestor.ae_title, association.acceptor.primitive.called_ae_title.strip()) == (
+            "CT1",
+            "APPLIANCE",
+        )
+
+
+@pytest.mark.parametrize("calling", [b"", b"\0" * 16, b"RADIOLOGIE \xe9"])
+def test_a_device_without_an_ae_title_is_said_to_have_none(bench: Bench, calling: bytes) -> None:
+    group = bench.serve()
+    with RawPeer(group.port) as peer:
+        peer.send(associate_rq(PRINT, calling=calling))
+        assert peer.pdu()[0] == ABORT
+    assert eventually(lambda: any("set it at the device" in str(each) for each in bench.incidents))
+
+
 def test_mute_connections_take_no_association_from_others(bench: Bench) -> None:
     group = bench.serve(limits=dataclasses.replace(QUICK, associations=1, request_deadline=20))
     mute = [RawPeer(group.port) for _ in range(10)]
