@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance.commands.common import actor, data_not_needed, for_each, json_option, show, tell, with_store
+from appliance.commands.common import actor, data_not_needed, for_each, json_option, show, with_store
 from appliance.commands.waiting import has_workers, wait_option
 from appliance.errors import ApplianceError, UsageError
 from appliance.jobs.priorities import PRIORITIES
@@ -324,7 +324,7 @@ def verify(path: Path, as_json: bool) -> None:
         )
     else:
         for finding in report.findings:
-            tell(str(finding))
+            click.echo(str(finding))
         click.echo(f"{report.kind} {report.file_set_id!r}: {report.instances} instances, {report.bytes:,} bytes.")
     if findings:
         raise ApplianceError(f"{path}: {_counted(len(findings), 'finding')}, {_counted(errors, 'error')} among them.")
