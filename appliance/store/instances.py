@@ -307,6 +307,15 @@ def uids_of_study(connection: Connection, study_instance_uid: str) -> set[str]:
     return set(connection.scalars(query))
 
 
+def series_of_instances(connection: Connection, study_instance_uid: str, root: str) -> list[tuple[str, str]]:
+    """(SOP Instance UID, Series Instance UID) of a study's accepted instances whose UIDs begin so."""
+    query = select(instance.c.sop_instance_uid, series.c.series_instance_uid)
+    query = query.join(series, instance.c.series_id == series.c.series_id).join(study)
+    query = query.where(study.c.study_instance_uid == study_instance_uid, ~instance.c.kept_aside)
+    query = query.where(instance.c.sop_instance_uid.startswith(root, autoescape=True))
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
 def counts_of_series(connection: Connection, study_instance_uid: str) -> dict[str, int]:
     """Series Instance UID -> accepted instances, of a study."""
     query = select(series.c.series_instance_uid, func.count()).select_from(

@@ -17,6 +17,7 @@ from appliance.security.peers import Peer
 from appliance.store import instances, studies
 from appliance.store.store import Store
 from appliance.studies import pacs
+from appliance.studies.attached import count_papers
 from appliance.words import say
 
 MOST_MISSING = 1000
@@ -117,6 +118,8 @@ def keep_what_is_known(
         if found.count is None:  # it tells nothing, perhaps only now: what it told before holds
             found = replace(found, count=row.expected, by=row.expected_by)
             missing = [uid for uid in row.missing if uid not in here]
+        elif not found.instances:
+            found = replace(found, count=found.count + count_papers(connection, study_instance_uid))
         is_counted = found.count is not None and not found.instances and len(here) < found.count
         words = _missing_words(len(here), len(missing), found) or ("" if found.instances else failed)
         studies.change(
@@ -133,8 +136,9 @@ def keep_what_is_known(
 
 def keep_expected(store: Store, study_instance_uid: str, peer_name: str, found: pacs.Held) -> None:
     """Note with a study that is being fetched how many instances it should have."""
-    values = {"expected": found.count, "expected_by": found.by, "retrieved_from": peer_name}
     with store.database.write("study") as connection:
+        expected = found.count and found.count + count_papers(connection, study_instance_uid)
+        values = {"expected": expected, "expected_by": found.by, "retrieved_from": peer_name}
         studies.change(connection, study_instance_uid, **values)
 
 
@@ -142,9 +146,17 @@ def keep_as_half(store: Store, study_instance_uid: str, peer_name: str, expected
     """A fetch that knew how many instances there are was broken off, and its archive can't be asked now."""
     with store.database.write("study") as connection:
         row = studies.get(connection, study_instance_uid)
+        expected += count_papers(connection, study_instance_uid)
         if row is not None and row.instances < expected:
             values = {"expected": expected, "expected_by": "retrieval", "retrieved_from": peer_name}
             studies.change(connection, study_instance_uid, incomplete_reason="", **values)
+
+
+def one_more(connection: Connection, study_instance_uid: str) -> None:
+    """A paper was added to a study: it stands for none of the images its archive has counted."""
+    row = studies.get(connection, study_instance_uid)
+    if row is not None and row.expected is not None:
+        studies.change(connection, study_instance_uid, expected=row.expected + 1)
 
 
 def count_again(store: Store, uids: Collection[str]) -> None:
@@ -192,9 +204,10 @@ def lacks(store: Store, study_instance_uid: str, found: pacs.Held, series: Colle
         return lacking_of_series(store, study_instance_uid, found, series) != 0
     with store.database.read() as connection:
         here = instances.uids_of_study(connection, study_instance_uid)
+        papers = count_papers(connection, study_instance_uid)
     if found.instances:
         return bool(set(found.instances) - here)
-    return found.count is None or len(here) < found.count
+    return found.count is None or len(here) - papers < found.count
 
 
 def _missing_words(here: int, missing: int, found: pacs.Held) -> str:

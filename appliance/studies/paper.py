@@ -21,6 +21,8 @@ from appliance.store import files
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.studies import part10, search, selection
+from appliance.studies.attached import new_uid, series_of_paper
+from appliance.studies.completeness import one_more
 from appliance.studies.intake import Arrival, Intake, Taken
 from appliance.studies.keys import InstanceKeys
 from appliance.studies.looking import ENCAPSULATED_PDF
@@ -78,7 +80,8 @@ def attach(
         )
     with _at_once:
         sha256, taken = _take(store, path, _common(keys, title or path.stem), actor)
-    with store.database.write() as connection:
+    with store.database.write("study") as connection:
+        one_more(connection, study_instance_uid)
         detail = {"instance": taken.sop_instance_uid, "sha256": sha256}
         record(connection, "document-attached", actor, object_kind="study", object_id=study_instance_uid, detail=detail)
     return taken
@@ -94,11 +97,6 @@ def _take(store: Store, path: Path, dataset: Dataset, actor: Actor) -> tuple[str
     return hashlib.sha256(content).hexdigest(), _keep(store, dataset, actor)
 
 
-def new_uid() -> str:
-    """A UID of our own (PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid4().int}"
-
-
 def _common(keys: InstanceKeys, title: str) -> Dataset:
     """What both kinds of documents have: patient and study as the study has them, the rest ours."""
     dataset = Dataset()
@@ -108,7 +106,8 @@ def _common(keys: InstanceKeys, title: str) -> Dataset:
         value = getattr(keys, name)
         if value or name != "IssuerOfPatientID":
             setattr(dataset, name, value)
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = new_uid(), new_uid()
+    dataset.SOPInstanceUID = new_uid()
+    dataset.SeriesInstanceUID = series_of_paper(dataset.SOPInstanceUID)
     dataset.SeriesNumber, dataset.InstanceNumber = SERIES_NUMBER, "1"
     dataset.SeriesDescription = title[:64].replace("\\", "/")  # a backslash would make two values of it
     dataset.InstanceCreationDate = dataset.ContentDate = dataset.SeriesDate = moment.strftime("%Y%m%d")

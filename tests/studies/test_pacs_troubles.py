@@ -34,6 +34,7 @@ from appliance.studies import completeness, fetching, pacs, retrieving, search
 from appliance.studies.fetching import Retriever
 from appliance.studies.importing import import_path
 from appliance.studies.intake import Intake
+from appliance.studies.paper import attach
 from tests.media import made
 from tests.studies.odd_pacs import OddArchive
 from tests.studies.pacs import archive, archive_process, send
@@ -572,3 +573,21 @@ def test_an_archive_that_does_not_answer_holds_up_no_plan(
     assert "could not be asked" in said
     monkeypatch.setattr(completeness, "SOON", replace(IMPATIENT, response_timeout=5.0))
     assert said_now(store, 0.2) == [f"The archive of study {STUDY} could not be asked: no answer in 0 seconds"]
+
+
+def test_a_paper_stands_for_no_missing_image(store: Store, door: DicomServer, clerk: Actor, tmp_path: Path) -> None:
+    odd = OddArchive(images(3), door.port, study_count=3, names_images=False, sends=2)
+    paper = tmp_path / "letter.pdf"
+    paper.write_bytes(b"%PDF-1.4\n%%EOF\n")
+    with known(store, clerk, odd):
+        assert fetched(store, clerk) == ("aborted", "2 of 3 instances have come")
+        attach(store, paper, STUDY, clerk, patient_id=search.show_study(store, STUDY)["patient_id"])
+        assert search.show_study(store, STUDY)["incomplete_reason"] == "3 of 4 instances are here"
+        completeness.ask_again(store, STUDY)
+        assert search.show_study(store, STUDY)["incomplete_reason"] == "3 of 4 instances are here"
+        assert fetched(store, clerk) == ("aborted", "3 of 4 instances have come")
+        odd.sends = 3
+        assert fetched(store, clerk) == ("completed", "")
+        completeness.ask_again(store, STUDY)
+        found = search.show_study(store, STUDY)
+        assert (found["instances"], found["complete"]) == (4, True)
