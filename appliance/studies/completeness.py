@@ -65,7 +65,9 @@ def ask_again(store: Store, study_instance_uid: str) -> News:
         return News(differs=(gone,))
     known = row.incomplete_reason if found.count is None else ""  # nothing is told against it
     missing = keep_what_is_known(store, study_instance_uid, peer.name, found, known)
-    return News(differs=tuple(_identity_differs(row, found.study, peer)), missing=missing)
+    told = (found.study, *found.others)
+    differs = dict.fromkeys(text for each in told for text in _identity_differs(row, each, peer))
+    return News(differs=tuple(differs), missing=missing)
 
 
 def _identity_differs(row: studies.Study, told: dict[str, str], peer: Peer) -> list[str]:

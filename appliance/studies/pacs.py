@@ -228,6 +228,7 @@ class Held:
     instances: dict[str, tuple[str, str]]  # SOP Instance UID -> (Series Instance UID, SOP Class UID); image level only
     series: dict[str, int | None]  # Series Instance UID -> instances; None: it does not say
     study: dict[str, str]  # its answer at study level; empty: it does not know the study
+    others: tuple[dict[str, str], ...] = ()  # further ones: it may file the study under two patients
 
 
 def held(
@@ -245,13 +246,14 @@ def held(
         found = matches(store, peer, level, wanted, limits, following)
         return (match for match in found if _is_meant(match, wanted))
 
-    study = next(ask("STUDY"), {})
+    study, *others = [*ask("STUDY")] or [{}]
     series = _series(ask("SERIES"))
     instances = _instances(ask, series)
-    held_of = partial(Held, instances=instances, study=study)
+    named = tuple(each for each in others if each.get("StudyInstanceUID"))
+    held_of = partial(Held, instances=instances, study=study, others=named)
     if instances:
-        named = Counter(of for of, _ in instances.values())
-        return held_of(count=len(instances), by="image-level", series={uid: named[uid] for uid in series})
+        of_each = Counter(of for of, _ in instances.values())
+        return held_of(count=len(instances), by="image-level", series={uid: of_each[uid] for uid in series})
     counts = series.values()
     if series and None not in counts:
         return held_of(count=sum(count or 0 for count in counts), by="series-level", series=series)

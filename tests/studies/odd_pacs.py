@@ -31,6 +31,7 @@ class OddArchive:
     sends: int = 1 << 30  # so many of a C-MOVE, then it says that all is well
     waits_for: threading.Event | None = None  # in the middle of a C-MOVE
     ponders: threading.Event | None = None  # before it answers a query
+    also_under: str = ""  # Patient ID of another patient it files its studies under
     ends_with: int = 0x0000  # a query, after what it tells
     names_no_study: bool = False  # its studies without their UID
     tells_twice: bool = False  # each series
@@ -63,6 +64,9 @@ class OddArchive:
             if level == "STUDY" and self.names_no_study:
                 del match.StudyInstanceUID
             yield 0xFF00, match
+            if level == "STUDY" and self.also_under:
+                match.PatientID = self.also_under
+                yield 0xFF00, match
             if level == "SERIES" and self.tells_twice:
                 yield 0xFF00, match
             while level == "SERIES" and self.tells_for_ever and event.assoc.is_established:

@@ -591,3 +591,12 @@ def test_a_paper_stands_for_no_missing_image(store: Store, door: DicomServer, cl
         completeness.ask_again(store, STUDY)
         found = search.show_study(store, STUDY)
         assert (found["instances"], found["complete"]) == (4, True)
+
+
+def test_a_study_its_archive_files_under_two_patients_is_said(store: Store, door: DicomServer, clerk: Actor) -> None:
+    odd = OddArchive(images(2), door.port)
+    with known(store, clerk, odd):
+        assert fetched(store, clerk) == ("completed", "")
+        odd.also_under = "P-OTHER"
+        [said] = completeness.ask_again(store, STUDY).differs
+    assert said.startswith("pacs has another Patient ID for study") and "P-OTHER" in said
