@@ -69,6 +69,9 @@ LOOK_CLASSES = {
     "104": say("a document"),
     "9": say("a waveform, whose annotations may hold names"),
 }
+_SCREEN = re.compile(r"screen.?(save|shot|capture)", re.IGNORECASE)
+# scanners put a name onto these, and store some of them as any CT image
+_SHEET = re.compile(r"dose.?(report|info|record|summary)|patient.?protocol", re.IGNORECASE)
 CHUNK = 1 << 20
 MOST_INFLATED = 1 << 27
 """Bytes of a deflated data set, which is held in memory here."""
@@ -130,7 +133,7 @@ def needs_a_look(keys: InstanceKeys) -> str | None:
             return say("it is %(what)s", what=what)
     if keys.Modality.upper() in LOOK_MODALITIES:
         return say("its modality is %(modality)s, whose pixels or text often name the patient", modality=keys.Modality)
-    if "SCREEN SAVE" in keys.ImageType.upper():
+    if _SCREEN.search(keys.ImageType) or _SHEET.search(keys.SeriesDescription):
         return say("it is a picture of a screen")
     return None
 
