@@ -21,7 +21,10 @@ DIGITS = "[0-9]" * 8 + "-" + "[0-9]" * 6
 def passphrase_from(file: Path | None, ask: bool, *, confirm: bool = False) -> str:
     """A passphrase from a file's first line, or asked for."""
     if file is not None:
-        lines = file.read_text("utf-8").splitlines()
+        try:
+            lines = file.read_text("utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise UsageError(f"{file} is no text in UTF-8.") from None
         if not lines or not lines[0].strip():
             raise UsageError(f"{file} holds no passphrase in its first line.")
         return lines[0].strip()

@@ -45,3 +45,11 @@ def test_a_file_opened_later_does_not_take_the_place_of_standard_error(folder: P
         ["sh", "-c", 'exec "$@" <&- 2>&-', "sh", sys.executable, "-c", look], capture_output=True, text=True, check=True
     )
     assert told.stdout == "['/dev/null', '/dev/null']\n"
+
+
+def test_a_passphrase_in_another_encoding_is_refused_in_a_line(folder: Path) -> None:
+    file = folder / "passphrase"
+    file.write_bytes("größe".encode("latin-1"))
+    line = [*COMMAND, "backup", "--passphrase-file", file, folder / "b.tar", "--data", folder]
+    told = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (2, f"appliance: {file} is no text in UTF-8.\n")
