@@ -29,6 +29,8 @@ def migrate(database: Database, folder: DataFolder) -> None:
         if current == head():
             return
         _refuse_newer(current)
+        if current is None:
+            _refuse_full(folder)
         from appliance.store.upgrade import upgrade, upgrade_old  # Alembic takes its time to load, and is needed once
 
         files.failpoint("migrate.start")
@@ -64,6 +66,21 @@ def _refuse_newer(current: str | None) -> None:
                 "The database is of a newer version (revision %(current)s) than this program. Install "
                 "that version, or restore a backup.",
                 current=current,
+            )
+        )
+
+
+def _refuse_full(folder: DataFolder) -> None:
+    """A new database beside what another one knew: what no row knows would be swept away."""
+    films = (path for path in folder.jobs.iterdir() if path.name.isdigit())
+    images = (path for shard in folder.instances.iterdir() if shard.is_dir() for path in shard.iterdir())
+    if any(films) or any(images):
+        raise DamagedError(
+            say(
+                "The database is new or missing, but films or studies lie in %(root)s: no work is taken, and nothing is"
+                " removed. Put the database back, or restore a backup (appliance restore FILE); to begin anew move"
+                " jobs/ and instances/ elsewhere first.",
+                root=folder.root,
             )
         )
 

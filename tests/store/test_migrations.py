@@ -85,3 +85,22 @@ def test_the_newest_revision_is_the_one_alembic_walks_to() -> None:
     scripts = ScriptDirectory.from_config(config_of(migrate.MIGRATIONS))
     assert scripts.get_heads() == [migrate.head()]
     assert {script.revision for script in scripts.walk_revisions()} == set(migrate._known())
+
+
+@pytest.mark.parametrize("kept", ["jobs/7", "instances/ab/file"])
+def test_a_database_that_is_gone_costs_nothing_of_what_it_knew(tmp_path: Path, kept: str) -> None:
+    """A new one in its place knows none of it: housekeeping would sweep it away."""
+    open_store(tmp_path).close()
+    open_store(tmp_path).close()  # an empty folder is anybody's
+    file = tmp_path / kept / "content" if kept.startswith("jobs") else tmp_path / kept
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"a patient's")
+    for each in tmp_path.glob("appliance.db*"):
+        each.rename(tmp_path / f"aside-{each.name}")
+    for _ in range(2):  # the first leaves an empty database behind
+        with pytest.raises(DamagedError, match="nothing is removed"):
+            open_store(tmp_path)
+    for each in tmp_path.glob("aside-*"):
+        each.rename(tmp_path / each.name.removeprefix("aside-"))
+    open_store(tmp_path).close()
+    assert file.exists()
