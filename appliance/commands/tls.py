@@ -18,7 +18,7 @@ COLUMNS = ("what", "subject", "names", "not_after", "fingerprint")
 
 @click.group("tls")
 def command() -> None:
-    """Certificates of DICOM TLS. The TLS port opens at the next start once there is one."""
+    """Certificates of DICOM TLS. The TLS port opens at the next start once there is one; later changes need none."""
 
 
 @command.command("init")
@@ -34,7 +34,8 @@ def init(store: Store, names: tuple[str, ...], days: int, replace: bool, as_json
     view = certificates.make_certificate(store, actor(), names=names, days=days, replace=replace)
     show(_row("ours", view), as_json=as_json)
     if not as_json:
-        click.echo(f"Peers import {certificates.tls_folder(store) / 'certificate.pem'}. Restart the service to use it.")
+        ours = certificates.tls_folder(store) / "certificate.pem"
+        click.echo(f"Peers import {ours}. A TLS port that is open uses it from now on; else restart the service.")
 
 
 @command.command("trust")

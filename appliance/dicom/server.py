@@ -32,7 +32,7 @@ from appliance.network.incidents import OnIncident
 from appliance.network.limits import Limits
 from appliance.network.server import Listen, ServerAE, ServerGroup, start_server
 from appliance.network.spool import SpoolRequest
-from appliance.network.tls import server_context
+from appliance.network.tls import RenewedContext, server_context
 from appliance.printing.desk import Desks
 from appliance.security.certificates import tls_files
 from appliance.store.store import Store
@@ -122,7 +122,10 @@ class DicomServer:
             log.error("the TLS port stays closed: peers must show a certificate, and none is trusted (appliance tls)")
             return []
         try:
-            context = server_context(files.certificate, files.key, files.authorities, required=tls.mutual)
+            context = RenewedContext(
+                partial(server_context, files.certificate, files.key, files.authorities, required=tls.mutual),
+                filter(None, (files.certificate, files.key, files.authorities)),
+            )
         except SettingError as error:
             log.error("the TLS port stays closed: %s", error)  # who calls without TLS goes on printing
             return []

@@ -39,7 +39,7 @@ class Listen:
 
     address: str = "127.0.0.1"  # IP address to listen on
     port: int = 0  # 0: any free one, see ServerGroup.addresses
-    ssl_context: ssl.SSLContext | None = None  # DICOM TLS on this port
+    ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None  # DICOM TLS on this port; or who has it
 
 
 class ServerAE(AE):
@@ -205,7 +205,8 @@ class _Handler(RequestHandler):
         sock: Any = self.request
         tune(sock, self.server.group.limits.user_timeout)
         if self.server.tls is not None:
-            sock = self._handshake(sock, self.server.tls)
+            tls = self.server.tls
+            sock = self._handshake(sock, tls if isinstance(tls, ssl.SSLContext) else tls())
         return self._association(sock)
 
     def _handshake(self, sock: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:

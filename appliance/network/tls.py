@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from appliance.errors import SettingError
 from appliance.words import say
+
+log = logging.getLogger(__name__)
 
 # RFC 9325 section 4.2 for TLS 1.2; the suites of TLS 1.3 are all of this kind.
 CIPHERS = ":".join(
@@ -54,6 +58,41 @@ def client_context(
     if certificate is not None:
         _load(context, certificate, key or certificate)
     return context
+
+
+class RenewedContext:
+    """A context made anew when one of its files changes: a certificate is renewed, a peer trusted, without a restart.
+
+    Files that can't be used are logged, and those read before stay in force. Raises SettingError when made of such.
+    """
+
+    def __init__(self, make: Callable[[], ssl.SSLContext], files: Iterable[Path]) -> None:
+        self._make, self._files = make, tuple(files)
+        self._stamp = self._look()
+        self._context = make()
+
+    def __call__(self) -> ssl.SSLContext:
+        """The context for the connection that comes now."""
+        stamp = self._look()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._context = self._make()
+                log.info("the TLS port uses the files that changed")
+            except SettingError as error:
+                log.error("the TLS port goes on with the files of before: %s", error)
+        return self._context
+
+    def _look(self) -> list[tuple[int, int] | None]:
+        return [_state(path) for path in self._files]
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def _strict(context: ssl.SSLContext) -> ssl.SSLContext:

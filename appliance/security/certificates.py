@@ -179,7 +179,7 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def trust(store: Store, path: Path, actor: Actor) -> list[CertificateView]:
-    """Believe peers by the certificates in `path` from the next start on. Raises SettingError, ConflictError."""
+    """Believe peers by the certificates in `path`, if TLS is on from now on. Raises SettingError, ConflictError."""
     if store.settings.tls.authorities is not None:
         raise ConflictError(
             say(

@@ -108,6 +108,22 @@ def test_files_of_tls_that_can_t_be_used_close_its_port_alone_and_are_said(
         assert "The TLS port stays closed" in about_tls(store)[0].text
 
 
+def test_certificates_are_renewed_without_a_restart(
+    tmp_path: Path, clerk: Actor, ct: Identity, stranger: Identity
+) -> None:
+    with appliance(tmp_path, clerk, trusted=ct) as store, serving(store):
+        port, before = store.settings.dicom.tls_port, tmp_path / "before.pem"
+        shutil.copy(certificates.tls_folder(store) / "certificate.pem", before)
+        assert not echoes(port, *by_tls(store, stranger))
+        certificates.trust(store, stranger.certificate, clerk)
+        assert echoes(port, *by_tls(store, stranger)), "trusted while it ran"
+        certificates.make_certificate(store, clerk, replace=True)
+        assert echoes(port, *by_tls(store, ct)), "the new one is shown"
+        assert not echoes(port, "+tls", ct.key, ct.certificate, "+cf", before), "the old one is not"
+        shutil.copy(stranger.key, certificates.tls_folder(store) / "key.pem")
+        assert echoes(port, *by_tls(store, ct)), "what can't be used changes nothing"
+
+
 def about_tls(store: Store) -> list[Finding]:
     return [each for each in certificate_checks.certificates(store) if each.level == "error"]
 
