@@ -72,9 +72,7 @@ def _refuse_newer(current: str | None) -> None:
 
 def _refuse_full(folder: DataFolder) -> None:
     """A new database beside what another one knew: what no row knows would be swept away."""
-    films = (path for path in folder.jobs.iterdir() if path.name.isdigit())
-    images = (path for shard in folder.instances.iterdir() if shard.is_dir() for path in shard.iterdir())
-    if any(films) or any(images):
+    if any(folder.jobs.glob("[0-9]*")) or any(folder.instances.glob("*/*")):
         raise DamagedError(
             say(
                 "The database is new or missing, but films or studies lie in %(root)s: no work is taken, and nothing is"
