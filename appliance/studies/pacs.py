@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from appliance.network import scu
 from appliance.network.calling import to_call
 from appliance.network.following import Following, never
 from appliance.network.limits import DEFAULT_LIMITS, Limits
+from appliance.network.requestor import NoAssociationError, NoResponseError
 from appliance.network.requestor import Peer as Called
 from appliance.security.peer_verbs import get_peer
 from appliance.security.peers import Peer
@@ -128,7 +129,7 @@ def matches(
     with closing(scu.find(called(store, peer), wanted, model=model, limits=limits, following=following)) as found:
         for number, match in enumerate(found):
             if number >= MOST_ANSWERS:
-                raise DeviceError(
+                raise NoResponseError(
                     say("%(peer)s gives more than %(count)s answers to one query", peer=peer.name, count=MOST_ANSWERS)
                 )
             yield texts(match, peer.assumed_charset)
@@ -246,8 +247,9 @@ def held(
         found = matches(store, peer, level, wanted, limits, following)
         return (match for match in found if _is_meant(match, wanted))
 
-    study, *others = [*ask("STUDY")] or [{}]
-    series = _series(ask("SERIES"))
+    study, *others = _told(ask("STUDY"))[0] or [{}]
+    told, is_all = _told(ask("SERIES"))
+    series = _series(told) if is_all else {}  # one with a limit may have more of them: its count of the study must do
     instances = _instances(ask, series)
     named = tuple(each for each in others if each.get("StudyInstanceUID"))
     held_of = partial(Held, instances=instances, study=study, others=named)
@@ -261,7 +263,21 @@ def held(
     return held_of(count=total, by="study-level" if total is not None else "", series=series)
 
 
-def _series(told: Iterator[dict[str, str]]) -> dict[str, int | None]:
+def _told(answers: Iterator[dict[str, str]]) -> tuple[list[dict[str, str]], bool]:
+    """What an archive tells, and whether that is all. Raises NoAssociationError, NoResponseError."""
+    found: list[dict[str, str]] = []
+    try:
+        found.extend(answers)
+    except (NoAssociationError, NoResponseError):
+        raise
+    except DeviceError:
+        if not found:
+            raise
+        return found, False
+    return found, True
+
+
+def _series(told: Iterable[dict[str, str]]) -> dict[str, int | None]:
     """Series Instance UID -> instances, each series once: some archives tell one for each place it is kept in."""
     found: dict[str, int | None] = {}
     for each in told:

@@ -34,6 +34,7 @@ class OddArchive:
     also_under: str = ""  # Patient ID of another patient it files its studies under
     ends_with: int = 0x0000  # a query, after what it tells
     names_no_study: bool = False  # its studies without their UID
+    limited: str = ""  # the level it ends with FE00 after one match
     tells_twice: bool = False  # each series
     tells_for_ever: bool = False  # its series
     port: int = 0
@@ -64,6 +65,9 @@ class OddArchive:
             if level == "STUDY" and self.names_no_study:
                 del match.StudyInstanceUID
             yield 0xFF00, match
+            if level == self.limited:
+                yield 0xFE00, None
+                return
             if level == "STUDY" and self.also_under:
                 match.PatientID = self.also_under
                 yield 0xFF00, match

@@ -600,3 +600,14 @@ def test_a_study_its_archive_files_under_two_patients_is_said(store: Store, door
         odd.also_under = "P-OTHER"
         [said] = completeness.ask_again(store, STUDY).differs
     assert said.startswith("pacs has another Patient ID for study") and "P-OTHER" in said
+
+
+@pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE"])
+def test_a_study_of_more_series_than_its_archive_tells_is_fetched(
+    store: Store, door: DicomServer, clerk: Actor, level: str
+) -> None:
+    odd = OddArchive(images(2) + images(2, series=2), door.port, study_count=4, limited=level)
+    with known(store, clerk, odd):
+        assert fetched(store, clerk) == ("completed", "")
+    found = search.show_study(store, STUDY)
+    assert (found["expected"], found["instances"], found["complete"]) == (4, 4, True)
