@@ -56,3 +56,11 @@ def refuse_unmounted(mount_point: str) -> None:
 def _mount_of(path: Path) -> str:
     mount = next(each for each in (path, *path.parents) if os.path.ismount(each))
     return "" if mount == Path("/") else str(mount)
+
+
+READ_ONLY = say("It is read-only, or not among ReadWritePaths= of the service's unit: see docs/install.md")
+
+
+def why_not(error: OSError) -> str:
+    """Why a folder could not be used, in words; "" where the system's own say it."""
+    return READ_ONLY if error.errno == errno.EROFS else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from appliance.errors import UsageError
-from appliance.folders import path_of, refuse_unmounted
+from appliance.folders import path_of, refuse_unmounted, why_not
 from appliance.media.burner.options import BurnerOptions
 from appliance.store import files
 from appliance.words import say
@@ -100,4 +100,4 @@ def chunks(path: Path) -> Iterable[bytes]:
 
 def describe(error: OSError) -> str:
     """An error of the operating system in words."""
-    return error.strerror or str(error) or type(error).__name__
+    return why_not(error) or error.strerror or str(error) or type(error).__name__

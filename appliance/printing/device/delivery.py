@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import DamagedError
+from appliance.folders import why_not
 from appliance.printing.device.address import ForbiddenAddressError
 from appliance.printing.device.outcome import Document, Progress, SendOutcome, SendRequest, SendResult
 from appliance.store.files import failpoint
@@ -171,7 +172,7 @@ def canceled(delivery: Delivery, printer: str) -> SendResult:
 def describe(error: BaseException) -> str:
     """One line on an error of the network, without the number of it."""
     if isinstance(error, OSError) and error.strerror:
-        return shown(error.strerror)
+        return why_not(error) or shown(error.strerror)
     return shown(error) or type(error).__name__
 
 

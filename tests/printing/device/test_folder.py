@@ -102,6 +102,13 @@ def test_a_film_is_there_whole_or_not_at_all(harness: MakeHarness, number: int, 
     assert outcomes == {outcome, SendOutcome.DONE}
 
 
+def test_a_folder_the_unit_may_not_write_to_names_what_to_do(harness: MakeHarness) -> None:
+    """ProtectSystem=strict: to the service all is read-only but its own; in root's shell the folder is fine."""
+    printer = harness("folder")
+    files.set_fault("1:EROFS")
+    assert "ReadWritePaths=" in printer.device.send(printer.request(), no_progress).message
+
+
 def test_a_damaged_document_is_no_fault_of_the_printer(harness: MakeHarness) -> None:
     printer = harness("folder")
     request = printer.request()
