@@ -89,7 +89,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 def actor() -> Actor:
     """The person at the command line."""
-    return Actor(name=getpass.getuser(), kind="process", address="")
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user by number alone, as in a container
+        name = f"uid {os.getuid()}"
+    return Actor(name=name, kind="process", address="")
 
 
 def for_each(things: Iterable[Thing], deed: Callable[[Thing], object]) -> tuple[list[Thing], int]:

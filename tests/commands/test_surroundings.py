@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.commands.common import actor
 from tests.media.disc_helpers import opened
 
 COMMAND = [sys.executable, "-m", "appliance"]
@@ -53,3 +54,10 @@ def test_a_passphrase_in_another_encoding_is_refused_in_a_line(folder: Path) -> 
     line = [*COMMAND, "backup", "--passphrase-file", file, folder / "b.tar", "--data", folder]
     told = subprocess.run(line, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stderr) == (2, f"appliance: {file} is no text in UTF-8.\n")
+
+
+def test_who_has_no_name_here_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 1_234_567)
+    assert actor().name == "uid 1234567"
