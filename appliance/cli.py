@@ -69,6 +69,7 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
+        click.echo("appliance: Broken off; nothing was answered.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
