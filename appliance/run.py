@@ -79,8 +79,8 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
     note_part(store, part, "application-started")
     try:
         with occupied(store):
-            folder = threading.Thread(target=_end_without_folder, args=(store, stop), name="folder", daemon=True)
-            folder.start()
+            if part != "web":  # which says what is wrong
+                beside(lambda until: _end_without_folder(store, until), stop)
             RUNNERS[part](store, stop, Pulse(_beat_to(ready_fd), store_answers(store)))
         note_part(store, part, "application-stopped")
     except OSError as error:
@@ -96,10 +96,13 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
 
 
 def _end_without_folder(store: Store, stop: threading.Event) -> None:
-    """A share that went away ends a part: started again it waits for the share, and another machine does its work."""
+    """A share that went away, or is read-only, ends a part: it starts again once the share is back.
+
+    Meanwhile another machine does its work, which this one would only spoil.
+    """
     while not stop.wait(FOLDER_SECONDS):
         try:
-            store.database.before_writing()
+            store.database.before_working()
         except ResourceError as error:
             log.error("%s This part ends, and starts when it is there.", error)
             stop.set()

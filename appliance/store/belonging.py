@@ -7,6 +7,7 @@ in the share would be said to be gone. So nothing is written into the database w
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets as random
 from dataclasses import dataclass
@@ -39,9 +40,7 @@ class Belonging:
                 return
             mark = _read(self.folder)
         except OSError as error:
-            raise ResourceError(
-                say("%(root)s can't be written to: %(why)s.", root=root, why=os.strerror(error.errno or 0))
-            ) from error
+            raise _unwritable(root, error.errno) from error
         if mark != self.mark:
             raise ResourceError(
                 say(
@@ -53,6 +52,17 @@ class Belonging:
                 )
             )
         self._place = place
+
+    def refuse_away(self) -> None:
+        """The same, and also when it can only be read here: another machine may be able to write into it."""
+        self.refuse_strange()
+        root = self.folder.root
+        if os.statvfs(root).f_flag & os.ST_RDONLY:
+            raise _unwritable(root, errno.EROFS)
+
+
+def _unwritable(root: Path, number: int | None) -> ResourceError:
+    return ResourceError(say("%(root)s can't be written to: %(why)s.", root=root, why=os.strerror(number or 0)))
 
 
 def refuse_strange_folder(database: Database, folder: DataFolder) -> None:
@@ -66,10 +76,11 @@ def refuse_strange_folder(database: Database, folder: DataFolder) -> None:
         known = secrets.get(connection, MARK)
     belonging = Belonging(folder, known or _mark(database, folder))
     try:
-        belonging.refuse_strange()
+        belonging.refuse_away()
     except ResourceError as error:
         raise ConflictError(*error.args) from error
     database.before_writing = belonging.refuse_strange
+    database.before_working = belonging.refuse_away
 
 
 def _mark(database: Database, folder: DataFolder) -> str:

@@ -37,7 +37,8 @@ class Database:
         self.url = self.engine.url.render_as_string(hide_password=True)
         self._writing = self.engine.execution_options(appliance_write=True)
         self.before_writing: Callable[[], None] = lambda: None
-        """Raises ResourceError when nothing may be written now."""
+        self.before_working: Callable[[], None] = lambda: None
+        """Raise ResourceError when nothing may be written now, and when this machine had better do no work."""
         self._turn = threading.RLock()
         self._kept: Connection | None = None  # of the writers of this process, one after the other
 

@@ -24,6 +24,7 @@ class Keeper:
     """Does what is due: the machine's own everywhere, the rest in whichever process holds the lock."""
 
     def __init__(self, store: Store) -> None:
+        self.store = store
         self.own = Chore(seconds=SEEN_SECONDS, do=lambda: node_checks.be_seen(store, certificates_ending(store)))
         self.chores = (
             Chore(seconds=0.0, do=Forwarder(store).forward),
@@ -41,6 +42,11 @@ class Keeper:
         self._only.close()
 
     def round(self) -> None:
+        try:
+            self.store.database.before_working()
+        except ResourceError:
+            self._only.close()  # another machine, whose share is there, can do it
+            raise
         _alone(self.own)
         if self._only.take():
             for chore in self.chores:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from appliance.errors import ResourceError
 from appliance.media.burners import all_burners
 from appliance.printing.printer_verbs import all_printers
 from appliance.store import discs, postgresql, print_jobs, secrets
@@ -39,7 +40,12 @@ def be_seen(store: Store, problems: Mapping[str, str]) -> None:
 
 
 def server(store: Store) -> list[Finding]:
-    """The database's server, and whether it keeps what it says it has kept."""
+    """The database's server, and whether it keeps what it says it has kept; the folder that belongs to it."""
+    try:
+        store.database.before_working()
+    except ResourceError as problem:
+        advice = say("Mount it writable, and give the folder to the user the service runs as.")
+        return [error("disk", problem.args[0], advice)]
     with store.database.read() as connection:
         facts, writer = postgresql.facts(connection), postgresql.writer(connection)
     if writer and writer.seconds > postgresql.LOCK_SECONDS:

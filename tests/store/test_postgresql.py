@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -260,6 +261,17 @@ def test_nothing_is_written_while_the_share_is_away_and_another_folder_lies_bene
         numbers(store)
     mounted.rename(root)
     assert numbers(store) == 0
+
+
+def test_a_machine_whose_share_is_read_only_does_no_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stopped printers the others could have printed to, and failed their discs."""
+    plain = os.statvfs(store.folder.root)
+    values = (*plain[:8], plain.f_flag | os.ST_RDONLY, plain.f_namemax)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(values))
+    with pytest.raises(ResourceError, match="Read-only"):
+        store.database.before_working()
+    with pytest.raises(ConflictError, match="Read-only"):
+        open_store(store.folder.root, settings=store.settings)
 
 
 def test_each_machine_has_a_spool_of_its_own(store: Store) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance.config import NodeSettings
-from appliance.errors import ConflictError, UsageError
+from appliance.errors import ConflictError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.printing.printer_verbs import get_printer
 from appliance.store import postgresql, print_jobs
@@ -109,6 +109,23 @@ def test_a_stand_by_that_holds_up_all_writing_is_told(
         server.set("synchronous_standby_names", "''")
         writing.join(20)
     assert not told()
+
+
+def test_a_machine_without_its_share_says_so_and_leaves_upkeep_to_another(east: Store, store: Store) -> None:
+    root = east.folder.root
+    keeper, other = Keeper(east), store.locks.only_one("upkeep")
+    keeper.round()
+    assert not other.take()
+    mounted = root.rename(root.with_name("share"))
+    root.mkdir()
+    try:
+        with pytest.raises(ResourceError, match="share is mounted"):
+            keeper.round()
+        assert other.take()
+        assert "share is mounted" in said(service_checks.database(east), "error")
+    finally:
+        root.rmdir()
+        mounted.rename(root)
 
 
 def test_a_backup_says_that_the_server_makes_it(east: Store, clerk: Actor) -> None:
