@@ -170,6 +170,9 @@ FORGIVEN = frozenset({"SOPClassUID", "SOPInstanceUID", "PatientID", "PatientName
 TEXTS = ("FilmSessionLabel", "OwnerID", "TextString")
 """Attributes in the session's character set."""
 
+LONGEST_SENT = 1024
+"""Characters kept of a value as it was sent, as many as the longest VR here has (ST): all films lie in memory."""
+
 
 @dataclass(kw_only=True)
 class Reading:
@@ -241,7 +244,8 @@ class Reader:
     def _read_one(self, keyword: str, attribute: Attribute, dataset: Dataset) -> None:
         sent = sent_value(dataset, keyword, self.charset, self.can.assumed_charset)
         if sent not in (None, ""):
-            self.reading.sent[keyword] = sent if isinstance(sent, str | int | float) else joined(sent)
+            kept = sent if isinstance(sent, str | int | float) else joined(sent)
+            self.reading.sent[keyword] = kept[:LONGEST_SENT] if isinstance(kept, str) else kept
         wanted = self._wanted(keyword, sent)
         if wanted in (None, ""):
             require(keyword, attribute, sent)

@@ -127,3 +127,15 @@ def test_presentation_luts_do_not_fill_the_memory() -> None:
     assert error.value.dimse_status == 0x0213
     made.delete_film_box("1.2.4.0")
     made.create_lut(table(65536, 99), "1.2.5", big_endian=False)
+
+
+@pytest.mark.parametrize("keyword", ["ConfigurationInformation", "BorderDensity", "FilmSizeID", "SmoothingType"])
+def test_a_value_of_megabytes_is_not_kept_whole_for_each_film(keyword: str) -> None:
+    made = tree(strict=False)
+    made.create_session(dataset(), "1.2.1", color=False)
+    film = dataset(ImageDisplayFormat="STANDARD\\1,1", ReferencedFilmSessionSequence=[reference(SESSION, "1.2.1")])
+    with pytest.warns(UserWarning, match="maximum length"):
+        setattr(film, keyword, "A" * 3_000_000)
+    made.create_film_box(film, "1.2.2", False, annotated=False, icc=None)
+    [node] = made.films.values()
+    assert len(repr(node.film)) < 5000
