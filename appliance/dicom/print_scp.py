@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from appliance.dicom.answering import (
     NO_SUCH_CLASS,
     NO_SUCH_INSTANCE,
     NOT_AUTHORISED,
+    RESOURCE_LIMITATION,
     UNRECOGNISED_OPERATION,
     Answer,
     StatusError,
@@ -212,14 +214,14 @@ class PrintScp:
         color = is_color(request.abstract_syntax, here.accepted())
         annotated = ANNOTATION_CLASS in covered(here.accepted())
         dataset = request.dataset()
-        icc = self._keep_icc(here, dataset, color)
-        return here.tree.create_film_box(dataset, request.instance, color, annotated=annotated, icc=icc)
+        with self._icc(here, dataset, color) as icc:
+            return here.tree.create_film_box(dataset, request.instance, color, annotated=annotated, icc=icc)
 
     def _set_film_box(self, here: PrintAssociation, request: Request) -> Answer:
         dataset = request.dataset()
         film = here.tree.films.get(request.instance)
-        icc = self._keep_icc(here, dataset, film is not None and film.color)
-        return here.tree.set_film_box(request.instance, dataset, icc)
+        with self._icc(here, dataset, film is not None and film.color) as icc:
+            return here.tree.set_film_box(request.instance, dataset, icc)
 
     def _delete_film_box(self, here: PrintAssociation, request: Request) -> Answer:
         answer = here.tree.delete_film_box(request.instance)
@@ -230,16 +232,25 @@ class PrintScp:
         _check_action(request)
         return self._print(here, here.tree.print_film(request.instance))
 
-    def _keep_icc(self, here: PrintAssociation, dataset: Dataset, color: bool) -> str | None:
-        """Keep an ICC profile as a file; None without one, or on a grayscale film."""
+    @contextmanager
+    def _icc(self, here: PrintAssociation, dataset: Dataset, color: bool) -> Iterator[str | None]:
+        """An ICC profile as a file; None without one, or on a grayscale film. The one it replaces, or that was refused
+        with its film box, goes afterwards.
+        """
         profile = dataset.get("ICCProfile", b"") if color else b""
         if not profile:
-            return None
+            yield None
+            return
         if len(profile) > LONGEST_ICC_PROFILE:
             raise StatusError(INVALID_VALUE, f"ICC profile of {len(profile)} bytes", ("ICCProfile",))
+        if not self.store.has_room():
+            raise StatusError(RESOURCE_LIMITATION, "the disk is short")
         name = f"{uuid.uuid4().hex}.icc"
         files.write_file(files.make_folder(here.folder) / name, profile)
-        return name
+        try:
+            yield name
+        finally:
+            self._sweep(here)
 
     # --- boxes, LUT ---
 

@@ -253,6 +253,16 @@ def test_colour_films_keep_their_planes_and_profile(door: Door) -> None:
     assert film_box.icc_profile and (folder / film_box.icc_profile).read_bytes() == profile
 
 
+def test_profiles_that_were_replaced_or_refused_do_not_fill_the_disk(door: Door) -> None:
+    with door.client(called="COLOUR", classes=(COLOR, *EVERYTHING[1:])) as client:
+        session = client.session()
+        film = client.film(session, ICCProfile=b"first")
+        for number in range(5):
+            assert client.set(FILM, film.instance, ICCProfile=bytes([number]) * 100).status == 0
+        assert client.film(session, ImageDisplayFormat="STANDARD\\0,0", ICCProfile=b"refused").status == 0x0106
+        assert [path.read_bytes() for path in spooled(door)] == [b"\4" * 100]
+
+
 def test_a_grey_printer_refuses_the_colour_context_alone(door: Door) -> None:
     with door.client(classes=(COLOR, GRAY)) as client:
         assert [cx.abstract_syntax for cx in client.association.accepted_contexts] == [GRAY]
