@@ -73,6 +73,8 @@ from appliance.printing.profiles import PrintProfile
 
 log = logging.getLogger(__name__)
 
+MOST_BOXES = 20_000
+"""Image boxes of a session, 200 films of 100; each takes 400 bytes, as long as the association lasts."""
 NO_MEMORY_ALLOCATION = 0xB600
 EMPTY_SESSION = 0xB602
 EMPTY_FILM = 0xB603
@@ -212,6 +214,8 @@ class FilmSessionTree:
         count = number_of_boxes(parse(film.ImageDisplayFormat), sheet, film.FilmOrientation, self.can.catalog)
         if count > self.can.image_boxes:
             raise StatusError(RESOURCE_LIMITATION, f"{count} image boxes, at most {self.can.image_boxes} on a film")
+        if count + sum(len(other.images) for other in self.films.values()) > MOST_BOXES:
+            raise StatusError(RESOURCE_LIMITATION, f"at most {MOST_BOXES} image boxes in a session: print, then go on")
         node.images = {generate_uid(None): ImageBox(ImageBoxPosition=number) for number in range(1, count + 1)}
         if annotated:
             positions = annotation_positions(self.can.annotations, film.AnnotationDisplayFormatID, count)

@@ -139,3 +139,15 @@ def test_a_value_of_megabytes_is_not_kept_whole_for_each_film(keyword: str) -> N
     made.create_film_box(film, "1.2.2", False, annotated=False, icc=None)
     [node] = made.films.values()
     assert len(repr(node.film)) < 5000
+
+
+def test_a_session_has_no_more_image_boxes_than_films_have() -> None:
+    made = tree(strict=False)
+    made.create_session(dataset(), "1.2.1", color=False)
+    film = dataset(ImageDisplayFormat="STANDARD\\31,31", ReferencedFilmSessionSequence=[reference(SESSION, "1.2.1")])
+    with pytest.raises(StatusError, match="in a session") as error:
+        for number in range(200):
+            made.create_film_box(film, f"1.2.2.{number}", False, annotated=False, icc=None)
+    assert error.value.dimse_status == 0x0213 and len(made.films) == 20
+    made.delete_film_box("1.2.2.0")
+    made.create_film_box(film, "1.2.3", False, annotated=False, icc=None)
