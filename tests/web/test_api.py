@@ -98,6 +98,14 @@ def test_a_disc_from_upload_to_image(store: Store, ask: Ask) -> None:
     assert ask("GET", "/discs/1/volumes/1/image").data[32769:32774] == b"CD001"
 
 
+def test_a_change_of_a_user_that_is_refused_changes_nothing(ask: Ask) -> None:
+    assert ask("POST", "/users", json={"name": "eve", "role": "viewer", "password": "quiet river 7"}).status_code == 201
+    refused = ask("PATCH", "/users/eve", json={"role": "admin", "password": "short"})
+    assert refused.status_code == 400 and refused.json and refused.json["field"] == "password"
+    found = ask("GET", "/users").json
+    assert found and {user["name"]: user["role"] for user in found["items"]}["eve"] == "viewer"
+
+
 def test_pages_follow_one_another(ask: Ask) -> None:
     for _ in range(3):
         ask("POST", "/printers/film/test-page", json={})

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from appliance.security import tokens, users
+from appliance.security.passwords import check_password
 from appliance.web.api import house_models as models
 from appliance.web.api.describe import endpoint
 from appliance.web.visitor import actor, store
@@ -36,12 +37,14 @@ def add_user(body: models.NewUser) -> Any:
     gives=models.User,
 )
 def change_user(name: str, body: models.UserChange) -> Any:
+    if body.password is not None:
+        check_password(body.password, name=name)  # before the rest is done: who is refused has changed nothing
     if body.role is not None:
         users.set_role(store(), name, body.role, actor())
-    if body.password is not None:
-        users.set_password(store(), name, body.password, actor())
     if body.disabled is not None:
         users.set_disabled(store(), name, body.disabled, actor())
+    if body.password is not None:
+        users.set_password(store(), name, body.password, actor())
     return _user(users.get_user(store(), name))
 
 
