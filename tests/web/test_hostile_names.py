@@ -24,6 +24,7 @@ from appliance.printing.worker import FilmWorker
 from appliance.security import peers, tokens
 from appliance.security.peer_verbs import add_peer
 from appliance.store import callers, print_jobs
+from appliance.store import peers as peer_rows
 from appliance.store.callers import Call
 from appliance.store.store import Store, open_store
 from appliance.studies import uploads
@@ -70,7 +71,11 @@ def fill(store: Store, tmp_path: Path) -> None:
             )
         who = {"ae_title": TITLE, "address": "::1", "called_ae_title": TITLE, "peer": ""}
         callers.put(connection, [Call(**who, asked=SCRIPT[:16], outcome="rejected", message=NAME)])
-    add_peer(store, peers.Peer(name=SCRIPT.replace("/", "")[:60], ae_title=TITLE, host=SCRIPT, port=104), TESTER)
+    name = SCRIPT.replace("/", "")[:60]
+    add_peer(store, peers.Peer(name=name, ae_title=TITLE, port=104), TESTER)
+    with store.database.write("peer") as connection:  # as an older version took it
+        settings = dict(peer_rows.get(connection, name).settings)
+        peer_rows.change(connection, name, settings=settings | {"host": SCRIPT})
     profile = PrintProfile(name="<i>\"'", printer="film", called_ae_title=TITLE, aliases={SCRIPT: SCRIPT})
     printer_verbs.add_profile(store, profile, TESTER)
     set_copy_type(store, "odd", CopyType(description=NAME), TESTER)

@@ -136,7 +136,7 @@ def test_a_peer_that_cannot_be_is_refused_at_its_field(admin: PageClient, field:
 def test_hostile_text_in_names_comes_out_as_text(store: Store, admin: PageClient, text: str) -> None:
     name = text.replace("/", "")
     try:
-        peer_verbs.add_peer(store, Peer(name=name, ae_title="X", host=text, port=1), TESTER)
+        peer_verbs.add_peer(store, Peer(name=name, ae_title="X", host="192.0.2.7", port=1), TESTER)
     except Exception:
         return  # refused is fine, too
     tokens.create_token(store, "t", "viewer", TESTER)
@@ -156,7 +156,7 @@ def test_a_peer_is_called_and_the_answer_shown(store: Store, visitor_as: Callabl
 
 def test_the_audit_trail_is_filtered_and_paged(store: Store, admin: PageClient) -> None:
     for number in range(60):
-        peer_verbs.add_peer(store, Peer(name=f"P{number}", ae_title="X"), TESTER)
+        peer_verbs.add_peer(store, Peer(name=f"P{number}", ae_title=f"X{number}"), TESTER)
     first = admin.get("/audit?event=peer-added").text
     assert first.count("Peer added</td>") == 50 and "P59" in first and "P9<" not in first
     older = re.search(r'href="(/audit\?before=[^"]+)"', first)
