@@ -79,7 +79,7 @@ def run_part(part: str, data: Path, config: Path | None, ready_fd: int | None = 
     note_part(store, part, "application-started")
     try:
         with occupied(store):
-            if part != "web":  # which says what is wrong
+            if part != "web" and not store.database.is_sqlite:  # the page stays and says what is wrong
                 beside(lambda until: _end_without_folder(store, until), stop)
             RUNNERS[part](store, stop, Pulse(_beat_to(ready_fd), store_answers(store)))
         note_part(store, part, "application-stopped")

@@ -1,4 +1,4 @@
-"""JPEG XL by libjxl, as a decoder plugin for pydicom, which has none (PS3.5 8.2.15, A.4.12)."""
+"""JPEG XL by libjxl, as a decoder plugin for pydicom, which has none (PS3.5 8.2.15)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from appliance.errors import ResourceError
 from appliance.printing.printer_verbs import all_printers
-from appliance.printing.printers import readable
+from appliance.printing.printers import HIDDEN, readable
 from appliance.security.peer_verbs import all_peers
 from appliance.store import files, print_jobs
 from appliance.store.store import Store
@@ -66,7 +66,7 @@ def _contents(store: Store, findings: list[Finding]) -> dict[str, Any]:
 def _settings(store: Store) -> dict[str, Any]:
     values = store.settings.model_dump(mode="json")
     for section, key in (("database", "url"), ("notices", "webhook")):  # both may carry a password or a token
-        values[section][key] = "(set)" if values[section][key] else ""
+        values[section][key] = HIDDEN if values[section][key] else ""
     return values
 
 
