@@ -19,11 +19,12 @@ from benchmarks.support import resident, workplace
 from tests.dicom.clients import boxes, gray_image, print_client
 from tests.faults.plant import make_template
 from tests.network.raw import ECHO_RQ, IMPLICIT, VERIFICATION, RawPeer, associate_rq, command, presentation_context
+from tests.support.certificates import identity
 from tests.support.ports import free_port
 from tests.support.service import running
 
 FILM_BOX = "1.2.840.10008.5.1.1.2"
-MAD, MANY, STALLED, JOBS = 200, 200, 50, 100_000
+MAD, HOSTILE, MANY, STALLED, JOBS = 200, 100, 200, 50, 100_000
 ROUNDS = 8
 FILMS_BEFORE = 16
 """As many as the rounds themselves send: what films alone warm up (pages of the database, statements) is not theirs."""
@@ -58,7 +59,8 @@ def greedy(peer: RawPeer) -> None:
     peer.send(HELLO + command(ECHO_RQ) * 400)
 
 
-KINDS: tuple[Callable[[RawPeer], None], ...] = (mute, drip, stall, giant, greedy)
+SILENT = (mute, drip, stall, giant)
+KINDS: tuple[Callable[[RawPeer], None], ...] = (*SILENT, greedy)
 
 
 @contextlib.contextmanager
@@ -119,6 +121,26 @@ def among_the_mad(port: int, pid: int) -> list[dict[str, Any]]:
         {"name": f"memory after {ROUNDS} rounds of them", "memory_mib": grown[-1], "goal": 1.0},
         {"name": "of which in the later half", "memory_mib": grown[-1] - grown[ROUNDS // 2], "goal": 0.5},
     ]
+
+
+def one_hostile_peer(port: int, tls_port: int, pid: int) -> list[dict[str, Any]]:
+    """A hundred connections of each kind, by themselves, held until they are cut: memory meanwhile, others' echo."""
+    found: list[dict[str, Any]] = []
+    places = [(kind.__name__, kind, port) for kind in SILENT] + [("mute TLS", mute, tls_port)]
+    for name, kind, where in places:
+        time.sleep(TIDY)
+        before, began = resident(pid), time.perf_counter()
+        with mad_peers(where, HOSTILE, (kind,)) as peers:
+            echoes = [echo(port) for _ in range(10)]
+            grown = (resident(pid) - before) / (1 << 20)
+            for peer in peers:
+                peer.socket.settimeout(60)
+                assert peer.closed()
+        cut = time.perf_counter() - began
+        found.append({"name": f"echo among {HOSTILE} × {name}", "ours_s": max(echoes), "goal": 0.1})
+        found.append({"name": f"memory while {HOSTILE} × {name} are held", "memory_mib": grown, "goal": 1.0})
+        found.append({"name": f"until all {HOSTILE} × {name} are cut", "ours_s": cut, "goal": 31.0})
+    return found
 
 
 def two_hundred(port: int, pid: int) -> list[dict[str, Any]]:
@@ -183,13 +205,24 @@ def _fill(data: Path) -> None:
             )
 
 
+def _with_tls(folder: Path, port: int) -> dict[str, str]:
+    us = identity(folder, "appliance")
+    return {
+        "APPLIANCE_DICOM_TLS_PORT": str(port),
+        "APPLIANCE_TLS_CERTIFICATE": str(us.certificate),
+        "APPLIANCE_TLS_KEY": str(us.key),
+        "APPLIANCE_TLS_MUTUAL": "false",
+    }
+
+
 def run() -> list[dict[str, Any]]:
     """All of it."""
     with workplace() as folder:
         data = make_template(folder / "data")
-        port = free_port()
-        with running(data, port, ["dicom"], **ROOMY) as (process,):
+        port, tls_port = free_port(), free_port()
+        with running(data, port, ["dicom"], **ROOMY, **_with_tls(folder, tls_port)) as (process,):
             found = among_the_mad(port, process.pid) + two_hundred(port, process.pid)
+            found += one_hostile_peer(port, tls_port, process.pid)
             found.append(all_at_once(port, process.pid, data))
         found.append(stop_with_stalled(data))
         found.append(start_with_jobs(data))

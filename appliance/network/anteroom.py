@@ -1,7 +1,8 @@
 """Connections that have not asked for anything yet. They wait in the kernel, at the price of a socket each.
 
-An association is two threads and some sixty kilobytes. A peer gets one once its A-ASSOCIATE-RQ is here, or when what it
-sends is something else; one that says nothing, or drips, never does.
+An association is two threads and some sixty kilobytes, a TLS handshake a thread and fifty. A peer gets them once its
+A-ASSOCIATE-RQ or its ClientHello is here, or when what it sends is something else; one that says nothing, or drips,
+never does.
 """
 
 from __future__ import annotations
@@ -16,10 +17,35 @@ from dataclasses import dataclass
 
 from appliance.network.waiting import Wake
 
-_HEADER = struct.Struct(">BxL")
+_PDU = struct.Struct(">BxL")
 _A_ASSOCIATE_RQ = 0x01
+_RECORD = struct.Struct(">BxxHx")
+"""A TLS record (RFC 8446 5.1) and a byte of what it holds: as long as a PDU's header."""
+_HANDSHAKE = 0x16
+_HEAD = _PDU.size
 _MOST = 4096
 """Bytes of a long request after which it is let in: the kernel need not hold it all."""
+
+Opening = Callable[[bytes], int]
+"""From a connection's first six bytes, how many must be here for it to be let in."""
+
+
+def association_request(longest: int) -> Opening:
+    """What opens a DICOM port (PS3.8 9.3.2); one longer than `longest` is let in at its header, to be refused."""
+
+    def needed(head: bytes) -> int:
+        kind, length = _PDU.unpack(head)
+        return _HEAD + length if kind == _A_ASSOCIATE_RQ and length <= longest else _HEAD
+
+    return needed
+
+
+def client_hello(head: bytes) -> int:
+    """What opens a TLS port: the first record, if it is of a handshake."""
+    kind, length = _RECORD.unpack(head)
+    return max(_HEAD, _RECORD.size - 1 + length) if kind == _HANDSHAKE else _HEAD
+
+
 _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WATCHED = select.EPOLLIN | select.EPOLLRDHUP
 
@@ -37,10 +63,10 @@ class Waiting:
 class Anteroom:
     """The silent connections of one listener, watched together with it. Its thread alone comes here."""
 
-    def __init__(self, listener: int, longest: int) -> None:
-        """`listener` is a descriptor; `longest` the length of a request that is let in at its header, to be refused."""
+    def __init__(self, listener: int, opening: Opening) -> None:
+        """`listener` is a descriptor."""
         self._listener = listener
-        self._longest = longest
+        self._opening = opening
         self._waiting: dict[int, Waiting] = {}  # by descriptor
         self._wake = Wake()
         self._poll = select.epoll()
@@ -95,13 +121,10 @@ class Anteroom:
 
     def _heard(self, sock: socket.socket) -> tuple[int, int]:
         """How many bytes are here, and how many must be for it to be let in."""
-        start = _peek(sock, _HEADER.size)
-        if len(start) < _HEADER.size:
-            return len(start), _HEADER.size
-        kind, length = _HEADER.unpack(start)
-        if kind != _A_ASSOCIATE_RQ or length > self._longest:
-            return len(start), _HEADER.size
-        needed = min(_HEADER.size + length, _MOST)
+        head = _peek(sock, _HEAD)
+        if len(head) < _HEAD:
+            return len(head), _HEAD
+        needed = min(self._opening(head), _MOST)
         return len(_peek(sock, needed)), needed
 
     def _forget(self, waiting: Waiting) -> None:

@@ -17,7 +17,7 @@ from typing import Any, cast
 from pynetdicom import AE, evt
 from pynetdicom.transport import AddressInformation, RequestHandler, ThreadedAssociationServer
 
-from appliance.network.anteroom import Anteroom, Waiting
+from appliance.network.anteroom import Anteroom, Waiting, association_request, client_hello
 from appliance.network.association import BoundedAssociation
 from appliance.network.bounded_socket import BoundedSocket, tune
 from appliance.network.gate import Connection, Gate
@@ -287,7 +287,8 @@ class _Server(ThreadedAssociationServer):
             request_handler=_Handler,
         )
         self.address_info = AddressInformation.from_tuple(self.server_address)
-        self.anteroom = Anteroom(self.fileno(), group.limits.request_pdu_max)
+        opening = association_request(group.limits.request_pdu_max) if self.tls is None else client_hello
+        self.anteroom = Anteroom(self.fileno(), opening)
         self._stopping = False
         self._stopped = threading.Event()
 
@@ -311,21 +312,30 @@ class _Server(ThreadedAssociationServer):
         return sock, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self.tls is not None:
-            super().process_request(request, client_address)
-            return
+        limits = self.group.limits
+        let_in = self.process_request_thread if self.tls is None else self._shake_hands
+        deadline = limits.request_deadline if self.tls is None else limits.tls_deadline
         waiting = Waiting(
             sock=request,
-            let_in=partial(self.process_request_thread, request, client_address),
+            let_in=partial(let_in, request, client_address),
             put_out=partial(self._put_out, request, client_address),
-            deadline=self.connections[request].since + self.group.limits.request_deadline,
+            deadline=self.connections[request].since + deadline,
         )
         self.anteroom.enter(waiting)
+
+    def _shake_hands(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own, for it waits for the peer."""
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread left
+            self.handle_error(request, client_address)
+            self.shutdown_request(request)
 
     def _put_out(self, request: socket.socket, client_address: Any, begun: bool) -> None:
         """It never asked for an association."""
         if begun:
-            self.group.report("pdu-deadline", client_address[0], "an association request was not complete in time")
+            what = "an association request" if self.tls is None else "the opening of a TLS handshake"
+            self.group.report("pdu-deadline", client_address[0], f"{what} was not complete in time")
         self._leave(request)
         self.shutdown_request(request)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from appliance.network.requestor import Peer
 from appliance.network.scu import echo
 from appliance.network.server import Listen
 from appliance.network.tls import client_context, server_context
-from tests.network.conftest import QUICK, Bench, eventually
+from tests.network.conftest import QUICK, Bench, eventually, our_threads
 from tests.network.raw import RawPeer
 from tests.support.certificates import Identity, identity
 
@@ -68,15 +70,71 @@ def test_mute_tls_clients_hold_up_nobody_and_are_dropped(bench: Bench, us: Ident
     assert eventually(lambda: group.gate.pending == 0)
 
 
-@pytest.mark.parametrize("shaken", [False, True], ids=["before the handshake", "after it"])
-def test_the_room_for_those_without_an_association_holds_for_tls_too(bench: Bench, us: Identity, shaken: bool) -> None:
+def client_hello(context: ssl.SSLContext) -> bytes:
+    """What a client of TLS says first."""
+    outgoing = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1").do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("said", [0, 1, 6, -1], ids=["nothing", "a byte", "a head", "all but a byte"])
+def test_who_has_not_opened_a_handshake_costs_no_thread(bench: Bench, us: Identity, said: int) -> None:
+    limits = dataclasses.replace(QUICK, tls_deadline=60)
+    group = bench.serve(listen=[Listen(ssl_context=server_context(us.certificate, us.key))], limits=limits)
+    context = client_context(us.certificate)
+    threads = our_threads()
+    peers = [RawPeer(group.port) for _ in range(20)]
+    for peer in peers:
+        peer.send(client_hello(context)[:said])
+    assert eventually(lambda: group.gate.pending == 20)
+    assert echo(caller(group.port, context)).ok  # what was sent before it has been looked at
+    assert eventually(lambda: our_threads() <= threads)
+    for peer in peers:
+        peer.socket.close()
+    assert eventually(lambda: group.gate.pending == 0)
+
+
+def test_a_handshake_that_comes_byte_by_byte_is_taken(bench: Bench, us: Identity) -> None:
+    limits = dataclasses.replace(QUICK, tls_deadline=60)
+    group = bench.serve(listen=[Listen(ssl_context=server_context(us.certificate, us.key))], limits=limits)
+    with RawPeer(group.port) as peer:
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in client_hello(client_context(us.certificate)):
+            peer.send(bytes([byte]))
+        assert peer.read(1) == b"\x16"
+
+
+def test_a_handshake_for_which_no_thread_is_left_ends_no_port(
+    bench: Bench, us: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = bench.serve(listen=[Listen(ssl_context=server_context(us.certificate, us.key))])
+    context = client_context(us.certificate)
+    peer = RawPeer(group.port)
+    assert eventually(lambda: group.gate.pending == 1)
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", _no_thread_left)
+        peer.send(client_hello(context))
+        assert peer.closed()
+    assert eventually(lambda: group.gate.pending == 0)
+    assert echo(caller(group.port, context)).ok
+
+
+def _no_thread_left(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("at", ["before", "in", "after"], ids="{} the handshake".format)
+def test_the_room_for_those_without_an_association_holds_for_tls_too(bench: Bench, us: Identity, at: str) -> None:
     limits = dataclasses.replace(QUICK, pending=3, tls_deadline=60, request_deadline=60)
     group = bench.serve(listen=[Listen(ssl_context=server_context(us.certificate, us.key))], limits=limits)
     context = client_context(us.certificate)
     peers = [RawPeer(group.port) for _ in range(3)]
-    if shaken:
-        for peer in peers:
-            peer.socket = context.wrap_socket(peer.socket, server_hostname="127.0.0.1")
+    for peer in peers if at == "in" else ():
+        peer.send(client_hello(context))
+        assert peer.read(1) == b"\x16"
+    for peer in peers if at == "after" else ():
+        peer.socket = context.wrap_socket(peer.socket, server_hostname="127.0.0.1")
     assert eventually(lambda: group.gate.pending == 3)
     peers.append(RawPeer(group.port))
     assert peers[0].closed(), "put out of the count, and still there with its thread"
