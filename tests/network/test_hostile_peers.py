@@ -175,7 +175,7 @@ def test_a_message_that_never_ends_is_cut_though_each_pdu_is_in_time(bench: Benc
 
 
 def test_a_stalled_peer_keeps_nobody_else_waiting(bench: Bench) -> None:
-    group = bench.serve(limits=dataclasses.replace(QUICK, pdu_deadline=30))
+    group = bench.serve(limits=dataclasses.replace(QUICK, request_deadline=60, pdu_deadline=60))
     stalled = [RawPeer(group.port) for _ in range(20)]
     for peer in stalled:
         peer.associate()
