@@ -71,17 +71,29 @@ def export(store: Store, form: str, **given: Any) -> None:
 
 
 @command.command("verify")
+@click.option("--noted", metavar="HASH", help="That of an entry, noted elsewhere: it must still be there.")
 @json_option
 @with_store
-def verify(store: Store, as_json: bool) -> None:
-    """Check the chain of hashes. Exit code 1 when an entry was changed, removed or put in."""
+def verify(store: Store, noted: str | None, as_json: bool) -> None:
+    """Check the chain of hashes, and say its newest entry: note the hash elsewhere, to find an end that is cut off.
+
+    Exit code 1 when an entry was changed, removed or put in, or is not there that was noted.
+    """
     broken = verbs.check_chain(store)
+    missing = noted is not None and not verbs.has_entry(store, noted)
+    number, newest = verbs.newest_entry(store) or (0, "")
     if as_json:
-        show({"whole": broken is None, "first_broken": broken}, as_json=True)
+        whole = broken is None and not missing
+        show({"whole": whole, "first_broken": broken, "number": number, "hash": newest}, as_json=True)
     if broken is not None:
         raise ApplianceError(f"The audit trail was changed: entry {broken} does not follow from the one before.")
+    if missing:
+        raise ApplianceError(
+            f"The audit trail has no entry with the hash {noted}: its end was cut off since that was noted,"
+            " or the entry has been purged for its age (appliance audit list --event audit-purged)."
+        )
     if not as_json:
-        click.echo("The audit trail is whole.")
+        click.echo(f"The audit trail is whole. Newest entry: {number}, hash {newest}")
 
 
 def _wanted(who: str, event: str, text: str, since: dt.datetime | None, until: dt.datetime | None) -> Wanted:

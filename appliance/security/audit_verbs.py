@@ -96,6 +96,18 @@ def check_chain(store: Store) -> int | None:
         return first_broken(connection)
 
 
+def newest_entry(store: Store) -> tuple[int, str] | None:
+    """Number and hash of the last entry: who notes it elsewhere can tell later whether the end was cut off."""
+    with store.database.read() as connection:
+        return audit.newest(connection)
+
+
+def has_entry(store: Store, noted: str) -> bool:
+    """Whether the entry of a hash noted elsewhere is still there."""
+    with store.database.read() as connection:
+        return audit.has_hash(connection, noted.strip().lower())
+
+
 def event_names(store: Store) -> list[str]:
     """Every kind of event there is in the trail."""
     with store.database.read() as connection:

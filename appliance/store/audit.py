@@ -15,12 +15,24 @@ HASHED = ("at", "event", "outcome", "actor", "actor_kind", "address", "object_ki
 
 
 def last_hash(connection: Connection) -> str | None:
-    return connection.scalar(select(audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1))
+    last = newest(connection)
+    return last[1] if last else None
 
 
 def last_moment(connection: Connection) -> dt.datetime | None:
     """When the newest entry was added."""
     return connection.scalar(select(audit.c.at).order_by(audit.c.audit_id.desc()).limit(1))
+
+
+def newest(connection: Connection) -> tuple[int, str] | None:
+    """Number and hash of the last entry."""
+    row = connection.execute(select(audit.c.audit_id, audit.c.hash).order_by(audit.c.audit_id.desc()).limit(1)).first()
+    return (int(row.audit_id), row.hash) if row else None
+
+
+def has_hash(connection: Connection, wanted: str) -> bool:
+    """Whether an entry bears this hash. Reads them all: there is no index of it."""
+    return connection.scalar(select(audit.c.audit_id).where(audit.c.hash == wanted).limit(1)) is not None
 
 
 def append(connection: Connection, **values: Any) -> None:

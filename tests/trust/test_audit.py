@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -126,6 +127,23 @@ def test_the_command_verifies(tmp_path: Path, clerk: Actor) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "entry 1 " in result.stderr
+
+
+def test_an_end_that_was_cut_off_is_found_by_a_hash_noted_elsewhere(trail: Store, tmp_path: Path) -> None:
+    def verify(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "appliance", "audit", "verify", "--data", str(tmp_path / "data"), *arguments]
+        return subprocess.run(line, capture_output=True, text=True, check=False)
+
+    said = json.loads(verify("--json").stdout)
+    assert said["whole"]
+    assert said["hash"] in verify().stdout
+    assert verify("--noted", said["hash"]).returncode == 0
+    with trail.database.write() as connection:
+        connection.execute(delete(audit).where(audit.c.audit_id == said["number"]))
+    assert verify().returncode == 0, "the rest is a chain"
+    cut = verify("--noted", said["hash"])
+    assert cut.returncode == 1
+    assert "cut off" in cut.stderr
 
 
 # messages -------------------------------------------------------------------------------------------------------------
