@@ -243,7 +243,8 @@ class PartFile:
         """Give it up; nothing stays."""
         if not self._done:
             self._done = True
-            self.file.close()
+            with contextlib.suppress(OSError):  # a full disk refuses what is still in the buffer once more
+                self.file.close()
             remove(self.part)
 
     def __enter__(self) -> PartFile:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import io
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -34,6 +36,26 @@ def test_a_fault_at_any_operation_leaves_no_half_file(tmp_path: Path, number: in
     with pytest.raises(OSError, match="No space"):
         files.write_file(tmp_path / "name", [b"one", b"two"])
     files.set_fault("")
+    assert list(tmp_path.iterdir()) == []
+
+
+class FullDisk(io.RawIOBase):
+    """Takes nothing, as the kernel does when the disk is full: what was written stays in the buffer above it."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_full_when_the_last_bytes_leave_the_buffer_keeps_no_half_file(tmp_path: Path) -> None:
+    part = files.PartFile(tmp_path / "name")
+    part.file.close()
+    part.file = io.BufferedWriter(FullDisk())
+    with pytest.raises(OSError, match="No space"), part:
+        part.write(b"few")
+        part.commit()
     assert list(tmp_path.iterdir()) == []
 
 
