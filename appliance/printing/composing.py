@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, ResourceError
 from appliance.events import process_actor
 from appliance.film.annotation_format import AnnotationFormats, load_formats
 from appliance.film.boxes import FilmBox, FilmSession
@@ -86,6 +86,9 @@ def compose_job(store: Store, job_id: int, worker: str, beat: Callable[[], None]
     except MediaNeededError as error:
         _give_back(store, job_id, worker, states.HELD, ["media-needed"], str(error))
         log.warning("held: %s", error, extra=extra)
+    except (ApplianceError, OSError) as error:  # in words already: a full disk comes round for hours
+        _failed(store, job, worker, error)
+        log.error("can't be composed: %s", error, extra=extra)
     except Exception as error:
         _failed(store, job, worker, error)
         log.exception("can't be composed", extra=extra)
@@ -234,12 +237,14 @@ def _give_back(store: Store, job_id: int, worker: str, state: str, reasons: list
 
 
 def _failed(store: Store, job: print_jobs.Job, worker: str, error: Exception) -> None:
-    """A film that can't be composed is tried again a few times, then aborted; a disk full or away is waited for."""
+    """A film that can't be composed is tried again a few times, then aborted. A disk or a database that is full, locked
+    or away is no fault of the film's: it is waited for."""
     permanent = isinstance(error, ApplianceError) and error.permanent
     message = str(error) or type(error).__name__
     gone = isinstance(error, FileNotFoundError) and store.folder.jobs.is_dir()  # its own files alone, and for good
-    if isinstance(error, OSError) and not gone:
-        words = say("Composing waits: %(why)s.", why=error.strerror)
+    if isinstance(error, OSError | ResourceError) and not gone:
+        why = error.strerror if isinstance(error, OSError) else message.rstrip(".")
+        words = say("Composing waits: %(why)s.", why=why)
         _wait(store, job.job_id, worker, words, compose_attempts=0)
     elif permanent or job.compose_attempts >= ATTEMPTS:
         words = say("The film can't be composed: %(message)s", message=message)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from appliance.errors import ConflictError, UsageError
+from appliance.errors import ConflictError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.film.sheet import GreyPolicy
-from appliance.printing import housekeeping, jobs
+from appliance.printing import composing, housekeeping, jobs
 from appliance.printing.composing import ATTEMPTS
 from appliance.printing.printer_verbs import (
     add_printer,
@@ -163,6 +164,29 @@ def test_films_wait_while_the_folder_of_all_of_them_is_away(store: Store) -> Non
     away.rename(store.folder.jobs)
     work(store)
     assert printed(store) == [f"{job_id}-01.pdf"]
+
+
+def test_a_film_outlasts_a_database_that_takes_nothing_each_time_it_was_composed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Locked by a long writer, or no room for a large transaction where there is some for a small one."""
+    job_id = submit_films(store, add_folder_printer(store))
+    keep, failures = composing._keep, iter(range(2 * ATTEMPTS))
+
+    def kept_at_last(*arguments: Any) -> None:
+        if next(failures, None) is not None:
+            raise ResourceError("The database can't be written: database or disk is full.")
+        keep(*arguments)
+
+    monkeypatch.setattr(composing, "_keep", kept_at_last)
+    for _ in range(2 * ATTEMPTS):
+        work(store)
+        assert show_job(store, job_id)["job_state"] == "pending"
+        assert "Composing waits" in show_job(store, job_id)["job_state_message"]
+        change(store, job_id, not_before=None)
+    work(store)
+    assert printed(store) == [f"{job_id}-01.pdf"]
+    assert not [record for record in caplog.records if record.exc_info], "told in words"
 
 
 def test_what_is_no_fault_of_the_printer_is_no_matter_of_its_error_policy(store: Store, clerk: Actor) -> None:
