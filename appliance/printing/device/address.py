@@ -110,7 +110,10 @@ def _look_up(endpoint: Endpoint, deadline: float) -> list[tuple[int, tuple]]:
         except (OSError, UnicodeError) as error:
             answers.put(OSError(str(error)))
 
-    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        threading.Thread(target=ask, name="resolve", daemon=True).start()
+    except RuntimeError as error:  # a machine out of threads: nothing has left, so no film is in doubt
+        raise UnreachableError(say("This machine has no thread to spare: %(why)s", why=error)) from error
     try:
         answer = answers.get(timeout=deadline)
     except queue.Empty:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 
 import pytest
 
@@ -68,13 +69,20 @@ def test_a_name_that_changes_its_address_does_not_change_where_we_connect(monkey
 
 
 def test_a_resolver_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     stuck = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: stuck.wait(20))
     with pytest.raises(address.UnreachableError, match="not resolved within"):
         Route(Endpoint(host="printer.example", port=9100), DEFAULT, 0.1)
     stuck.set()
+
+
+def test_a_machine_out_of_threads_has_connected_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(address.UnreachableError, match="no thread to spare"):
+        Route(Endpoint(host="printer.example", port=9100), DEFAULT, 0.1)
 
 
 @pytest.mark.parametrize("uri", ["socket://", "socket:///x", "socket://host:99999", "socket://host:x", "socket://[::1"])
