@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from appliance.errors import DamagedError, UsageError
+from appliance.errors import DamagedError, ResourceError, UsageError
 from appliance.folders import folder_uri, path_of
 from appliance.store import discs, job_states, print_jobs, secrets, uploads
 from appliance.store.database import Database
@@ -39,9 +39,16 @@ NUMBER_STEP = 100_000
 
 
 def snapshot(database: Database, path: Path, *, settings_only: bool = False) -> None:
-    """Copy the database as it is in one moment into the file `path`. Raises UsageError on PostgreSQL."""
+    """Copy the database as it is in one moment into the file `path`. Raises UsageError on PostgreSQL, ResourceError."""
     if not database.is_sqlite:
         raise UsageError(say("The database is on PostgreSQL: back it up there with pg_dump."))
+    try:
+        _copy(database, path, settings_only=settings_only)
+    except sqlite3.DatabaseError as error:  # SQLite's own word for a disk that is full or refuses
+        raise ResourceError(say("The database can't be copied to %(path)s: %(why)s.", path=path, why=error)) from error
+
+
+def _copy(database: Database, path: Path, *, settings_only: bool) -> None:
     source = sqlite3.connect(database.engine.url.database or "")
     target = sqlite3.connect(path)
     with contextlib.closing(source), contextlib.closing(target):

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from appliance.errors import ApplianceError, DamagedError
+from appliance.errors import DamagedError
 from appliance.store import files
 from appliance.store.backup import snapshot
 from appliance.store.database import Database, sqlite_url
@@ -26,7 +26,7 @@ def upgrade_old(database: Database, folder: DataFolder, migrations: Path, curren
             _try_on_copy(database, folder, migrations)
             files.failpoint("migrate.tried")
         upgrade(database, migrations)
-    except ApplianceError:
+    except DamagedError:
         raise
     except Exception as error:  # whatever a migration stumbles over
         raise DamagedError(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from appliance.errors import ConflictError, DamagedError, UsageError
+from appliance.errors import ConflictError, DamagedError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.media.burners import add_first_burner, all_burners
 from appliance.printing import jobs, printer_verbs
@@ -34,6 +34,7 @@ from tests.support.cli import run
 from tests.support.dcmtk_print import secondary_capture
 from tests.support.ports import free_port
 from tests.support.service import command, running
+from tests.support.small_disk import small_disk
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -80,6 +81,16 @@ def test_jobs_in_flight_come_back_held_and_then_print(
     with there.database.read() as connection:
         assert first_broken(connection) is None
     there.close()
+
+
+def test_a_disk_too_full_for_the_copy_of_the_database_is_told_in_words(
+    store: Store, tmp_path: Path, clerk: Actor
+) -> None:
+    with small_disk(store.folder.spool, "size=64k"):
+        with pytest.raises(ResourceError, match="can't be copied"):
+            make_backup(store, tmp_path / "b.tar", clerk)
+        assert list(store.folder.spool.iterdir()) == []
+    assert not (tmp_path / "b.tar").exists()
 
 
 def test_an_import_half_done_says_elsewhere_that_its_files_are_gone(
