@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import gethostname
 
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from appliance.config import Settings, load_settings
 from appliance.errors import ResourceError
@@ -66,10 +66,23 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
     except DatabaseError as error:
         if not database.is_sqlite:
             raise ResourceError(say("The database can't be brought up: %(why)s", why=words_of(error))) from error
+        if isinstance(error, OperationalError):  # a disk that is full or refuses: the rows are as they were
+            raise _not_opened(folder, error) from error
         raise damaged(folder.database, str(error.orig)) from error
     refuse_strange_folder(database, folder)
     folder.make()  # where the share is not mounted nothing is made: a part that goes on could write into it
     return Store(settings, folder, database, open_locks(database, folder, folder.node))
+
+
+def _not_opened(folder: DataFolder, error: OperationalError) -> ResourceError:
+    return ResourceError(
+        say(
+            "The database %(path)s can't be opened: %(why)s. See whether its disk is full, read-only or failing, and "
+            "who may write there.",
+            path=folder.database,
+            why=error.orig,
+        )
+    )
 
 
 def _node(settings: Settings) -> str:

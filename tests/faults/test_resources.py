@@ -80,9 +80,30 @@ def test_a_read_only_disk_is_said_at_start_and_forgotten_when_it_is_writable(
             pytest.skip("this disk can't be made read-only while it is in use")
         door = works.start("dicom")
         assert door.wait(20)
-        assert door.code not in (0, None)
+        assert door.code == 1, "started again by itself"
         assert "read-only" in works.log.read_text("utf-8").lower() or "readonly" in works.log.read_text("utf-8")
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        works.start("dicom")
+        works.start("films")
+        assert works.send_film("folder") == "acknowledged"
+        works.drain()
+        assert_balanced(works)
+
+
+def test_a_disk_full_at_start_is_no_damaged_database_and_is_forgotten_when_there_is_room(
+    tmp_path: Path, zygote: Zygote, template: Path
+) -> None:
+    """Exit 3 is never started again, and its words would have a good database set aside for an older one."""
+    outside = tmp_path / "outside"
+    with small_disk(tmp_path / "disk", "size=8m") as disk, plant(disk / "works", zygote, template, outside) as works:
+        ballast = fill(works, leave=0)
+        door = works.start("dicom")
+        assert door.wait(20)
+        assert door.code == 1
+        told = works.log.read_text("utf-8")
+        assert "can't be opened" in told and "damaged" not in told and "Traceback" not in told
+        for path in ballast:
+            path.unlink()
         works.start("dicom")
         works.start("films")
         assert works.send_film("folder") == "acknowledged"
