@@ -65,7 +65,7 @@ from appliance.network.spool import SpoolRequest
 from appliance.printing.desk import PrintDesk
 from appliance.printing.printer_verbs import get_printer as find_printer
 from appliance.printing.printers import Printer
-from appliance.printing.submission import Submission, submit
+from appliance.printing.submission import Submission, UnsyncedFilmError, submit
 from appliance.store import files
 from appliance.store.store import Store
 
@@ -309,6 +309,11 @@ class PrintScp:
             reply = self._job_reply(here, uid)
             job_id = submit(self.store, submission, here.caller.actor)
             files.failpoint("print.accepted")
+        except UnsyncedFilmError:
+            for name in files_of_session(wanted.session):  # asked to print once more, a second sync would pass
+                files.remove(here.folder / name)
+            here.jobs.pop(uid, None)
+            raise
         except BaseException:
             here.jobs.pop(uid, None)
             raise
@@ -337,6 +342,9 @@ class PrintScp:
             for name in files_of_session(session):
                 files.link(here.folder / name, folder / name)
             files.failpoint("print.linked")
+        except FileNotFoundError as error:
+            files.remove_tree(folder)
+            raise ResourceError("The disk did not take an image of this film: send it again.") from error
         except OSError:
             files.remove_tree(folder)
             raise

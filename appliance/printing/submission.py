@@ -33,6 +33,10 @@ SAME_FILM = say("The same film came from the same peer a few minutes before.")
 HELD_DUPLICATE = say("The same film came a few minutes before: release it if it is wanted twice, else cancel it.")
 
 
+class UnsyncedFilmError(ResourceError):
+    """The disk did not take the pixels of a film: it can be accepted only when they come anew."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Submission:
     """A film session ready to become a job."""
@@ -54,12 +58,14 @@ class Submission:
 def submit(store: Store, submission: Submission, actor: Actor, beside: Beside = lambda connection, job_id: None) -> int:
     """Accept a job; its number. When this returns, the job survives power loss. `beside` is kept with it or not at all.
 
-    Raises ResourceError when the disk is short or the printer's queue is full; nothing is kept then.
+    Raises ResourceError when the disk is short or the printer's queue is full, UnsyncedFilmError when the files of its
+    folder, by whatever name, are not to be trusted; nothing is kept then.
     """
     try:
         return _submit(store, submission, actor, beside)
     except OSError as error:
-        raise ResourceError(
+        kind = UnsyncedFilmError if isinstance(error, files.UnsyncedError) else ResourceError
+        raise kind(
             say(
                 "The job for printer %(printer)s can't be kept: %(why)s.",
                 printer=submission.printer.name,

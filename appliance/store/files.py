@@ -107,12 +107,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+class UnsyncedError(OSError):
+    """The disk did not take a file's bytes. The kernel says so once: a second sync of that file would prove nothing."""
+
+
 def sync_file(path: Path) -> None:
-    """Make the bytes of an existing file durable."""
-    operation("sync", path)
+    """Make the bytes of an existing file durable. Raises UnsyncedError: give that file up."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        operation("sync", path)
         os.fsync(descriptor)
+    except OSError as error:
+        raise UnsyncedError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
 

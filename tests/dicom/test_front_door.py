@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import ssl
 import struct
 import subprocess
@@ -136,6 +138,30 @@ def test_a_film_that_cannot_be_kept_is_refused_and_can_be_sent_again(door: Door,
             files.set_fault("")
         assert door.jobs() == before
         assert client.action(FILM, film).status == 0
+    assert len(door.jobs()) == len(before) + 1
+
+
+def test_an_image_the_disk_did_not_take_is_not_printed_before_it_came_anew(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells of a failed write once: a second sync of the same file passes, whatever was lost."""
+    before, real, failed = door.jobs(), os.fsync, []
+
+    def refuse_once(descriptor: int) -> None:
+        if not failed and os.readlink(f"/proc/self/fd/{descriptor}").endswith(".dcm"):
+            failed.append(descriptor)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    with door.client() as client:
+        made = client.film(client.session())
+        assert client.image(boxes(made)[0]).status == 0
+        monkeypatch.setattr(os, "fsync", refuse_once)
+        assert [client.action(FILM, made.instance).status for _ in range(2)] == [0xC602, 0xC602]
+        assert len(failed) == 1
+        assert door.jobs() == before
+        assert client.image(boxes(made)[0]).status == 0
+        assert client.action(FILM, made.instance).status == 0
     assert len(door.jobs()) == len(before) + 1
 
 
