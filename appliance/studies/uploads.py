@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from appliance.errors import ConflictError, NotFoundError, ResourceError, UsageError
@@ -14,7 +15,7 @@ from appliance.store import files, retrievals, uploads
 from appliance.store.store import Store
 from appliance.store.uploads import Upload
 from appliance.studies.importing import ImportReport
-from appliance.words import say
+from appliance.words import Words, say
 
 MOST_FILES = 20_000
 """Files of one import; a folder with more is a zip archive, or several imports."""
@@ -50,7 +51,7 @@ def add(store: Store, import_id: int, uploaded: Iterable[tuple[str, Iterable[byt
         if not store.has_room():
             raise ResourceError(say("The disk is short: nothing is imported until room is made."))
         kept = secrets.token_hex(8)  # never the name it came with: that is for reports and a DICOMDIR alone
-        files.write_scratch(store.folder.uploads / row.folder / kept, blocks)
+        _write(store.folder.uploads / row.folder / kept, blocks)
         names.append([kept, _plain(name)])
     with store.database.write() as connection:
         now_there = [] if (still := uploads.get(connection, import_id)) is None else still.names
@@ -58,18 +59,40 @@ def add(store: Store, import_id: int, uploaded: Iterable[tuple[str, Iterable[byt
             raise _begun(import_id)
 
 
+def _write(path: Path, blocks: Iterable[bytes]) -> None:
+    try:
+        files.write_scratch(path, blocks)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            files.remove(path)  # half a file takes the room of others
+        raise ResourceError(_refused(error)) from error
+
+
+def _refused(error: OSError) -> Words:
+    return say("The disk did not take the files (%(why)s): upload them again.", why=error.strerror)
+
+
 def _begun(import_id: int) -> ConflictError:
     return ConflictError(say("Import %(import_id)s has begun: make another one for more files.", import_id=import_id))
 
 
 def end(store: Store, import_id: int, actor: Actor) -> None:
-    """All files are here: a worker may begin. Raises NotFoundError, UsageError when there is none, ConflictError."""
+    """All files are here: a worker may begin. Raises NotFoundError, UsageError when there is none, ConflictError,
+    ResourceError when the disk did not take them: the import ends then, for a second sync would pass.
+    """
     row = _own(store, import_id, actor)
+    if row.state != uploads.UPLOADING:
+        raise ConflictError(say("Import %(import_id)s has begun already.", import_id=import_id))
     if not row.names:
         _forget(store, row, say("Nothing was uploaded."))
         raise UsageError(say("Send DICOM files or zip archives as the multipart field files."), field="files")
-    while (more := _ended_with(store, row, actor)) is not None:
-        row = more
+    try:
+        while (more := _ended_with(store, row, actor)) is not None:
+            row = more
+    except OSError as error:
+        said = _refused(error)
+        _forget(store, row, said)
+        raise ResourceError(said) from error
 
 
 def _ended_with(store: Store, row: Upload, actor: Actor) -> Upload | None:
@@ -147,9 +170,12 @@ def _own(store: Store, import_id: int, actor: Actor) -> Upload:
 
 
 def _forget(store: Store, row: Upload, message: str) -> None:
+    """One whose files another request handed to a worker meanwhile goes on."""
     with store.database.write("import") as connection:
-        uploads.change(connection, row.import_id, state=uploads.ABORTED, message=message)
-    files.remove_tree(store.folder.uploads / row.folder)
+        values = {"state": uploads.ABORTED, "message": message}
+        forgotten = uploads.change(connection, row.import_id, seen=(uploads.UPLOADING,), **values)
+    if forgotten:
+        files.remove_tree(store.folder.uploads / row.folder)
 
 
 def _plain(name: str) -> str:

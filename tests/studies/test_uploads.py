@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import errno
 import io
 import subprocess
 import zipfile
@@ -14,6 +16,7 @@ from pydicom.data import get_testdata_file
 
 from appliance.errors import ConflictError, ResourceError, UsageError
 from appliance.events import Actor
+from appliance.store import files
 from appliance.store import uploads as rows
 from appliance.store.store import Store
 from appliance.store.tables.base import now
@@ -275,6 +278,45 @@ def test_an_upload_nobody_finishes_is_forgotten_after_an_hour(store: Store, cler
     with store.database.write() as connection:
         late = rows.left_behind(connection, now() + dt.timedelta(seconds=1))
     assert [row.import_id for row in late] == [number]
+
+
+def test_an_upload_the_disk_did_not_take_is_not_begun_by_asking_again(store: Store, clerk: Actor) -> None:
+    """The kernel tells of a failed write once: a second sync would pass, whatever was lost."""
+    number = uploads.begin(store, clerk)
+    uploads.add(store, number, [("a", [content("CT_small.dcm")])], clerk)
+    with failing("sync"), pytest.raises(ResourceError, match="upload them again"):
+        uploads.end(store, number, clerk)
+    with pytest.raises(ConflictError):
+        uploads.end(store, number, clerk)
+    assert uploads.get_import(store, number)["state"] == "aborted"
+    assert list(store.folder.uploads.iterdir()) == []
+
+
+def test_a_disk_that_is_full_in_the_middle_of_an_upload_keeps_no_half_file(store: Store, clerk: Actor) -> None:
+    def cut() -> Iterator[bytes]:
+        yield b"x" * 10_000
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    number = uploads.begin(store, clerk)
+    with pytest.raises(ResourceError, match="No space left on device"):
+        uploads.add(store, number, [("a", cut())], clerk)
+    assert [path for path in store.folder.uploads.rglob("*") if path.is_file()] == []
+
+
+@contextlib.contextmanager
+def failing(wanted: str) -> Iterator[None]:
+    """The next operation of that kind fails."""
+
+    def fail(kind: str, path: str, other: str) -> None:
+        if kind == wanted:
+            files.record_with(None)
+            raise OSError(errno.EIO, "Input/output error", path)
+
+    files.record_with(fail)
+    try:
+        yield
+    finally:
+        files.record_with(None)
 
 
 def test_the_disk_is_not_filled_by_an_upload(store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
