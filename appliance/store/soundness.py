@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from sqlalchemy import select
@@ -12,12 +13,26 @@ from appliance.store.database import Database
 from appliance.store.tables.ground import change
 from appliance.words import say
 
+LOOK_AGAIN_SECONDS = 2.0
+
 
 def refuse_damaged(database: Database, path: Path) -> None:
-    """Raise DamagedError, with what to do next, when the database at `path` is not as it was written."""
+    """Raise DamagedError, with what to do next, when the database at `path` is not as it was written.
+
+    Twice: of a disk that can't be read for a moment SQLite says the same, and after that nothing starts again.
+    """
     found = damage(database)
     if found:
+        look_again(database)
+        found = damage(database)
+    if found:
         raise damaged(path, found[0])
+
+
+def look_again(database: Database) -> None:
+    """Wait for the disk, and forget what connections have read of it."""
+    time.sleep(LOOK_AGAIN_SECONDS)
+    database.close()
 
 
 def damaged(path: Path, words: str) -> DamagedError:
@@ -28,7 +43,7 @@ def damaged(path: Path, words: str) -> DamagedError:
             "restore a backup (appliance restore FILE). What was received lies safe in the data "
             "folder, under jobs/ and instances/.",
             path=path,
-            why=words.splitlines()[0],
+            why=next((line for line in words.splitlines() if not line.startswith("***")), words),
         )
     )
 

@@ -17,7 +17,7 @@ from appliance.store.locks import Locks, open_locks
 from appliance.store.migrate import migrate
 from appliance.store.occupancy import refuse_broken_off
 from appliance.store.postgresql import words_of
-from appliance.store.soundness import damaged
+from appliance.store.soundness import damaged, look_again
 from appliance.store.tally import Tally
 from appliance.words import say
 
@@ -62,7 +62,7 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
         folder.make()  # the database lies in it
     database = Database(url or sqlite_url(folder.database), f"{part} of {folder.node}" if folder.node else "")
     try:
-        migrate(database, folder)
+        _bring_up(database, folder)
     except DatabaseError as error:
         if not database.is_sqlite:
             raise ResourceError(say("The database can't be brought up: %(why)s", why=words_of(error))) from error
@@ -72,6 +72,17 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
     refuse_strange_folder(database, folder)
     folder.make()  # where the share is not mounted nothing is made: a part that goes on could write into it
     return Store(settings, folder, database, open_locks(database, folder, folder.node))
+
+
+def _bring_up(database: Database, folder: DataFolder) -> None:
+    """Migrate; once more where SQLite finds the file malformed, as it does when the disk can't be read for a moment."""
+    try:
+        migrate(database, folder)
+    except DatabaseError as error:
+        if not database.is_sqlite or isinstance(error, OperationalError):
+            raise
+        look_again(database)
+        migrate(database, folder)
 
 
 def _not_opened(folder: DataFolder, error: OperationalError) -> ResourceError:

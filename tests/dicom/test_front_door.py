@@ -148,7 +148,7 @@ def test_an_image_the_disk_did_not_take_is_not_printed_before_it_came_anew(
     before, real, failed = door.jobs(), os.fsync, []
 
     def refuse_once(descriptor: int) -> None:
-        if not failed and os.readlink(f"/proc/self/fd/{descriptor}").endswith(".dcm"):
+        if not failed and Path(f"/proc/self/fd/{descriptor}").readlink().suffix == ".dcm":
             failed.append(descriptor)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         real(descriptor)

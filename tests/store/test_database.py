@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from appliance.config import Settings
 from appliance.errors import DamagedError, ResourceError
 from appliance.events import process_actor
 from appliance.security.audit import record
-from appliance.store import audit
+from appliance.store import audit, soundness
 from appliance.store.database import next_number
 from appliance.store.store import Store, open_store
 from appliance.store.tables import metadata
@@ -101,3 +105,31 @@ def test_the_audit_trail_is_searched_without_case_and_for_what_is_written(store:
     with store.database.read() as connection:
         found = {text: [row.actor for row in audit.page(connection, text=text)] for text in ("FILM_", "c\\A", "%")}
     assert found == {"FILM_": ["Film_Room"], "c\\A": [r"CLINIC\anna"], "%": []}
+
+
+@pytest.mark.parametrize("place", [0, 20_480], ids=["head", "inside"])
+def test_a_disk_that_can_t_be_read_for_a_moment_is_no_damaged_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    """After "damaged" no part starts again, and a person is told to put an older database in its place."""
+    store, waited = open_store(tmp_path / "data", settings=Settings()), []
+    path = store.folder.database
+    store.close()
+    whole = path.read_bytes()
+    spoilt = whole[:place] + os.urandom(60_000) + whole[place + 60_000 :]
+
+    def come_round(seconds: float) -> None:
+        waited.append(seconds)
+        path.write_bytes(whole)
+
+    monkeypatch.setattr(soundness, "time", SimpleNamespace(sleep=come_round))
+    path.write_bytes(spoilt)
+    again = open_store(store.folder.root, settings=Settings())
+    soundness.refuse_damaged(again.database, path)
+    assert len(waited) == 1
+    again.close()
+    monkeypatch.setattr(soundness, "time", SimpleNamespace(sleep=waited.append))
+    path.write_bytes(spoilt)
+    with pytest.raises(DamagedError, match="restore a backup") as told:
+        soundness.refuse_damaged(open_store(store.folder.root, settings=Settings()).database, path)
+    assert "***" not in str(told.value)
