@@ -142,6 +142,8 @@ class UpperLayer(DULServiceProvider):
     def _ended(self) -> None:
         self._kill_thread = True
         self.wake.close()
+        # pynetdicom tells nobody who waits for an answer when the peer closes after a PDU that is none
+        self._assoc.dimse.msg_queue.put((None, None))
         if self._assoc.is_acceptor and self._assoc.requestor.primitive is None:
             self.to_user_queue.put(None)  # the association still waits for its A-ASSOCIATE-RQ
         self._assoc.nudge()
