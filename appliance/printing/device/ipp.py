@@ -31,7 +31,7 @@ from appliance.printing.device.ipp_job import (
     refusal,
     unfit,
 )
-from appliance.printing.device.ipp_message import Attributes, IppMessage, value
+from appliance.printing.device.ipp_message import Attributes, IppMessage
 from appliance.printing.device.options import DeviceOptions
 from appliance.printing.device.outcome import (
     DeviceStatus,
@@ -254,7 +254,7 @@ class IppDevice:
             jobs = self._jobs(client, printer)
             known = _by_name(jobs)
             missing = [d for d in delivery.documents if document_name(request, d) not in known]
-            if missing and not covers(jobs, value(printer, "printer-up-time"), _age(request)):
+            if missing and not covers(jobs, printer, _age(request)):
                 return self._no_memory(request, missing)
             for document in delivery.documents:
                 if not self._came_out(client, delivery, known.get(document_name(request, document))):

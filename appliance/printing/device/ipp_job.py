@@ -355,12 +355,13 @@ def end_of(job: JobState) -> Refusal | None:
     return Refusal(outcome=SendOutcome.UNCERTAIN, message=f"{words} {advice}", job_state_reasons=reasons)
 
 
-def covers(jobs: list[JobState], up_time: int | None, age: float | None) -> bool:
+def covers(jobs: list[JobState], printer: Attributes, age: float | None) -> bool:
     """Whether the printer's list of jobs reaches back before an attempt of `age` seconds ago.
 
     Only then does a missing job mean that it was never taken: printers forget jobs, at the latest when restarted. Their
     clocks count whole seconds.
     """
+    up_time = _number(printer, "printer-up-time")
     if up_time is None or age is None:
         return False
     return any(job.created is not None and 0 <= job.created <= up_time - age - 1 for job in jobs)

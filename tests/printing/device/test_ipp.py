@@ -297,13 +297,14 @@ MEMORIES = [
     ([10], 20, 50.0, False),  # restarted since
     ([900], None, 50.0, False),
     ([900], 1000, None, False),
+    ([900], "1000", 50.0, False),  # no number: a printer's answer of the wrong kind
 ]
 
 
 @pytest.mark.parametrize(("created", "up_time", "age", "reaches"), MEMORIES)
-def test_how_far_a_printer_remembers(created: list[int], up_time: int | None, age: float | None, reaches: bool) -> None:
+def test_how_far_a_printer_remembers(created: list[int], up_time: Any, age: float | None, reaches: bool) -> None:
     jobs = [JobState(job_id=number, created=moment) for number, moment in enumerate(created)]
-    assert covers(jobs, up_time, age) is reaches
+    assert covers(jobs, {"printer-up-time": [up_time]}, age) is reaches
 
 
 # ------------------------------------------------------------------------------------------------ attributes read
