@@ -44,6 +44,9 @@ def ask_printers(store: Store) -> None:
         except ApplianceError as error:
             log.warning("can't be asked: %s", error, extra={"printer": printer.name})
             continue
+        except Exception:  # a fault of ours: the printers after it are asked all the same
+            log.exception("asking it broke", extra={"printer": printer.name})
+            continue
         supplies = [[supply.name, supply.level] for supply in status.supplies]
         _report(store, printer, list(status.printer_state_reasons), status.message, supplies)
 

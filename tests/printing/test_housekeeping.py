@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,22 @@ def test_printers_are_asked_how_they_are(store: Store) -> None:
     housekeeping.ask_printers(store)
     assert get_printer(store, "film").printer_state_reasons != ()
     assert replace(printer).is_accepting_jobs
+
+
+def test_a_printer_whose_state_breaks_us_keeps_no_other_from_being_asked(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_folder_printer(store, "first")
+    add_folder_printer(store, "second")
+    asked = []
+
+    def device_of(store: Store, printer: Printer) -> Any:
+        asked.append(printer.name)
+        raise NotImplementedError("Unknown Value Representation")
+
+    monkeypatch.setattr(housekeeping, "device_of", device_of)
+    housekeeping.ask_printers(store)
+    assert asked[-2:] == ["first", "second"]
 
 
 def test_jobs_are_listed_newest_first_by_keyset(store: Store) -> None:
