@@ -47,6 +47,13 @@ class TextFormatter(logging.Formatter):
         return f"{at} {record.levelname.lower():7} {text}{'  ' + context if context else ''}{trace}"
 
 
+def without_trace(record: logging.LogRecord) -> bool:
+    """pynetdicom tells of what a peer sent with a trace, as of a fault: it is none of ours."""
+    if record.name.startswith("pynetdicom"):
+        record.exc_info = record.exc_text = None
+    return True
+
+
 def start_logging(level: str, kind: str) -> None:
     """Log to standard error from now on, as json or text, or auto: text at a terminal.
 
@@ -57,6 +64,7 @@ def start_logging(level: str, kind: str) -> None:
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     handler.addFilter(About())
+    handler.addFilter(without_trace)
     keep_calm(handler)
     for noisy in ("pynetdicom", "pydicom", "PIL", "alembic", "waitress.queue", "pycdlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

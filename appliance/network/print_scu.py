@@ -110,7 +110,6 @@ class PrintEvent:
     event_type: int  # printer: 1 normal, 2 warning, 3 failure; job: 1 pending, 2 printing, 3 done, 4 failure
     sop_class: str
     sop_instance: str
-    information: Dataset
 
 
 @contextmanager
@@ -148,7 +147,6 @@ def _take_event(event: evt.Event, on_event: Callable[[PrintEvent], None]) -> tup
             event_type=request.EventTypeID,
             sop_class=str(request.AffectedSOPClassUID),
             sop_instance=str(request.AffectedSOPInstanceUID),
-            information=event.event_information,
         )
     )
     return 0x0000, None
@@ -331,7 +329,11 @@ def _reference(sop_class: str, uid: str) -> DicomSequence:
 
 
 def _instances(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    return tuple(str(item.get("ReferencedSOPInstanceUID", "")) for item in dataset.get(keyword) or ())
+    """Instances a data set refers to, by position; none where one of them has no UID."""
+    found: Any = dataset.get_item(keyword)
+    items = found.value or () if found is not None and found.VR == "SQ" else ()
+    uids = tuple(str(item.get("ReferencedSOPInstanceUID") or "") for item in items)
+    return uids if all(uids) else ()
 
 
 def image_box_body(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE
-from pynetdicom.dsutils import decode, encode
+from pynetdicom import AE, evt
+from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
@@ -22,6 +23,7 @@ from appliance.network.bounded_socket import BoundedSocket
 from appliance.network.file_head import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from appliance.network.fragments import Buffer
 from appliance.network.limits import DEFAULT_LIMITS, Limits
+from appliance.network.replies import read_reply
 from appliance.network.spool import Spool
 from appliance.words import say
 
@@ -127,13 +129,22 @@ def _associate(
     for number, proposed in enumerate(contexts):
         proposed.context_id = 2 * number + 1
     user.requested_contexts = list(contexts)
-    for handler in handlers:
+    for handler in [*handlers, (evt.EVT_ACCEPTED, _forget_unasked)]:
         association.bind(*handler)
     association.request()
     if not association.is_established:
         raise _why_not(peer, association)
     association.start()
     return association
+
+
+def _forget_unasked(event: evt.Event) -> None:
+    """A context accepted with a transfer syntax we did not offer (PS3.8 9.3.3.2) is none: nothing could be encoded."""
+    association: Any = event.assoc
+    offered = {context.context_id: context.transfer_syntax for context in association.requestor.requested_contexts}
+    for number, context in list(association._accepted_cx.items()):
+        if not context.transfer_syntax or context.transfer_syntax[0] not in offered.get(number, ()):
+            del association._accepted_cx[number]
 
 
 def _rejection(peer: Peer, source: int, diagnostic: int) -> str:
@@ -203,7 +214,7 @@ def exchange(
     stream = getattr(response, reply, None) if reply else None
     if stream is None or not stream.getvalue():
         return response.Status, Dataset(), response
-    return response.Status, decode(stream, syntax.is_implicit_VR, syntax.is_little_endian), response
+    return response.Status, read_reply(stream, syntax), response
 
 
 def _response(association: BoundedAssociation, request: Any, context_id: int, body: Iterable[Buffer] | None) -> Any:
@@ -212,14 +223,20 @@ def _response(association: BoundedAssociation, request: Any, context_id: int, bo
         if not association.is_established:
             raise NoResponseError(say("the peer has ended the association"))
         association.dimse.send_msg(request, context_id, body=body)
+        end = time.monotonic() + (association.dimse_timeout or float("inf"))  # whatever else it says meanwhile
         while True:
             _, response = association.dimse.get_msg(block=True)
-            if response is None:
+            if response is None or time.monotonic() > end:
                 raise NoResponseError(_silence(association))
-            if response.MessageIDBeingRespondedTo == request.MessageID and response.is_valid_response:
+            if _answers(response, request):
                 return response
     finally:
         association._reactor_checkpoint.set()
+
+
+def _answers(response: Any, request: Any) -> bool:
+    is_same = type(response) is type(request) and response.MessageIDBeingRespondedTo == request.MessageID
+    return is_same and bool(response.is_valid_response)
 
 
 def _silence(association: BoundedAssociation) -> str:

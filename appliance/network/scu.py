@@ -87,17 +87,23 @@ def find(
         cancel = lambda: association.send_c_cancel(message_id, None, sop_class)  # noqa: E731
         watch = Watch(association, following, cancel, limits)
         with closing(each_response(responses, watch)) as answers:
-            told = 0
+            told = unread = 0
             for status, match in answers:
                 if watch.cancelled:
                     raise _given_up(peer)
                 code = _status(status, peer)
                 if code in (0xFF00, 0xFF01):
-                    if match is not None:
-                        told += 1
-                        yield match
+                    if match is None:
+                        unread += 1
+                        continue
+                    told += 1
+                    yield match
                 elif code != 0:
                     raise _refused_query(peer, status, told)
+            if unread:
+                raise DeviceError(
+                    say("%(peer)s gave answers that can't be read: %(count)s of them", peer=peer, count=unread)
+                )
 
 
 def _refused_query(peer: Peer, status: Dataset, told: int) -> DeviceError:

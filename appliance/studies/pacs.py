@@ -11,7 +11,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from pydicom import config
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
@@ -179,13 +178,10 @@ def _set_for(text: str, assumed_charset: str) -> str | list[str]:
 
 def texts(match: Dataset, assumed_charset: str) -> dict[str, str]:
     """The elements of a match as text, by keyword; sequences are left out."""
-    declared = elements.value_bytes(match, SPECIFIC_CHARACTER_SET, "CS")
+    declared = dict(_values(match, [SPECIFIC_CHARACTER_SET], None)).get("SpecificCharacterSet", b"")
     terms = declared.decode("ascii", "replace").split("\\") if declared else None
-    raw = {
-        element.keyword or str(element.tag): _value(match, element, terms)
-        for element in _elements(match)
-        if element.VR != "SQ" and element.tag != SPECIFIC_CHARACTER_SET
-    }
+    tags = [tag for tag in sorted(map(int, match.keys())) if tag != SPECIFIC_CHARACTER_SET]
+    raw = dict(_values(match, tags, terms))
     charset = character_set(declared, b"\\".join(raw.values()), "" if code_page(assumed_charset) else assumed_charset)
     name = code_page(assumed_charset) if charset.source == "guessed" else ""
     return {keyword: _text(value, charset, name).strip(" \0") for keyword, value in raw.items()}
@@ -200,9 +196,16 @@ def _text(value: bytes, charset: CharacterSet, name: str) -> str:
     return value.decode(name, "replace") if name and is_special(value) else charset.text(value)
 
 
-def _elements(match: Dataset) -> Iterator[Any]:
-    for tag in sorted(match.keys()):
-        yield _Named(match, int(tag))
+def _values(match: Dataset, tags: Iterable[int], terms: list[str] | None) -> Iterator[tuple[str, bytes]]:
+    """(keyword, value) of those that can be read and are no sequences: pydicom raises all sorts of things of others."""
+    for tag in tags:
+        try:
+            element = _Named(match, tag)
+            found = b"" if element.VR == "SQ" else _value(match, element, terms)
+        except Exception:
+            continue
+        if element.VR != "SQ":
+            yield element.keyword or str(element.tag), found
 
 
 class _Named:

@@ -331,3 +331,10 @@ def test_counts_of_an_archive_are_read_whatever_their_vr(implicit: bool) -> None
     match.Rows = 512
     match = decode(BytesIO(encode(match, implicit, True) or b""), implicit, True)
     assert pacs.texts(match, "") == {"NumberOfStudyRelatedInstances": "5", "Rows": "512"}
+
+
+def test_of_a_match_what_cannot_be_read_is_left_out() -> None:
+    match = Dataset()
+    match.StudyDescription, match.InstanceNumber = "CT", 5
+    match["InstanceNumber"]._value = "\u5e30"  # pydicom reads it so where a length was damaged, and can't write it
+    assert pacs.texts(match, "") == {"StudyDescription": "CT"}
