@@ -14,6 +14,9 @@ from appliance.calm import keep_calm
 CONTEXT = ("job", "printer", "peer", "association", "study", "instance", "disc", "burner", "part", "number")
 """Extra keys that `logger.info(..., extra={...})` may carry."""
 
+NOISY = ("pynetdicom", "pydicom", "PIL", "alembic", "waitress.queue", "pycdlib")
+"""Libraries that tell more than anybody wants to know."""
+
 
 def _context(record: logging.LogRecord) -> dict[str, object]:
     return {key: value for key in CONTEXT if (value := getattr(record, key, None)) not in (None, "")}
@@ -47,6 +50,11 @@ class TextFormatter(logging.Formatter):
         return f"{at} {record.levelname.lower():7} {text}{'  ' + context if context else ''}{trace}"
 
 
+def without_chatter(record: logging.LogRecord) -> bool:
+    """Whether a line is no chatter of a library. pydicom quotes values in it, and sets its own level when imported."""
+    return record.levelno >= logging.ERROR or not record.name.startswith(NOISY)
+
+
 def without_trace(record: logging.LogRecord) -> bool:
     """pynetdicom tells of what a peer sent with a trace, as of a fault: it is none of ours."""
     if record.name.startswith("pynetdicom"):
@@ -57,14 +65,15 @@ def without_trace(record: logging.LogRecord) -> bool:
 def start_logging(level: str, kind: str) -> None:
     """Log to standard error from now on, as json or text, or auto: text at a terminal.
 
-    pynetdicom's own chatter is kept to errors.
+    What libraries say by themselves is kept to errors.
     """
     as_text = kind == "text" or (kind == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     handler.addFilter(About())
+    handler.addFilter(without_chatter)
     handler.addFilter(without_trace)
     keep_calm(handler)
-    for noisy in ("pynetdicom", "pydicom", "PIL", "alembic", "waitress.queue", "pycdlib"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.ERROR)
