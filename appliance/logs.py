@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import traceback
+from types import TracebackType
 
 from appliance.about import About
 from appliance.calm import keep_calm
@@ -56,10 +57,14 @@ def without_chatter(record: logging.LogRecord) -> bool:
 
 
 def without_trace(record: logging.LogRecord) -> bool:
-    """pynetdicom tells of what a peer sent with a trace, as of a fault: it is none of ours."""
-    if record.name.startswith("pynetdicom"):
+    """pynetdicom tells of what a peer sent with a trace, as of a fault. Those that lead through our code may be ours."""
+    if record.name.startswith("pynetdicom") and record.exc_info and not _is_in_our_code(record.exc_info[2]):
         record.exc_info = record.exc_text = None
     return True
+
+
+def _is_in_our_code(trace: TracebackType | None) -> bool:
+    return any(frame.f_globals.get("__name__", "").startswith("appliance.") for frame, _ in traceback.walk_tb(trace))
 
 
 def start_logging(level: str, kind: str) -> None:

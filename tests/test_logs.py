@@ -19,6 +19,13 @@ try:
 except ValueError as error:
     logging.getLogger("pynetdicom.association").exception(error)
 """,
+    "fault": """
+from appliance.network.uids import is_valid_uid
+try:
+    is_valid_uid(5)
+except Exception as error:
+    logging.getLogger("pynetdicom.events").exception(error)
+""",
 }
 
 
@@ -35,3 +42,7 @@ def test_what_a_peer_sent_makes_no_trace() -> None:
     said = logged("traces")
     assert "a match" in said
     assert "trace" not in said
+
+
+def test_a_fault_of_ours_that_pynetdicom_caught_keeps_its_trace() -> None:
+    assert "is_valid_uid" in logged("fault")
