@@ -57,7 +57,7 @@ def without_chatter(record: logging.LogRecord) -> bool:
 
 
 def without_trace(record: logging.LogRecord) -> bool:
-    """pynetdicom tells of what a peer sent with a trace, as of a fault. Those that lead through our code may be ours."""
+    """pynetdicom tells of what a peer sent with a trace, as of a fault: those that lead through our code may be."""
     if record.name.startswith("pynetdicom") and record.exc_info and not _is_in_our_code(record.exc_info[2]):
         record.exc_info = record.exc_text = None
     return True
