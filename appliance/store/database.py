@@ -32,8 +32,9 @@ trying again may help."""
 class Database:
     """Rows of one appliance, on SQLite or PostgreSQL."""
 
-    def __init__(self, url: str | URL, part: str = "") -> None:
-        self.engine = _open(url, part)
+    def __init__(self, url: str | URL, root: Path | None = None, part: str = "") -> None:
+        """`root`: the data folder, of a database on a server."""
+        self.engine = _open(url, root or Path(), part)
         self.url = self.engine.url.render_as_string(hide_password=True)
         self._writing = self.engine.execution_options(appliance_write=True)
         self.before_writing: Callable[[], None] = lambda: None
@@ -191,9 +192,9 @@ def sqlite_url(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
-def _open(url: str | URL, part: str) -> Engine:
+def _open(url: str | URL, root: Path, part: str) -> Engine:
     if isinstance(url, str) and not url.startswith("sqlite"):
-        return server.open_engine(url, part)
+        return server.open_engine(url, root, part)
     # the connection used last first: SQLite's cache of pages is each connection's own, and stale after another's write
     engine = create_engine(url, connect_args={"check_same_thread": False}, pool_use_lifo=True)
     event.listen(engine, "connect", _prepare_sqlite)

@@ -66,4 +66,4 @@ class Locks(Protocol):
 
 def open_locks(database: Database, folder: DataFolder, node: str) -> Locks:
     """The locks that go with a database."""
-    return FileLocks(folder.locks) if database.is_sqlite else ServerLocks(database.engine.url, node)
+    return FileLocks(folder.locks) if database.is_sqlite else ServerLocks(database.engine.url, node, folder.root)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import time
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -76,10 +78,20 @@ _LIFE = "SELECT stats_reset FROM pg_stat_bgwriter"
 """A crash loses these figures, and a stand-by has its own: the moment they began at tells one life from the next."""
 
 
+_SEVERAL = re.compile(r"(?<=//)(?P<who>[^/?#]*@)?(?P<hosts>[^@/?#]*,[^@/?#]*)(?P<name>/[^?#]*)?[?]?")
+"""Several servers as libpq writes them: h1:p1,h2:p2."""
+
+
+def _named(found: re.Match[str]) -> str:
+    """The same as SQLAlchemy writes it."""
+    hosts = "&".join(f"host={host}" for host in found["hosts"].split(","))
+    return f"{found['who'] or ''}{found['name'] or '/'}?{hosts}&"
+
+
 def server_url(url: str) -> URL:
     """A ``postgresql:`` address with the driver we have. Raises SettingError."""
     try:
-        found = make_url(url)
+        found = make_url(_SEVERAL.sub(_named, url))
     except Exception:
         raise SettingError(say("database.url can't be read. It looks like postgresql://USER@HOST/DATABASE.")) from None
     if found.get_backend_name() != "postgresql":
@@ -98,19 +110,19 @@ def options(part: str = "", **more: str) -> dict[str, Any]:
     return {**CLIENT, "options": session, "application_name": f"appliance {part}".strip()[:63]}
 
 
-def be_patient(engine: Engine) -> None:
-    """Have an engine open connections that wait no longer than their server lives."""
-    from appliance.store import server_session  # loads the driver, which only those need who have a server
+def be_patient(engine: Engine, root: Path) -> None:
+    """Have an engine open connections to the right server, and wait no longer than it lives."""
+    from appliance.store import lineage, server_session  # load the driver, which only those need who have a server
 
-    server_session.be_patient(engine)
+    server_session.be_patient(engine, lineage.Lineage(root))
 
 
-def open_engine(url: str, part: str = "") -> Engine:
+def open_engine(url: str, root: Path, part: str = "") -> Engine:
     """Connections to a server, tried before they are used: one that restarted costs nobody an error."""
     engine = create_engine(
         server_url(url), pool_pre_ping=True, pool_size=5, connect_args=options(part), json_serializer=_clean_json
     )
-    be_patient(engine)
+    be_patient(engine, root)
     event.listen(
         engine, "connect", _refuse_narrow, insert=True
     )  # before SQLAlchemy reads texts, which may come as bytes
@@ -177,6 +189,7 @@ def _begin(connection: Connection) -> None:
 def words_of(error: SQLAlchemyError) -> str:
     """The database's own words, in one line, and what to do next."""
     said = str(getattr(error, "orig", error)).strip().partition("\n")[0].rstrip(".")
+    said = getattr(getattr(error, "orig", None), "words", said)
     if getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03":
         said = say("it stays locked by another writer")
     return say("%(said)s. See the health page.", said=said)

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -61,11 +62,11 @@ def clock() -> float:
 class ServerLocks:
     """Locks of one process."""
 
-    def __init__(self, url: URL, node: str) -> None:
+    def __init__(self, url: URL, node: str, root: Path) -> None:
         self._node = node
         session = postgresql.options("locks", idle_session_timeout=f"{SILENT_SECONDS}s")
         self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=session)
-        postgresql.be_patient(self._engine)
+        postgresql.be_patient(self._engine, root)
         self._guard = threading.RLock()  # of the session and what is below
         self._session: Connection | None = None
         self._since = 0.0  # when the session was opened

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that waits no longer than its server lives.
+"""A connection to PostgreSQL, to the right one of its servers, that waits no longer than that lives.
 
 A server that stands still (stopped, swapping, its machine or a balancer in between hung) keeps its connections: a
 kernel acknowledges what it is sent, so that neither keepalives nor the kernel's own limits end the wait. Who has waited
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 from sqlalchemy import Engine, event
+
+from appliance.store.lineage import LeftBehindError, Lineage
 
 SILENT_SECONDS = 8.0
 """After so long without an answer the server is asked whether it lives."""
@@ -46,18 +48,59 @@ class Patient(psycopg.Connection[Any]):
             here = {**self.address, "host": self.info.host, "port": self.info.port}
             psycopg.connect(**here).close()
         except psycopg.errors.ConnectionTimeout:
-            self.pgconn.finish()
-            raise psycopg.OperationalError("the server gives no answer") from None
+            self._give_up("the server gives no answer")
         except psycopg.OperationalError:  # it says no: too many are connected, or it is being started
             return
 
+    def _give_up(self, why: str) -> NoReturn:
+        self.pgconn.finish()
+        raise psycopg.OperationalError(why) from None
 
-def be_patient(engine: Engine) -> None:
+
+class Servers:
+    """The servers of an address, the one that answered last asked first: one that is switched off is waited for."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+        self._last = 0
+
+    def connect(self, _dialect: Any, _record: Any, arguments: list[Any], address: dict[str, Any]) -> Patient:
+        """A connection to the first that will do. Raises OperationalError when none does."""
+        places = list(enumerate(places_of(address)))
+        errors: list[psycopg.OperationalError] = []
+        for number, place in places[self._last :] + places[: self._last]:
+            try:
+                made = self._open(arguments, {**address, **place})
+            except psycopg.OperationalError as error:
+                errors.append(error)
+            else:
+                self._last = number
+                return made
+        left_behind = [error for error in errors if isinstance(error, LeftBehindError)]
+        raise (left_behind or errors)[0]
+
+    def _open(self, arguments: list[Any], address: dict[str, Any]) -> Patient:
+        made = Patient.connect(*arguments, **address)
+        made.address = address
+        try:
+            made.autocommit = True
+            self._lineage.refuse_left_behind(made)
+            made.autocommit = False
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+
+def places_of(address: dict[str, Any]) -> list[dict[str, str]]:
+    """Host and port of each server an address names; one empty place where it names none, or by numbers."""
+    hosts, ports = str(address.get("host", "")).split(","), str(address.get("port", "")).split(",")
+    if len(hosts) == 1 or "hostaddr" in address:
+        return [{}]
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return [{"host": host, "port": port} for host, port in zip(hosts, ports, strict=False)]
+
+
+def be_patient(engine: Engine, lineage: Lineage) -> None:
     """Have an engine open such connections."""
-    event.listen(engine, "do_connect", _connect)
-
-
-def _connect(_dialect: Any, _record: Any, arguments: list[Any], address: dict[str, Any]) -> Patient:
-    made = Patient.connect(*arguments, **address)
-    made.address = dict(address)
-    return made
+    event.listen(engine, "do_connect", Servers(lineage).connect)

@@ -60,7 +60,7 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
     folder = DataFolder(place_of(data), _node(settings) if url else "")
     if not url:
         folder.make()  # the database lies in it
-    database = Database(url or sqlite_url(folder.database), f"{part} of {folder.node}" if folder.node else "")
+    database = Database(url or sqlite_url(folder.database), folder.root, f"{part} of {folder.node}" if url else "")
     try:
         _bring_up(database, folder)
     except DatabaseError as error:

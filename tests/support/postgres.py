@@ -42,8 +42,9 @@ def programs() -> Path:
 class Server:
     """One cluster. It may be killed and started again; what was committed is there."""
 
-    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
-        """`fsync`: only the loss of a whole machine needs it; a killed server finds what it wrote."""
+    def __init__(self, folder: Path, *, fsync: bool = False, of: Server | None = None) -> None:
+        """`fsync`: only the loss of a whole machine needs it; a killed server finds what it wrote. `of`: it is a
+        stand-by of that one, to which it is known as its folder's name."""
         self.folder = folder
         self.data = folder / "cluster"
         self.port = free_port()
@@ -52,12 +53,19 @@ class Server:
         if self._user:
             account = pwd.getpwnam(self._user)
             os.chown(folder, account.pw_uid, account.pw_gid)
-        self._run(
+        self._copy(of) if of else self._run(
             "initdb", "--pgdata", str(self.data), "-A", "trust", "-U", "appliance", "--locale=C.UTF-8", "--no-sync"
         )
         with (self.data / "postgresql.conf").open("a", encoding="ascii") as file:
             file.write(CONFIGURATION.format(port=self.port, folder=folder, fsync="on" if fsync else "off"))
         self.start()
+
+    def _copy(self, of: Server) -> None:
+        source = f"host=127.0.0.1 port={of.port} user=appliance application_name={self.folder.name}"
+        self._run("pg_basebackup", "-D", str(self.data), "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", source)
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "promote")
 
     def url(self, name: str) -> str:
         return f"postgresql://appliance@127.0.0.1:{self.port}/{name}"
@@ -129,6 +137,19 @@ def server(*, fsync: bool = False) -> Iterator[Server]:
     finally:
         made.stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def server_and_stand_by() -> Iterator[tuple[Server, Server]]:
+    """Two, of which one follows the other until it is promoted."""
+    with server() as first:
+        folder = first.folder / "second"
+        folder.mkdir(mode=0o755)
+        second = Server(folder, of=first)
+        try:
+            yield first, second
+        finally:
+            second.stop("immediate")
 
 
 def wait_until_answers(made: Server, seconds: float = 20) -> None:

@@ -1,0 +1,109 @@
+"""A server of the database and its stand-by: which of the two is written to, and how long is waited for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from appliance.config import Settings
+from appliance.errors import ResourceError
+from appliance.store import postgresql
+from appliance.store.database import next_number
+from appliance.store.lineage import NOTE, Lineage
+from appliance.store.server_session import Servers
+from appliance.store.store import Store, open_store
+from tests.support import postgres
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[postgres.Server, postgres.Server]]:
+    with postgres.server_and_stand_by() as made:
+        yield made
+
+
+def opened(data: Path, servers: tuple[postgres.Server, ...], name: str) -> Store:
+    places = ",".join(f"127.0.0.1:{each.port}" for each in servers)
+    url = f"postgresql://appliance@{places}/{name}"
+    return open_store(data, settings=Settings.model_validate({"database": {"url": url}}))
+
+
+def numbered(store: Store) -> int:
+    with store.database.write() as connection:
+        return next_number(connection, "print-job")
+
+
+def last_number(server: postgres.Server, name: str) -> int:
+    [(last,)] = server.execute(name, "SELECT last FROM number WHERE name = 'print-job'")
+    return int(str(last))
+
+
+def test_a_first_server_that_comes_back_after_a_fail_over_is_written_to_by_nobody(
+    tmp_path: Path, pair: tuple[postgres.Server, postgres.Server]
+) -> None:
+    """Half of the films would be known to the one, half to the other."""
+    first, second = pair
+    name = first.database()
+    store = opened(tmp_path / "data", pair, name)
+    assert numbered(store) == 1
+    _wait_for(second, first)
+    first.stop("immediate")
+    second.promote()
+    assert numbered(store) == 2
+    first.start()
+    later = opened(tmp_path / "data", pair, name)  # another machine, a part that was started again, a command
+    store.database.engine.dispose()  # all its connections were busy
+    assert [numbered(store), numbered(later)] == [3, 4]
+    assert later.locks.only_one("housekeeping").take()
+    assert not store.locks.only_one("housekeeping").take()
+    assert last_number(first, name) == 1
+    with pytest.raises(ResourceError, match=f"left behind.*{NOTE}"):
+        opened(tmp_path / "data", (first,), name)
+    (tmp_path / "data" / NOTE).unlink()
+    opened(tmp_path / "data", (first,), name).close()
+    store.close()
+    later.close()
+
+
+def _wait_for(second: postgres.Server, first: postgres.Server) -> None:
+    [(end,)] = first.execute("postgres", "SELECT pg_current_wal_lsn()")
+    until = time.monotonic() + 20
+    while second.execute("postgres", f"SELECT pg_last_wal_replay_lsn() >= '{end}'") != [(True,)]:
+        assert time.monotonic() < until, "the stand-by does not follow"
+        time.sleep(0.1)
+
+
+def test_the_server_that_answered_last_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is switched off is waited for: each connection would cost its five seconds."""
+    asked = []
+
+    def open_one(_self: Servers, _arguments: list[Any], address: dict[str, Any]) -> object:
+        asked.append((address["host"], address["port"]))
+        if address["host"] == "east":
+            raise psycopg.OperationalError("timeout expired")
+        return object()
+
+    monkeypatch.setattr(Servers, "_open", open_one)
+    servers = Servers(Lineage(tmp_path))
+    for _ in range(2):
+        servers.connect(None, None, [], {"host": "east,west", "port": "1,2", "user": "appliance"})
+    assert asked == [("east", "1"), ("west", "2"), ("west", "2")]
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "ports"),
+    [
+        ("postgresql://me:a,b@east:1,west:2/films?sslmode=require", "east,west", "1,2"),
+        ("postgresql://east,west/films", "east,west", ","),
+        ("postgresql://me@/films?host=east:1&host=west:2", "east,west", "1,2"),
+    ],
+)
+def test_several_servers_are_named_as_everywhere_else(url: str, hosts: str, ports: str) -> None:
+    made = postgresql.server_url(url)
+    dialect = made.get_dialect()()
+    _, found = dialect.create_connect_args(made)
+    assert (found["host"], found["port"], found["dbname"]) == (hosts, ports, "films")
