@@ -2,7 +2,8 @@
 
 A server that stands still (stopped, swapping, its machine or a balancer in between hung) keeps its connections: a
 kernel acknowledges what it is sent, so that neither keepalives nor the kernel's own limits end the wait. Who has waited
-for a while asks by a new connection whether anybody is there. A long statement of one that lives takes what it takes.
+for a while asks by a new connection whether anybody is there. A long statement of one that lives takes what it takes,
+but for a commit: it may wait for a stand-by that is away, as long as that is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from appliance.store.lineage import LeftBehindError, Lineage
 
 SILENT_SECONDS = 8.0
 """After so long without an answer the server is asked whether it lives."""
+COMMIT_SECONDS = 8.0
+"""After so long a commit is waited for no more by who made it: the server is asked what became of it."""
 
 
 class Patient(psycopg.Connection[Any]):
@@ -25,6 +28,14 @@ class Patient(psycopg.Connection[Any]):
 
     address: dict[str, Any]
     """What it was opened with, by name."""
+    _commits_until: float | None = None
+
+    def commit(self) -> None:
+        self._commits_until = time.monotonic() + COMMIT_SECONDS
+        try:
+            super().commit()
+        finally:
+            self._commits_until = None
 
     def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:
         return super().wait(self._watched(gen), *arguments, **options)
@@ -36,6 +47,8 @@ class Patient(psycopg.Connection[Any]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
+                if not ready and self._commits_until is not None and time.monotonic() > self._commits_until:
+                    self._give_up("the commit gets no answer")
                 if not ready and time.monotonic() > asks_at:
                     self._ask()
                     asks_at = time.monotonic() + SILENT_SECONDS

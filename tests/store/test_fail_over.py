@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from appliance.config import Settings
-from appliance.errors import ResourceError
-from appliance.store import postgresql
+from appliance.errors import ResourceError, UncertainError
+from appliance.store import postgresql, server_session
 from appliance.store.database import next_number
 from appliance.store.lineage import NOTE, Lineage
 from appliance.store.server_session import Servers
@@ -92,6 +92,23 @@ def test_the_server_that_answered_last_is_asked_first(tmp_path: Path, monkeypatc
     for _ in range(2):
         servers.connect(None, None, [], {"host": "east,west", "port": "1,2", "user": "appliance"})
     assert asked == [("east", "1"), ("west", "2"), ("west", "2")]
+
+
+def test_a_commit_that_waits_for_a_lost_stand_by_is_uncertain_in_bounded_time(
+    tmp_path: Path, server: postgres.Server, migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_session, "COMMIT_SECONDS", 0.5)
+    monkeypatch.setattr(postgresql, "ASK_SECONDS", 1.0)
+    name = server.database(migrated)
+    store = opened(tmp_path / "data", (server,), name)
+    server.set("synchronous_standby_names", "'nobody'")
+    try:
+        with pytest.raises(UncertainError, match="the commit gets no answer"):
+            numbered(store)
+    finally:
+        server.set("synchronous_standby_names", "''")
+    assert numbered(store) == 2, "it was done in the end"
+    store.close()
 
 
 @pytest.mark.parametrize(
