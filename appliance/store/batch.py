@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from appliance.errors import ResourceError
 from appliance.store.database import Database
 
 T = TypeVar("T")
@@ -62,21 +63,30 @@ class Batch:
         """Commit what has queued up. Whoever is still in the queue waits for the lock and sees to it himself."""
         with self._queue_lock:
             taken, self._queue = self._queue[:LARGEST], self._queue[LARGEST:]
-        if len(taken) > 1 and self._together(taken):
-            return
-        for each in taken:
+        together = self._together(taken) if len(taken) > 1 else None
+        for place, each in enumerate(taken):
+            if each.done.is_set():
+                continue
             self._alone(each)
+            if isinstance(each.error, ResourceError):  # each of the others would wait as long, one after the other
+                self._give_up(taken[place + 1 :], together if isinstance(together, ResourceError) else each.error)
 
-    def _together(self, taken: list[_Waiting]) -> bool:
+    def _together(self, taken: list[_Waiting]) -> BaseException | None:
+        """What one of them failed by: each is tried alone then, and only the culprits are told."""
         try:
             with self._database.write(*self._topics) as connection:
                 for each in taken:
                     each.run(connection)
-        except BaseException:  # one of them failed: each is tried alone, and only the culprits are told
-            return False
+        except BaseException as error:
+            return error
         for each in taken:
             each.done.set()
-        return True
+        return None
+
+    def _give_up(self, waiting: list[_Waiting], error: BaseException) -> None:
+        for each in waiting:
+            each.error = error
+            each.done.set()
 
     def _alone(self, waiting: _Waiting) -> None:
         try:

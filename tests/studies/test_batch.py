@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Connection, text
 
+from appliance.errors import ResourceError
 from appliance.store.batch import Batch
 from appliance.store.store import Store
 
@@ -64,3 +68,33 @@ def test_many_commit_in_fewer_transactions(store: Store) -> None:
 def test_what_a_deed_raises_reaches_its_caller(store: Store) -> None:
     with pytest.raises(ValueError, match="3"):
         Batch(store.database).write(put(3))  # type: ignore[arg-type]
+
+
+def test_while_the_database_is_away_nobody_waits_for_the_waits_of_the_others(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays locked: each that was tried alone would wait for its five seconds, a hundred in a row."""
+    batch, tries, told = Batch(store.database, "study"), 0, []
+
+    @contextmanager
+    def locked(*_topics: str) -> Iterator[Connection]:
+        nonlocal tries
+        tries += 1
+        time.sleep(0.5)
+        raise ResourceError("it stays locked")
+        yield
+
+    def write() -> None:
+        try:
+            batch.write(lambda _: None)
+        except ResourceError:
+            told.append(tries)
+
+    monkeypatch.setattr(store.database, "write", locked)
+    threads = [threading.Thread(target=write) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(told) == 40
+    assert tries < 8
