@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -109,7 +108,7 @@ def sweep(store: Store, settled_seconds: float = 60.0) -> None:
     command's or a page's of this moment, and is left for the next time. The spool is this machine's own; the jobs are
     everybody's, and another machine may be about to write the row of a folder.
     """
-    moment = _moment(store)
+    moment = store.file_clock()
     for path in store.folder.spool.iterdir():
         if not (path.name.startswith(IN_USE) and _is_in_use(path, moment - settled_seconds)):
             files.remove_tree(path) if path.is_dir() else files.remove(path)
@@ -129,16 +128,6 @@ def _is_in_use(path: Path, since: float) -> bool:
         return path.stat().st_mtime >= since or files.is_work_folder(path)
     except FileNotFoundError:  # it has just ended
         return False
-
-
-def _moment(store: Store) -> float:
-    """Now, by the clock that dates the files: on a shared folder that is not ours."""
-    if not store.node:
-        return time.time()
-    probe = files.write_scratch(store.folder.spool / "probe", b"")
-    moment = probe.stat().st_mtime
-    files.remove(probe)
-    return moment
 
 
 def _set_aside(store: Store, path: Path) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from appliance import clock
 from appliance.errors import ResourceError
 from appliance.store import postgresql
 from appliance.words import say
@@ -41,6 +42,7 @@ FORGET_SECONDS = 30.0
 _TAKE = text("SELECT pg_try_advisory_lock(:key)")
 _GIVE = text("SELECT pg_advisory_unlock(:key)")
 _NAME = text("SELECT set_config('application_name', :name, false)")
+_CLOCK = text("SELECT clock_timestamp()")
 _LIVING = text(
     "SELECT application_name FROM pg_stat_activity "
     "WHERE datname = current_database() AND application_name LIKE 'appliance locks %' ORDER BY application_name"
@@ -54,7 +56,7 @@ def key_of(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
-def clock() -> float:
+def awake() -> float:
     """Seconds that go on while the machine sleeps: a lease that ran out in its sleep is known to have."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
@@ -97,13 +99,13 @@ class ServerLocks:
         return ServerOnlyOne(self, name)
 
     def holds(self, name: str) -> bool:
-        return name in self._held and clock() - self._answered < LEASE_SECONDS
+        return name in self._held and awake() - self._answered < LEASE_SECONDS
 
     def dead(self, names: Iterable[str]) -> list[str]:
         asked = set(names) - self._held
         with self._guard:
-            self._asked.update(dict.fromkeys(asked, clock()))
-            for name in [name for name, last in self._asked.items() if clock() - last > FORGET_SECONDS]:
+            self._asked.update(dict.fromkeys(asked, awake()))
+            for name in [name for name, last in self._asked.items() if awake() - last > FORGET_SECONDS]:
                 self._forget(name)
             return [name for name in sorted(asked) if self._is_dead(name)]
 
@@ -149,9 +151,9 @@ class ServerLocks:
         with self._asking() as session:
             began = self._inherited.get(name)
             if began is not None:
-                return clock() - began > GRACE_SECONDS
-            if clock() - self._since > LEASE_SECONDS and session.execute(_TAKE, {"key": key_of(name)}).scalar_one():
-                self._inherited[name] = clock()
+                return awake() - began > GRACE_SECONDS
+            if awake() - self._since > LEASE_SECONDS and session.execute(_TAKE, {"key": key_of(name)}).scalar_one():
+                self._inherited[name] = awake()
         self._beat_on()
         return False
 
@@ -169,10 +171,10 @@ class ServerLocks:
         """The session, opened when there is none. Raises ResourceError when the server can't be asked."""
         with self._guard:
             try:
-                moment = clock()
+                moment = awake()
                 if self._session is None:
                     self._open()
-                    moment = clock()
+                    moment = awake()
                 assert self._session is not None
                 yield self._session
                 self._answered = moment
@@ -185,7 +187,7 @@ class ServerLocks:
     def _open(self) -> None:
         """A new session, with what was held a moment ago. What can't be had again, or is too long ago, is lost."""
         self._session = self._engine.connect()
-        self._since = clock()
+        self._since = awake()
         kept = {name for name in self._held if self._retake(name)}
         if lost := self._held - kept:
             log.error(
@@ -202,7 +204,7 @@ class ServerLocks:
 
     def _retake(self, name: str) -> bool:
         assert self._session is not None
-        fresh = clock() - self._answered < LEASE_SECONDS
+        fresh = awake() - self._answered < LEASE_SECONDS
         return fresh and bool(self._session.execute(_TAKE, {"key": key_of(name)}).scalar_one())
 
     def _drop(self) -> None:
@@ -225,7 +227,9 @@ class ServerLocks:
         while not self._stop.wait(0.5 if failed else BEAT_SECONDS):
             try:
                 with self._asking() as session:
-                    session.execute(text("SELECT 1"))
+                    asked = clock.machine()
+                    theirs = session.execute(_CLOCK).scalar_one()
+                clock.follow(theirs, asked, clock.machine())
                 failed = False
             except ResourceError as error:
                 if not failed:

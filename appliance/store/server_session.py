@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import psycopg
 from sqlalchemy import Engine, event
 
+from appliance import clock
 from appliance.store.lineage import LeftBehindError, Lineage
 
 SILENT_SECONDS = 8.0
@@ -98,11 +99,18 @@ class Servers:
         try:
             made.autocommit = True
             self._lineage.refuse_left_behind(made)
+            _follow_clock(made)
             made.autocommit = False
         except BaseException:
             made.close()
             raise
         return made
+
+
+def _follow_clock(connection: Patient) -> None:
+    asked = clock.machine()
+    [(theirs,)] = connection.execute("SELECT clock_timestamp()").fetchall()
+    clock.follow(theirs, asked, clock.machine())
 
 
 def places_of(address: dict[str, Any]) -> list[dict[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import gethostname
@@ -10,6 +12,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from appliance.config import Settings, load_settings
 from appliance.errors import ResourceError
+from appliance.store import files
 from appliance.store.belonging import refuse_strange_folder
 from appliance.store.database import Database, sqlite_url
 from appliance.store.folder import DataFolder, place_of
@@ -37,6 +40,15 @@ class Store:
         storage = self.settings.storage
         free, total = self.folder.room()
         return free - wanted > max(storage.reserve_mib << 20, int(total * storage.reserve_percent / 100))
+
+    def file_clock(self) -> float:
+        """Now, by the clock that dates the files: on a shared folder that is not ours. Raises OSError."""
+        if not self.node:
+            return time.time()
+        probe = files.write_scratch(self.folder.spool / f"probe-{secrets.token_hex(4)}", b"")
+        moment = probe.stat().st_mtime
+        files.remove(probe)
+        return moment
 
     @property
     def node(self) -> str:

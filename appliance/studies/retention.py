@@ -69,7 +69,7 @@ def sweep_shard(store: Store, shard: int, settled_seconds: float = SETTLED_SECON
     folder = store.folder.instances / f"{shard % SHARDS:02x}"
     if not folder.is_dir():
         return 0
-    limit = time.time() - settled_seconds
+    limit = store.file_clock() - settled_seconds
     settled = [path for path in folder.iterdir() if _is_settled(path, limit)]
     with store.database.read() as connection:
         lost = _unknown(connection, settled)

@@ -87,7 +87,7 @@ class Importer:
     def _sweep_folders(self) -> None:
         with self.store.database.read() as connection:
             used = uploads.folders_in_use(connection)
-        limit = time.time() - LEFT_BEHIND.total_seconds()
+        limit = self.store.file_clock() - LEFT_BEHIND.total_seconds()
         for path in self.store.folder.uploads.iterdir():
             if path.name not in used and path.stat().st_mtime < limit:
                 files.remove_tree(path)

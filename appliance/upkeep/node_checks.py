@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from appliance import clock
 from appliance.errors import ResourceError
 from appliance.media.burners import all_burners
 from appliance.printing.printer_verbs import all_printers
@@ -32,7 +33,8 @@ def be_seen(store: Store, problems: Mapping[str, str]) -> None:
     if not store.node:
         return
     with store.database.read() as connection:
-        before, theirs, after = now(), postgresql.facts(connection).moment, now()
+        before, theirs, after = clock.machine(), postgresql.facts(connection).moment, clock.machine()
+    clock.follow(theirs, before, after)
     ahead = (before + (after - before) / 2 - theirs).total_seconds()
     seen: dict[str, Any] = {"at": now().isoformat(), "ahead": round(ahead, 3), "version": metadata.version("appliance")}
     seen["problems"] = dict(problems)
@@ -126,13 +128,13 @@ def _machine(name: str, seen: dict[str, Any] | None, parts: Counter[str]) -> Fin
     if seen is None or (now() - _at(seen)).total_seconds() > GONE_SECONDS:
         text = say("Machine %(name)s works (%(parts)s), but its page does not run.", name=name, parts=at_work)
         return warning("machines", text, say("Start the part web there."))
-    clock = f"{seen['ahead']:+.1f} s"
+    apart = f"{seen['ahead']:+.1f} s"
     text = say(
         "Machine %(name)s works (%(parts)s), version %(version)s, its clock %(clock)s from the database's.",
         name=name,
         parts=at_work,
         version=seen["version"],
-        clock=clock,
+        clock=apart,
     )
     if abs(seen["ahead"]) > CLOCK_SECONDS:
         return warning("machines", text, say("Set both right: timedatectl set-ntp true."))

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from appliance import clock
 from appliance.config import NodeSettings
 from appliance.errors import ConflictError, ResourceError, UsageError
 from appliance.events import Actor
+from appliance.printing import jobs
 from appliance.printing.printer_verbs import get_printer
-from appliance.store import postgresql, print_jobs
+from appliance.store import files, postgresql, print_jobs, server_locks
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
-from appliance.upkeep import kept, node_checks, notices, service_checks
+from appliance.studies import retention
+from appliance.upkeep import kept, node_checks, notices, purging, service_checks
 from appliance.upkeep.backup import make_backup
 from appliance.upkeep.finding import Finding
 from appliance.upkeep.keeper import Keeper
@@ -45,6 +48,14 @@ def said(found: list[Finding], level: str) -> str:
     return " ".join(finding.text for finding in found if finding.level == level)
 
 
+def ahead_by(span: dt.timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock is ahead of the database's."""
+    machine, seconds = clock.machine, time.time
+    monkeypatch.setattr(clock, "_difference", dt.timedelta())
+    monkeypatch.setattr(clock, "machine", lambda: machine() + span)
+    monkeypatch.setattr(time, "time", lambda: seconds() + span.total_seconds())
+
+
 def test_a_machine_is_shown_with_its_parts_and_its_clock(east: Store) -> None:
     films, discs = east.locks.hold("films"), east.locks.hold("discs")
     node_checks.be_seen(east, {})
@@ -57,10 +68,43 @@ def test_a_machine_is_shown_with_its_parts_and_its_clock(east: Store) -> None:
 
 def test_a_clock_that_differs_is_found(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = east.locks.hold("films")
-    monkeypatch.setattr(node_checks, "now", lambda: now() + dt.timedelta(seconds=5))
+    ahead_by(dt.timedelta(seconds=5), monkeypatch)
     node_checks.be_seen(east, {})
     assert re.search(r"[+](4[.]9|5[.]\d) s", said(node_checks.machines(east), "warning"))
     lock.release()
+
+
+@pytest.mark.parametrize("days", [365, -365])
+def test_a_machine_whose_clock_is_a_year_off_removes_nothing_and_dates_nothing_by_it(
+    east: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    printer = add_folder_printer(east)
+    jobs.cancel(east, submit_films(east, printer), clerk)
+    ahead_by(dt.timedelta(days=days), monkeypatch)
+    west = open_store(east.folder.root, settings=east.settings.model_copy(update={"node": NodeSettings(name="west")}))
+    jobs.cancel(west, submit_films(west, printer), clerk)
+    assert set(purging.purge(west).values()) == {0}
+    monkeypatch.undo()
+    assert set(purging.purge(east).values()) == {0}
+    west.close()
+
+
+def test_a_clock_that_is_set_right_counts_at_the_next_beat(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_locks, "BEAT_SECONDS", 0.1)
+    ahead_by(dt.timedelta(hours=1), monkeypatch)
+    lock = east.locks.hold("films")
+    assert wait_until(lambda: abs(clock.now() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=2), 20)
+    monkeypatch.undo()
+    lock.release()
+
+
+def test_files_are_old_by_the_clock_that_dates_them(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine an hour ahead removed what others were just putting into the index."""
+    ahead_by(dt.timedelta(hours=1), monkeypatch)
+    young = files.write_file(files.make_folder(east.folder.instances / "00") / "young", b"")
+    assert retention.sweep_shard(east, 0) == 0
+    assert young.exists()
+    assert list(east.folder.spool.iterdir()) == []
 
 
 def test_what_is_bound_to_a_machine_that_is_not_there_is_an_error(east: Store, clerk: Actor) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
+from appliance import clock
 from appliance.errors import NotFoundError, UsageError
 from appliance.media.burner.options import BurnerOptions
 from appliance.media.burner.outcome import (
@@ -184,7 +184,7 @@ class AgentBurner:
 
     def _is_alive(self) -> bool:
         try:
-            return time.time() - (self.path / "seen").stat().st_mtime < ALIVE_SECONDS
+            return clock.now().timestamp() - (self.path / "seen").stat().st_mtime < ALIVE_SECONDS
         except OSError:
             return False
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import codecs
 import errno
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from appliance import clock
 from appliance.errors import SettingError
 from appliance.media.burner.options import BurnerOptions
 from appliance.media.burner.outcome import (
@@ -325,7 +325,7 @@ def _troubles(said: str) -> tuple[str, ...]:
 def _age(path: Path) -> float:
     """Seconds since the robot touched it; 0 when it was renamed in this moment."""
     try:
-        return time.time() - path.stat().st_mtime
+        return clock.now().timestamp() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from urllib.parse import quote
 
+from appliance import clock
 from appliance.printing.device import ipp_message as ipp
 from appliance.printing.device.address import ForbiddenAddressError, Route, UnreachableError, split_uri
 from appliance.printing.device.delivery import CanceledError, Delivery, InterruptedTransferError, canceled, describe
@@ -425,7 +426,7 @@ def _incomplete(job: JobState) -> bool:
 
 def _age(request: SendRequest) -> float | None:
     """Seconds since the attempt; None when nobody can say: the clock was put back, or another machine's is ahead."""
-    age = None if request.attempted_at is None else time.time() - request.attempted_at
+    age = None if request.attempted_at is None else clock.now().timestamp() - request.attempted_at
     return None if age is None or age < 0 else age
 
 

@@ -85,7 +85,7 @@ class SendRequest:
     folder: Path | None = None  # where the session's image box files lie
     originator: str = ""  # calling AE title or user
     skip_documents: int = 0  # so many of `documents` came out at an earlier attempt and are not sent again
-    attempted_at: float | None = None  # time.time() when the interrupted attempt began; for `ask`
+    attempted_at: float | None = None  # the moment (clock.now) when the interrupted attempt began; for `ask`
     is_canceled: Callable[[], bool] = never  # looked at between pieces: True stops the send
 
 

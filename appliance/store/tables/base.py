@@ -10,6 +10,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
 
+from appliance import clock
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -71,4 +73,4 @@ def is_due(not_before: Any, longest: dt.timedelta = LONGEST_WAIT) -> Any:
 
 def now() -> dt.datetime:
     """This moment, in UTC."""
-    return dt.datetime.now(dt.UTC)
+    return clock.now()
