@@ -37,7 +37,7 @@ def be_seen(store: Store, problems: Mapping[str, str]) -> None:
     clock.follow(theirs, before, after)
     ahead = (before + (after - before) / 2 - theirs).total_seconds()
     seen: dict[str, Any] = {"at": now().isoformat(), "ahead": round(ahead, 3), "version": metadata.version("appliance")}
-    seen["problems"] = dict(problems)
+    seen |= {"problems": dict(problems), "data": str(store.folder.root)}
     kept.keep(store, KNOWN + store.node, seen)
 
 
@@ -81,7 +81,7 @@ def machines(store: Store) -> list[Finding]:
     parts = _parts(store)
     known = _known(store)
     found = [_machine(name, known.get(name), parts.get(name, Counter())) for name in sorted({*known, *parts})]
-    return [*found, *_bound(store, set(parts)), *_drives(store)]
+    return [*found, *_elsewhere(store, known), *_bound(store, set(parts)), *_drives(store)]
 
 
 def ailing(store: Store, minutes: int) -> dict[str, str]:
@@ -139,6 +139,22 @@ def _machine(name: str, seen: dict[str, Any] | None, parts: Counter[str]) -> Fin
     if abs(seen["ahead"]) > CLOCK_SECONDS:
         return warning("machines", text, say("Set both right: timedatectl set-ntp true."))
     return fine("machines", text)
+
+
+def _elsewhere(store: Store, known: Mapping[str, dict[str, Any]]) -> list[Finding]:
+    """Machines that reach the one folder by another path: printers and burners that write below it name it by ours."""
+    here = str(store.folder.root)
+    return [
+        error(
+            "machines",
+            say(
+                "Machine %(name)s has the data folder at %(there)s, not at %(here)s.", name=name, there=there, here=here
+            ),
+            say("Mount the share at one path everywhere: folder printers and burners are named by it."),
+        )
+        for name, seen in sorted(known.items())
+        if (there := seen.get("data", here)) != here
+    ]
 
 
 def _bound(store: Store, there: set[str]) -> list[Finding]:

@@ -107,6 +107,17 @@ def test_files_are_old_by_the_clock_that_dates_them(east: Store, monkeypatch: py
     assert list(east.folder.spool.iterdir()) == []
 
 
+def test_a_machine_that_has_the_share_elsewhere_is_an_error(east: Store, tmp_path: Path) -> None:
+    """A film for a folder printer was held for a person, in turn, whenever that machine came first."""
+    (tmp_path / "mounted").symlink_to(east.folder.root)
+    settings = east.settings.model_copy(update={"node": NodeSettings(name="west")})
+    west = open_store(tmp_path / "mounted", settings=settings)
+    for each in (east, west):
+        node_checks.be_seen(each, {})
+    assert f"Machine west has the data folder at {tmp_path / 'mounted'}" in said(node_checks.machines(east), "error")
+    west.close()
+
+
 def test_what_is_bound_to_a_machine_that_is_not_there_is_an_error(east: Store, clerk: Actor) -> None:
     printer = add_folder_printer(east, node="west")
     lock = east.locks.hold("films")
