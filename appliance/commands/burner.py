@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, json_option, show, with_store, with_store_or_new
 from appliance.errors import ApplianceError, UsageError
 from appliance.media import burners as verbs
 from appliance.media.burner.registry import SCHEMES
@@ -38,7 +38,7 @@ def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--uri", "burner_uri", required=True, help=URIS)
 @settings_options
 @json_option
-@with_store
+@with_store_or_new
 def add(store: Store, name: str, burner_uri: str, as_json: bool, **options: Any) -> None:
     """Add a burner."""
     burner = StoredBurner(name=name, burner_uri=burner_uri, settings=_with_options(BurnerSettings(), **options))
@@ -51,7 +51,7 @@ def add(store: Store, name: str, burner_uri: str, as_json: bool, **options: Any)
 @click.option("--uri", "burner_uri", help=URIS)
 @settings_options
 @json_option
-@with_store
+@with_store_or_new
 def set_(store: Store, name: str, burner_uri: str | None, as_json: bool, **options: Any) -> None:
     """Change a burner."""
     burner = verbs.get_burner(store, name)

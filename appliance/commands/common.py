@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from appliance.config import load_settings
 from appliance.errors import ApplianceError, NotFoundError
 from appliance.events import Actor
 from appliance.legible import legible
 from appliance.store import secrets
 from appliance.store.folder import find_data_folder
-from appliance.store.store import Store, open_store
+from appliance.store.store import Store, holds_appliance, open_store
 
 _WIDE = 10_000
 
@@ -30,17 +31,29 @@ Thing = TypeVar("Thing")
 
 
 def with_store(function: Function) -> Function:
-    """Give a command ``--data`` and ``--config``, and the opened Store as its first argument."""
+    """Give a command ``--data`` and ``--config``, and the opened Store as its first argument.
 
-    @click.option("--data", type=click.Path(path_type=Path), help="Data folder.")
+    Only of an appliance that is there: one in a mistyped folder would show that nothing is wrong, and nothing at all.
+    """
+    return _with_store(function, "Data folder.", when_absent=refuse_nothing_there)
+
+
+def with_store_or_new(function: Function) -> Function:
+    """The same for what an appliance is set up with before its first start: it is made, and told of, when not there."""
+    return _with_store(function, "Data folder; made when it is not there.", when_absent=_tell_of_new)
+
+
+def _with_store(function: Function, words: str, *, when_absent: Callable[[Path], None]) -> Function:
+    @click.option("--data", type=click.Path(path_type=Path), help=words)
     @click.option("--config", type=click.Path(path_type=Path), help="Settings file.")
     @functools.wraps(function)
     def command(data: Path | None, config: Path | None, **values: Any) -> Any:
         folder = find_data_folder(data)
-        if data is None and not folder.is_dir():
-            raise NotFoundError(f"There is no data folder {folder}: name one with --data, or start the service first.")
         become_owner(folder)
-        store = open_store(folder, config)
+        settings = load_settings(folder, config)
+        if not holds_appliance(folder, settings):
+            when_absent(folder)
+        store = open_store(folder, settings=settings)
         try:
             prepare_first(store)
             return function(store, **values)
@@ -48,6 +61,15 @@ def with_store(function: Function) -> Function:
             store.close()
 
     return command  # type: ignore[return-value]
+
+
+def refuse_nothing_there(folder: Path) -> None:
+    """Raise NotFoundError: the folder holds no appliance."""
+    raise NotFoundError(f"There is no appliance in {folder}: name its folder with --data, or start the service first.")
+
+
+def _tell_of_new(folder: Path) -> None:
+    click.echo(legible(f"appliance: There was no appliance in {folder}: a new one is made."), err=True)
 
 
 data_not_needed = click.option("--data", expose_value=False, help="Not needed here; every command takes it.")

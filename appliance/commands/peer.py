@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, json_option, show, with_store, with_store_or_new
 from appliance.errors import ApplianceError, UsageError
 from appliance.media.ruled import check_rule
 from appliance.security import peer_verbs as verbs
@@ -58,7 +58,7 @@ def peer_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--ae-title", required=True)
 @peer_options
 @json_option
-@with_store
+@with_store_or_new
 def add(store: Store, name: str, ae_title: str, as_json: bool, **options: Any) -> None:
     """Add a peer."""
     verbs.add_peer(store, _with_options(store, Peer(name=name, ae_title=ae_title), options), actor())
@@ -70,7 +70,7 @@ def add(store: Store, name: str, ae_title: str, as_json: bool, **options: Any) -
 @click.option("--ae-title")
 @peer_options
 @json_option
-@with_store
+@with_store_or_new
 def set_(store: Store, name: str, ae_title: str | None, as_json: bool, **options: Any) -> None:
     """Change a peer."""
     peer = verbs.get_peer(store, name)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, json_option, show, with_store, with_store_or_new
 from appliance.commands.waiting import wait_option
 from appliance.errors import ApplianceError, UsageError
 from appliance.printing import printer_verbs as verbs
@@ -52,7 +52,7 @@ def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @settings_options
 @json_option
-@with_store
+@with_store_or_new
 def add(store: Store, name: str, device_uri: str, as_json: bool, ae_titles: tuple[str, ...], **options: Any) -> None:
     """Add a printer."""
     settings = _with_options(PrinterSettings(), options)
@@ -67,7 +67,7 @@ def add(store: Store, name: str, device_uri: str, as_json: bool, ae_titles: tupl
 @click.option("--uri", "device_uri")
 @settings_options
 @json_option
-@with_store
+@with_store_or_new
 def set_(
     store: Store, name: str, device_uri: str | None, as_json: bool, ae_titles: tuple[str, ...], **options: Any
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, json_option, show, with_store, with_store_or_new
 from appliance.errors import UsageError
 from appliance.printing import printer_verbs as verbs
 from appliance.printing.grey_tables import read_table
@@ -56,7 +56,7 @@ def profile_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--printer", required=True)
 @profile_options
 @json_option
-@with_store
+@with_store_or_new
 def add(store: Store, name: str, printer: str, as_json: bool, **options: Any) -> None:
     """Add a print profile."""
     profile = _with_options(PrintProfile(name=name, printer=printer), options)
@@ -69,7 +69,7 @@ def add(store: Store, name: str, printer: str, as_json: bool, **options: Any) ->
 @click.option("--printer")
 @profile_options
 @json_option
-@with_store
+@with_store_or_new
 def set_(store: Store, name: str, printer: str | None, as_json: bool, **options: Any) -> None:
     """Change a print profile."""
     profile = verbs.get_profile(store, name)

@@ -8,16 +8,20 @@ from pathlib import Path
 import click
 
 from appliance.commands.backup import passphrase_from
-from appliance.commands.common import actor, json_option, show
+from appliance.commands.common import actor, json_option, refuse_nothing_there, show
+from appliance.config import load_settings
 from appliance.errors import UsageError
 from appliance.store.folder import find_data_folder
-from appliance.store.store import open_store
+from appliance.store.store import holds_appliance, open_store
 from appliance.upkeep.restore import hold_after_server, restore
 from appliance.words import say
 
 
 def _after_server(data: Path, made: dt.datetime) -> tuple[int, int]:
-    store = open_store(data)
+    settings = load_settings(data)
+    if not holds_appliance(data, settings):
+        refuse_nothing_there(data)
+    store = open_store(data, settings=settings)
     try:
         return hold_after_server(store, made, actor())
     finally:

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from appliance.commands.common import actor, for_each, json_option, show, tell, with_store
+from appliance.commands.common import actor, for_each, json_option, show, tell, with_store, with_store_or_new
 from appliance.commands.waiting import has_workers
 from appliance.errors import ApplianceError, UsageError
 from appliance.store.retrievals import METHODS
@@ -73,7 +73,7 @@ def show_(store: Store, study_instance_uid: str, as_json: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--charset", "assumed_charset", default="", help="Specific Character Set where it is absent or false.")
 @json_option
-@with_store
+@with_store_or_new
 def import_(store: Store, path: Path, assumed_charset: str, as_json: bool) -> None:
     """Take the instances of a file, a folder, a disc, a zip archive. Exit code 1 when some were refused."""
     from appliance.studies import importing

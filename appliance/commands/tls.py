@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, json_option, show, with_store, with_store_or_new
 from appliance.security import certificates
 from appliance.security.certificates import CertificateView
 from appliance.store.store import Store
@@ -28,7 +28,7 @@ def command() -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=certificates.DAYS, show_default=True)
 @click.option("--replace", is_flag=True, help="Make another one in place of that there is.")
 @json_option
-@with_store
+@with_store_or_new
 def init(store: Store, names: tuple[str, ...], days: int, replace: bool, as_json: bool) -> None:
     """Make a key and a certificate; give the certificate to peers, for them to trust."""
     view = certificates.make_certificate(store, actor(), names=names, days=days, replace=replace)
@@ -41,7 +41,7 @@ def init(store: Store, names: tuple[str, ...], days: int, replace: bool, as_json
 @command.command("trust")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @json_option
-@with_store
+@with_store_or_new
 def trust(store: Store, file: Path, as_json: bool) -> None:
     """Believe peers by the certificates in FILE (PEM): their own, or of the authority that signed them."""
     views = certificates.trust(store, file, actor())

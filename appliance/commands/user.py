@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store
+from appliance.commands.common import actor, json_option, show, with_store, with_store_or_new
 from appliance.security import users as verbs
 from appliance.security.roles import ROLES
 from appliance.store.store import Store
@@ -26,7 +26,7 @@ def command() -> None:
 @click.option("--role", type=click.Choice(list(ROLES)), required=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @json_option
-@with_store
+@with_store_or_new
 def add(store: Store, name: str, role: str, password_stdin: bool, as_json: bool) -> None:
     """Add a person; the password is asked for."""
     user = verbs.add_user(store, name, role, _password(password_stdin), actor())
@@ -55,7 +55,7 @@ def passwd(store: Store, name: str, password_stdin: bool) -> None:
 @click.argument("role", type=click.Choice(list(ROLES)))
 @with_store
 def role(store: Store, name: str, role: str) -> None:
-    """Change what a person may do."""
+    """Change what a person may do; the tokens of one who is no admin any more end."""
     verbs.set_role(store, name, role, actor())
 
 
@@ -63,7 +63,7 @@ def role(store: Store, name: str, role: str) -> None:
 @click.argument("name")
 @with_store
 def disable(store: Store, name: str) -> None:
-    """Let a person log in no more."""
+    """Let a person log in no more; an admin's tokens end."""
     verbs.set_disabled(store, name, True, actor())
 
 
@@ -79,7 +79,7 @@ def enable(store: Store, name: str) -> None:
 @click.argument("name")
 @with_store
 def remove(store: Store, name: str) -> None:
-    """Forget a person; what they did stays in the audit trail."""
+    """Forget a person; what they did stays in the audit trail, an admin's tokens end."""
     verbs.remove_user(store, name, actor())
 
 

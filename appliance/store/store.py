@@ -18,7 +18,7 @@ from appliance.store.database import Database, sqlite_url
 from appliance.store.folder import DataFolder, place_of
 from appliance.store.locks import Locks, open_locks
 from appliance.store.migrate import migrate
-from appliance.store.occupancy import refuse_broken_off
+from appliance.store.occupancy import broken_off, refuse_broken_off
 from appliance.store.postgresql import words_of
 from appliance.store.soundness import damaged, look_again
 from appliance.store.tally import Tally
@@ -106,6 +106,15 @@ def _not_opened(folder: DataFolder, error: OperationalError) -> ResourceError:
             why=error.orig,
         )
     )
+
+
+def holds_appliance(data: Path, settings: Settings) -> bool:
+    """Whether a folder has an appliance's data, whole or half restored. With a database on a server any folder will do:
+    :func:`open_store` sees whether it is the right one.
+    """
+    if settings.database.url:
+        return data.is_dir()
+    return DataFolder(data).database.exists() or broken_off(data) is not None
 
 
 def _node(settings: Settings) -> str:

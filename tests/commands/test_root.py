@@ -10,7 +10,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.commands.common import become_owner
-from tests.support.cli import run
+from appliance.store.store import open_store
 
 NOBODY = 65534
 
@@ -36,7 +36,7 @@ def test_root_s_command_acts_as_the_data_folder_s_owner(tmp_path: Path, owner: i
 def test_who_may_not_open_the_data_folder_is_told_so_in_a_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run("printer", "list", "--data", str(tmp_path / "data"))
+    open_store(tmp_path / "data").close()
     for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path, tmp_path / "data"):
         folder.chmod(0o755)
     child = os.fork()
