@@ -9,6 +9,10 @@ ADMIN = "admin"
 CLERK = "clerk"
 VIEWER = "viewer"
 ROLES = (ADMIN, CLERK, VIEWER)
+"""Of people."""
+AGENT = "agent"
+TOKEN_ROLES = (*ROLES, AGENT)
+"""Of programs: the agent of a desk's drive sees its discs, and nothing else."""
 
 _ALL = frozenset(ROLES)
 _CLERKS = frozenset((ADMIN, CLERK))
@@ -29,6 +33,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "patients.delete": _ADMINS,
     "discs.see": _ALL,
     "discs.make": _CLERKS,  # create, cancel, burn again, put in media
+    "discs.burn": _CLERKS | {AGENT},  # fetch images for a desk's drive, report what came of them
     "burners.see": _ALL,
     "burners.change": _ADMINS,
     "peers.see": _ALL,
@@ -48,9 +53,9 @@ def may(role: str, permission: str) -> bool:
     return role in PERMISSIONS[permission]
 
 
-def check_role(role: str) -> None:
+def check_role(role: str, among: tuple[str, ...] = ROLES) -> None:
     """Raise UsageError unless there is such a role."""
-    if role not in ROLES:
+    if role not in among:
         raise UsageError(
-            say("There is no role %(role)s; there are: %(roles)s.", role=role, roles=", ".join(ROLES)), field="role"
+            say("There is no role %(role)s; there are: %(roles)s.", role=role, roles=", ".join(among)), field="role"
         )

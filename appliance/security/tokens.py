@@ -13,7 +13,8 @@ from sqlalchemy import Row
 from appliance.errors import NotFoundError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.security.audit import record
-from appliance.security.roles import check_role
+from appliance.security.revoking import as_maker, by_token, revoke_made_by
+from appliance.security.roles import TOKEN_ROLES, check_role
 from appliance.security.sessions import TOUCH_AFTER, hash_id
 from appliance.store import tokens
 from appliance.store.store import Store
@@ -30,7 +31,7 @@ class Token:
 
     token_id: int
     name: str
-    role: str  # of roles.ROLES
+    role: str  # of roles.TOKEN_ROLES
     created: dt.datetime
     created_by: str
     expires: dt.datetime | None  # None: never
@@ -52,14 +53,19 @@ def create_token(store: Store, name: str, role: str, actor: Actor, *, days: int 
     name = name.strip()
     if not 1 <= len(name) <= 64 or not name.isprintable():
         raise UsageError(say("A token needs a name of 1 to 64 characters that says what it is for."), field="name")
-    check_role(role)
+    check_role(role, TOKEN_ROLES)
     if days is not None and not 1 <= days <= 3650:
         raise UsageError(say("A token is good for 1 to 3650 days, or for ever."), field="days")
     secret = PREFIX + secrets.token_urlsafe(32)
     expires = now() + dt.timedelta(days=days) if days is not None else None
     with store.database.write("people") as connection:
         token_id = tokens.insert(
-            connection, name=name, role=role, token_hash=hash_id(secret), created_by=actor.name, expires=expires
+            connection,
+            name=name,
+            role=role,
+            token_hash=hash_id(secret),
+            created_by=as_maker(actor.name),
+            expires=expires,
         )
         detail = {"name": name, "role": role, "expires": expires}
         record(connection, "token-created", actor, object_kind="token", object_id=str(token_id), detail=detail)
@@ -81,11 +87,13 @@ def find_token(store: Store, secret: str) -> Token | None:
 
 
 def revoke_token(store: Store, token_id: int, actor: Actor) -> None:
-    """End a token. Raises NotFoundError when there is none, or it was revoked before."""
+    """End a token, and what was made with it. Raises NotFoundError when there is none, or it was revoked before."""
     with store.database.write("people") as connection:
-        if not tokens.revoke(connection, token_id):
+        name = tokens.revoke(connection, token_id)
+        if name is None:
             raise NotFoundError(say("There is no token %(token_id)s in force.", token_id=token_id))
         record(connection, "token-revoked", actor, object_kind="token", object_id=str(token_id))
+        revoke_made_by(connection, by_token(name), actor)
 
 
 def _from_row(row: Row[Any]) -> Token:

@@ -15,6 +15,7 @@ from appliance.events import Actor
 from appliance.security import throttle
 from appliance.security.audit import record
 from appliance.security.passwords import check_password, hash_password, verify
+from appliance.security.revoking import revoke_made_by
 from appliance.security.roles import ADMIN, check_role
 from appliance.store import sessions, users
 from appliance.store.store import Store
@@ -138,23 +139,30 @@ def change_own_password(store: Store, name: str, old: str, new: str, actor: Acto
 
 
 def set_role(store: Store, name: str, role: str, actor: Actor) -> None:
-    """Raises NotFoundError, UsageError, ConflictError when nobody would be left to administer."""
+    """Change what a user may do; the tokens of one who is no admin any more end.
+
+    Raises NotFoundError, UsageError, ConflictError when nobody would be left to administer.
+    """
     check_role(role)
     with store.database.write("people") as connection:
         before = _found(connection, name)
         users.change(connection, before.name, role=role)
         _keep_an_admin(connection, before)
+        if role != ADMIN:
+            _revoke_tokens(connection, before, actor)
         detail = {"from": before.role, "to": role}
         record(connection, "user-changed", actor, object_kind="user", object_id=before.name, detail=detail)
 
 
 def set_disabled(store: Store, name: str, disabled: bool, actor: Actor) -> None:
-    """Keep a user out, or let them in again; their sessions end. Raises NotFoundError, ConflictError."""
+    """Keep a user out, or let them in; sessions and an admin's tokens end. Raises NotFoundError, ConflictError."""
     with store.database.write("people") as connection:
         before = _found(connection, name)
         users.change(connection, before.name, disabled=disabled)
         _keep_an_admin(connection, before)
         sessions.remove_of_user(connection, before.name)
+        if disabled:
+            _revoke_tokens(connection, before, actor)
         detail = {"disabled": disabled}
         record(connection, "user-changed", actor, object_kind="user", object_id=before.name, detail=detail)
 
@@ -170,11 +178,12 @@ def set_language(store: Store, name: str, language: str, actor: Actor) -> None:
 
 
 def remove_user(store: Store, name: str, actor: Actor) -> None:
-    """Forget a user; the audit trail keeps the name. Raises NotFoundError, ConflictError for the last admin."""
+    """Forget a user; the audit trail keeps the name, an admin's tokens end. Raises NotFoundError, ConflictError."""
     with store.database.write("people") as connection:
         before = _found(connection, name)
         users.remove(connection, before.name)
         _keep_an_admin(connection, before)
+        _revoke_tokens(connection, before, actor)
         record(connection, "user-removed", actor, object_kind="user", object_id=before.name)
 
 
@@ -192,6 +201,12 @@ def _found(connection: Connection, name: str) -> Row[Any]:
     if row is None:
         raise NotFoundError(say("There is no user %(name)s.", name=name))
     return row
+
+
+def _revoke_tokens(connection: Connection, before: Row[Any], actor: Actor) -> None:
+    """An admin's alone: nobody else makes any, but root at the command line may be called like a clerk."""
+    if before.role == ADMIN:
+        revoke_made_by(connection, before.name, actor)
 
 
 def _keep_an_admin(connection: Connection, before: Row[Any]) -> None:

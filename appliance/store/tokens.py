@@ -24,10 +24,15 @@ def find(connection: Connection, token_hash: str) -> Row[Any] | None:
     return connection.execute(select(token).where(token.c.token_hash == token_hash)).first()
 
 
-def revoke(connection: Connection, token_id: int) -> bool:
-    """False: there is none of that number that was not revoked before."""
+def revoke(connection: Connection, token_id: int) -> str | None:
+    """The name of the token that ends; None: there is none of that number that was not revoked before."""
     query = update(token).where(token.c.token_id == token_id, token.c.revoked.is_(None))
-    return connection.execute(query.values(revoked=now())).rowcount == 1
+    return connection.scalar(query.values(revoked=now()).returning(token.c.name))
+
+
+def made_by(connection: Connection, maker: str) -> list[Row[Any]]:
+    """Every token of a maker, revoked ones, too."""
+    return list(connection.execute(select(token).where(token.c.created_by == maker)))
 
 
 def touch(connection: Connection, token_id: int) -> None:

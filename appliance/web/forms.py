@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import flash
@@ -11,6 +11,7 @@ from flask_wtf import FlaskForm
 from wtforms import SelectMultipleField, validators, widgets
 
 from appliance.errors import ConflictError, UsageError
+from appliance.security.roles import ROLES as PEOPLES_ROLES
 from appliance.web.language import translated
 from appliance.web.wording import ROLE_MEANS, ROLES
 
@@ -71,8 +72,8 @@ def choices(words: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return list(words.items())
 
 
-def role_choices() -> list[tuple[str, str]]:
-    return [(role, f"{words} – {ROLE_MEANS[role]}") for role, words in ROLES.items()]
+def role_choices(roles: Sequence[str] = PEOPLES_ROLES) -> list[tuple[str, str]]:
+    return [(role, f"{ROLES[role]} – {ROLE_MEANS[role]}") for role in roles]
 
 
 def strip(text: Any) -> Any:

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from appliance.events import Actor
 from appliance.security import roles
 from appliance.security.audit_verbs import note_denied
+from appliance.security.revoking import by_token
 from appliance.security.sessions import Session, find_session
 from appliance.security.tokens import find_token
 from appliance.store.store import Store
@@ -36,7 +37,7 @@ class Visitor:
     """Someone the appliance knows, in a browser or with a token."""
 
     name: str
-    role: str  # of roles.ROLES
+    role: str  # of roles.TOKEN_ROLES
     language: str = ""
     session: Session | None = None  # None: came with a token
 
@@ -124,7 +125,7 @@ def _identify() -> None:
         g.by_token = True
         token = find_token(store(), secret.strip())
         if token is not None:
-            g.visitor = Visitor(name=f"token:{token.name}", role=token.role)
+            g.visitor = Visitor(name=by_token(token.name), role=token.role)
         return
     session_id = request.cookies.get(cookies.session_id_name(), "")
     session = find_session(store(), session_id, in_use=not getattr(_view(), "live", False)) if session_id else None

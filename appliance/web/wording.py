@@ -12,12 +12,14 @@ ROLES = {
     "admin": _("Administrator"),
     "clerk": _("Clerk"),
     "viewer": _("Viewer"),
+    "agent": _("Burner agent"),
 }
 
 ROLE_MEANS = {
     "admin": _("sets everything up, sees the audit trail"),
     "clerk": _("makes discs, imports studies, handles print jobs"),
     "viewer": _("looks, changes nothing"),
+    "agent": _("fetches what a drive at a desk has to burn, and nothing else"),
 }
 
 # keyword -> (words, shape: a symbol of static/icons.svg, tone: a colour of app.css)

@@ -6,6 +6,8 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -18,9 +20,11 @@ from appliance.media.burner.registry import open_burner
 from appliance.media.housekeeping import forget_agent_jobs
 from appliance.media.views import show_disc
 from appliance.media.worker import DiscWorker
+from appliance.security.roles import may
 from appliance.security.tokens import create_token
 from appliance.store import discs
 from appliance.store.store import Store
+from appliance.web.api.describe import ENDPOINTS
 from appliance.web.serve import make_server
 from tests.media.disc_helpers import CLERK, add, eventually, fresh, ordered
 
@@ -35,7 +39,7 @@ class Desk:
         self.work.mkdir()
         self.drive = folder / "desk-drive.img"
         self.drive.write_bytes(b"")
-        self.token = create_token(store, "desk", "clerk", CLERK)
+        self.token = create_token(store, "desk", "agent", CLERK)
 
     def agent(self, token: str = "", port: int = 0) -> Agent:
         server = Server(f"http://127.0.0.1:{port or self.port}", "desk", token or self.token)
@@ -140,6 +144,16 @@ def test_an_agent_without_a_good_token_gets_nothing(desk: Desk) -> None:
     viewer = create_token(desk.store, "looker", "viewer", CLERK)
     with pytest.raises(ApplianceError, match="403"):
         desk.agent(token=viewer).run(threading.Event(), once=True)
+
+
+def test_an_agents_token_opens_what_agents_need_and_nothing_else(desk: Desk) -> None:
+    """It lies on a PC at a desk: a clerk's would open every patient's images."""
+    opened = [(each.method, each.rule) for each in ENDPOINTS if may("agent", each.permission)]
+    assert len(opened) == 3 and all("/agent-jobs" in rule for _, rule in opened)
+    for path in ("api/v1/studies", "api/v1/burners", "discs"):
+        asked = Request(f"http://127.0.0.1:{desk.port}/{path}", headers={"Authorization": f"Bearer {desk.token}"})
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(asked, timeout=10)
 
 
 def test_images_do_not_travel_in_the_clear() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
+from appliance.events import Actor
 from appliance.security import first_admin, roles, sessions, tokens, users
 from appliance.store import audit
 from appliance.store.store import Store
@@ -124,6 +126,45 @@ def test_a_token_ends_when_revoked_or_expired(admin: Store, monkeypatch: pytest.
     assert tokens.find_token(admin, good) is None
     with pytest.raises(NotFoundError):
         tokens.revoke_token(admin, 1, TESTER)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda store: users.remove_user(store, "anna", TESTER),
+        lambda store: users.set_disabled(store, "anna", True, TESTER),
+        lambda store: users.set_role(store, "anna", "clerk", TESTER),
+    ],
+)
+def test_tokens_end_with_the_right_to_make_them(admin: Store, end: Callable[[Store], None]) -> None:
+    """And so do those made with one of them; what somebody else made stays."""
+    users.add_user(admin, "boris", "admin", PASSWORD, TESTER)
+    anna, program = (Actor(name=name, kind="user", address="192.0.2.1") for name in ("anna", "token:" + "x" * 64))
+    hers = tokens.create_token(admin, "x" * 64, "admin", anna)
+    its = tokens.create_token(admin, "of its own", "admin", program)
+    other = tokens.create_token(admin, "PACS", "viewer", TESTER)
+    end(admin)
+    assert [tokens.find_token(admin, secret) is not None for secret in (hers, its, other)] == [False, False, True]
+    assert [event[2] for event in events(admin) if event[0] == "token-revoked"] == ["1", "2"]
+
+
+def test_a_clerk_called_like_roots_account_takes_no_tokens_along(admin: Store) -> None:
+    users.add_user(admin, "root", "clerk", PASSWORD, TESTER)
+    secret = tokens.create_token(admin, "PACS", "viewer", Actor(name="root", kind="process", address=""))
+    users.remove_user(admin, "root", TESTER)
+    assert tokens.find_token(admin, secret)
+
+
+def test_what_a_stolen_token_made_ends_with_it(admin: Store) -> None:
+    tokens.create_token(admin, "t", "admin", TESTER)
+    made = tokens.create_token(admin, "t", "admin", Actor(name="token:t", kind="user", address="192.0.2.1"))
+    tokens.revoke_token(admin, 1, TESTER)
+    assert tokens.find_token(admin, made) is None
+
+
+def test_nobody_is_an_agent_but_a_program(admin: Store) -> None:
+    with pytest.raises(UsageError, match="no role agent"):
+        users.add_user(admin, "desk", "agent", PASSWORD, TESTER)
 
 
 def test_every_permission_has_an_admin_and_viewers_change_nothing() -> None:

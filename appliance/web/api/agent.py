@@ -61,7 +61,7 @@ def _folder(burner: str) -> Any:
     "GET",
     "/burners/<burner>/agent-jobs",
     "What the agent of a burner has to burn",
-    permission="discs.make",
+    permission="discs.burn",
     gives=AgentJobs,
 )
 def list_agent_jobs(burner: str) -> Any:
@@ -72,7 +72,7 @@ def list_agent_jobs(burner: str) -> Any:
     "GET",
     "/burners/<burner>/agent-jobs/<job>/<any(image, label):what>",
     "Image or label of a job",
-    permission="discs.make",
+    permission="discs.burn",
     media_type="application/octet-stream",
 )
 def get_agent_file(burner: str, job: str, what: str) -> Any:
@@ -86,7 +86,7 @@ def get_agent_file(burner: str, job: str, what: str) -> Any:
     "POST",
     "/burners/<burner>/agent-jobs/<job>/report",
     "Say how the burn of a job stands",
-    permission="discs.make",
+    permission="discs.burn",
     body=AgentReport,
 )
 def report_agent_job(burner: str, job: str, body: AgentReport) -> Any:

@@ -52,7 +52,7 @@ class Echo(Strict):
 
 class NewToken(Strict):
     name: Annotated[str, Field(max_length=64)]
-    role: Literal["admin", "clerk", "viewer"]
+    role: Literal["admin", "clerk", "viewer", "agent"]
     days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
 

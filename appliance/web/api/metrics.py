@@ -26,8 +26,8 @@ blueprint = Blueprint("metrics", __name__)
 @blueprint.get("/metrics")
 @needs(PUBLIC)
 def metrics() -> Any:
-    """For a token, and for this machine itself."""
-    if g.visitor is None and not _is_here():
+    """For a token that sees more than a desk's discs, and for this machine itself."""
+    if not (g.visitor and g.visitor.may("overview.see")) and not _is_here():
         abort(401)
     registry = CollectorRegistry()
     registry.register(_Collector(store()))

@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _
 from wtforms import IntegerField, RadioField, StringField
 
 from appliance.security import tokens
-from appliance.security.roles import VIEWER
+from appliance.security.roles import TOKEN_ROLES, VIEWER
 from appliance.store.tables.base import now
 from appliance.web.forms import Form, at_most, optional, required, role_choices, say_done
 from appliance.web.visitor import actor, needs, store
@@ -19,7 +19,7 @@ blueprint = Blueprint("tokens", __name__, url_prefix="/tokens")
 
 class TokenForm(Form):
     name = StringField(_("What it is for"), [required(), at_most(64)])
-    role = RadioField(_("Role"), choices=role_choices, default=VIEWER)
+    role = RadioField(_("Role"), choices=lambda: role_choices(TOKEN_ROLES), default=VIEWER)
     days = IntegerField(_("Good for how many days"), [optional()])
 
 
