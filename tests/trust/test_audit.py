@@ -118,6 +118,7 @@ def test_what_is_past_its_days_goes_and_the_rest_stays_a_chain(trail: Store, cle
 
 
 def test_the_command_verifies(tmp_path: Path, clerk: Actor) -> None:
+    open_store(tmp_path).close()
     command = [sys.executable, "-m", "appliance", "audit", "verify", "--data", str(tmp_path)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     store = open_store(tmp_path)

@@ -283,6 +283,7 @@ def test_old_backups_go_and_what_others_keep_beside_them_stays(tmp_path: Path) -
     theirs = ["appliance-b-20250101-023000.tar", "appliance-a.tar", "appliance-a-notes.tar"]
     for name in ["appliance-a-20250101-023000.tar", "appliance-a-20250102-023000.tar", *theirs]:
         (tmp_path / name).write_bytes(b"an older one")
+    open_store(tmp_path / "data").close()
     line = ["backup", "--data", str(tmp_path / "data"), "--settings-only"]
     run(*line, "--keep", "1", str(tmp_path / "appliance-a-{date}.tar"))
     left = {path.name for path in tmp_path.glob("*.tar")}

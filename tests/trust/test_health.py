@@ -147,6 +147,7 @@ def test_a_check_that_breaks_does_not_hide_the_others(store: Store, monkeypatch:
 
 
 def test_the_command_says_the_same_and_fails_when_something_is_wrong(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
     command = [sys.executable, "-m", "appliance", "check", "--quick", "--json", "--data", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1

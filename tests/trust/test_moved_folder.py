@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.store.store import open_store
 from tests.support.ports import free_port
 from tests.support.service import command, running
 
@@ -22,6 +23,7 @@ def own(data: Path) -> dict[str, str]:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
+    open_store(tmp_path / "old").close()
     assert addresses(tmp_path / "old") == own(tmp_path / "old")
     return tmp_path / "old"
 
