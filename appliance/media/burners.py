@@ -14,6 +14,7 @@ from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor, process_actor
 from appliance.folders import folder_uri, noting_mount
 from appliance.media import profiles
+from appliance.media.burner.drive import DriveBurner
 from appliance.media.burner.outcome import Burner
 from appliance.media.burner.registry import open_burner
 from appliance.security.audit import record
@@ -105,7 +106,9 @@ def check_burner(store: Store, burner: StoredBurner) -> None:
         raise UsageError(say("A burner's name is made of letters, digits, - and _."), field="name")
     for medium in burner.settings.media:
         profiles.medium(medium)
-    open_stored(store, burner)
+    opened = open_stored(store, burner)
+    if isinstance(opened, DriveBurner) and burner.settings.node in ("", store.node):
+        opened.refuse_other_device()
     if store.node and burner.burner_uri.startswith("drive:") and not burner.settings.node:
         text = say("A drive is in one machine: name it (node), as that machine's setting node.name does.")
         raise UsageError(text, field="node")

@@ -77,6 +77,8 @@ def test_burners_are_added_changed_checked_and_removed(data: Path) -> None:
     with pytest.raises(UsageError, match="has cd-700, not cd-650"):
         run("disc", "create", "--study", STUDY, "--burner", "robot", "--medium", "cd-650")
     run("burner", "remove", "robot")
+    with pytest.raises(UsageError, match="/dev/null is no optical drive"):
+        run("burner", "add", "drive", "--uri", "drive:/dev/null")
     run("burner", "add", "drive", "--uri", "drive:/dev/no-such-drive")
     with pytest.raises(ApplianceError, match="would not burn"):
         run("burner", "check", "drive")

@@ -38,6 +38,8 @@ PROGRAM = "xorriso"
 LOOK_SECONDS = 120.0
 POLL_SECONDS = 0.2
 STOP_SECONDS = 30.0
+DRIVES = ((stat.S_IFBLK, 11), (stat.S_IFCHR, 21))
+"""Kind and major number of what Linux calls sr and sg (devices.txt of the kernel)."""
 SECTOR = 2048
 _STATUS = re.compile(r"^Media status\s*: (.*)$", re.M)
 _CURRENT = re.compile(r"^Media current: (.*)$", re.M)
@@ -80,6 +82,13 @@ class DriveBurner:
                 raise UsageError(say("%(path)s lies under no allowed folder", path=self.path), field="burner_uri")
         elif self.path.parts[1] != "dev":
             raise UsageError(say("%(uri)s names no drive; give drive:/dev/sr0", uri=uri), field="burner_uri")
+
+    def refuse_other_device(self) -> None:
+        """Raise UsageError when its path is there and no optical drive. One that is not there may be switched off."""
+        if not self.is_file and _is_something_else(self.path):
+            raise UsageError(
+                say("%(path)s is no optical drive; give drive:/dev/sr0", path=self.path), field="burner_uri"
+            )
 
     # --- burning ---
 
@@ -382,3 +391,11 @@ def _xorriso(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         errors="replace",
     )
+
+
+def _is_something_else(path: Path) -> bool:
+    try:
+        found = path.stat()
+    except OSError:  # unplugged, or hidden from this part
+        return False
+    return (stat.S_IFMT(found.st_mode), os.major(found.st_rdev)) not in DRIVES
