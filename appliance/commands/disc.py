@@ -179,7 +179,14 @@ def _show_notes(words: str, notes: Iterable[Note]) -> None:
 @with_store
 def list_(store: Store, as_json: bool, **conditions: Any) -> None:
     """The newest discs."""
-    show(list_discs(store, **conditions), as_json=as_json, columns=COLUMNS)
+    rows = list_discs(store, **conditions)
+    show(rows if as_json else [_counting_patients(row) for row in rows], as_json=as_json, columns=COLUMNS)
+
+
+def _counting_patients(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the list that names the first patient and counts the others."""
+    name, others = row["patient_name"] or row["patient_id"], row["patients"] - 1
+    return {**row, "patient_name": f"{name} and {others} more"} if name and others else row
 
 
 @command.command("show")

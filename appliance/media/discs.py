@@ -120,6 +120,7 @@ def _row(
         "selection": order.selection.to_json(),
         "patient_name": "" if choices.anonymous else name,
         "patient_id": "" if choices.anonymous else number,
+        "plan": {"patients": gathered.patients} if gathered else None,
         "profile": chosen.profile.name,
         "medium": chosen.medium.name,
         "copy_type": order.copy_type,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from appliance.errors import UsageError
+from appliance.media.patients import patient_id
 from appliance.media.source import SourceInstance
 from appliance.store import discs
 from appliance.store.store import Store
@@ -54,6 +55,11 @@ class Gathered:
         """Name and ID of the first patient, for lists."""
         keys = self.sources[0].keys
         return keys.PatientName, keys.PatientID
+
+    @property
+    def patients(self) -> int:
+        """How many there are."""
+        return len({patient_id(source.keys) for source in self.sources})
 
 
 def gather(store: Store, selection: Selection) -> Gathered:

@@ -12,6 +12,7 @@ from appliance.media.build import Built
 from appliance.media.copy_types import CopyType
 from appliance.media.discs import end_canceled, get_disc
 from appliance.media.obstacles import REFUSALS
+from appliance.media.patients import patient_id
 from appliance.media.plan import Note, Plan
 from appliance.media.planned import NOTES
 from appliance.media.selection import Gathered
@@ -127,6 +128,7 @@ def summary_of(plan: Plan | None, hidden: tuple[Note, ...] = ()) -> dict[str, An
     if plan is None:
         return None
     values = replace(plan, left_out=plan.left_out + hidden).to_json()
+    values["patients"] = len({patient_id(each.source.keys) for volume in plan.volumes for each in volume.all})
     for volume in values["volumes"]:
         volume["instances"] = len(volume.pop("files"))
         volume["videos"] = volume["videos"][:100]

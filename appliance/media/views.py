@@ -84,6 +84,7 @@ def disc_view(store: Store, row: discs.Disc, volumes: Sequence[Any], pieces: Seq
         "seconds_left": seconds_left(row.done, row.total, row.phase_began) if underway(row) else None,
         "patient_name": row.patient_name,
         "patient_id": row.patient_id,
+        "patients": max((row.plan or {}).get("patients", 0), 1),  # of whom the first is named
         "profile": row.profile,
         "medium": row.medium,
         "copy_type": row.copy_type,

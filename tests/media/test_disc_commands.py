@@ -13,6 +13,7 @@ from appliance.errors import ApplianceError, UsageError
 from appliance.media import asking
 from appliance.studies import completeness
 from tests.media.disc_helpers import STUDY, opened, with_study
+from tests.media.made import ROOT
 from tests.support.cli import run
 
 
@@ -46,6 +47,19 @@ def test_a_disc_is_planned_made_listed_and_verified(data: Path) -> None:
     image.write_bytes(image.read_bytes()[:-4096])
     with pytest.raises(ApplianceError, match=r"findings?, .* among them"):
         run("disc", "verify", str(image))
+
+
+def test_a_list_counts_the_patients_it_does_not_name(data: Path) -> None:
+    """One of a disc of several stood there as if it were the only one, while it waited and when it was made."""
+    with_study(opened(data), 1, study=2, PatientName="ROE^EVA", PatientID="P-2").close()
+    order = ("--study", STUDY, "--study", f"{ROOT}.2", "--set", "several_patients=true", "--set", "viewer=false")
+    run("disc", "create", *order, "--set", "web_content=false")
+    waiting = run("disc", "list")
+    run("disc", "create", *order, "--set", "web_content=false", "--wait")
+    run("disc", "create", "--study", STUDY)
+    for table in (waiting, run("disc", "list", "--status", "DONE")):
+        assert "DOE^JANE and 1 more" in table
+    assert [disc["patients"] for disc in asked("disc", "list")] == [1, 2, 2]
 
 
 def test_a_plan_says_that_the_disc_would_wait_for_a_person(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
