@@ -517,6 +517,13 @@ def laid_out(folder: Path, decoder: Decoder, paths: list[Path], *, overview: boo
     return folder / "disc" / "VIEWER" / "VIEWER.HTM"
 
 
+def test_who_has_no_javascript_is_sent_to_what_every_disc_has() -> None:
+    """INDEX.HTM is not on a physician's disc."""
+    noscript = (shipped("templates") / "viewer" / "VIEWER.HTM").read_text().partition("<noscript>")[2]
+    assert "../README.TXT" in noscript.partition("</noscript>")[0]
+    assert all("README.TXT" in words(language)["old_browser"] for language in ("en", "ru", "uk", "pt", "zh"))
+
+
 @pytest.mark.parametrize(("overview", "said"), [(False, "SM (1), SR (1)"), (True, "SM (1)")])
 def test_what_the_viewer_does_not_show_is_told(
     browser: Browser, decoder: Decoder, tmp_path: Path, overview: bool, said: str
