@@ -67,7 +67,7 @@ class EditForm(Form):
     accepts_color = BooleanField(_("Take colour films and print them grey"))
     resolution = FloatField(_("Resolution (dpi)"), [required()])
     high_resolution = FloatField(_("High resolution (dpi)"), [optional()])
-    media = FieldList(FormField(MediumForm))
+    media = FieldList(FormField(MediumForm), min_entries=1)  # the table takes its heads from the first
     default_film_size_id = StringField(_("Film size when none is named"), [required()], filters=[strip])
     default_medium_type = StringField(_("Medium when none is named"), [required()], filters=[strip])
     margin_top = FloatField(_("Margin above (mm)"), [between(0, 100)])

@@ -118,6 +118,13 @@ def test_other_schemes_and_places_are_refused(admin: PageClient, uri: str) -> No
     assert got.status_code == 200 and "complaint" in got.text
 
 
+def test_a_form_without_a_row_of_media_is_answered(admin: PageClient) -> None:
+    """No browser sends it; the table took its heads from the first row."""
+    form = {key: value for key, value in form_of(admin, "/printers/film/edit").items() if "media-" not in key}
+    got = admin.submit("/printers/film/edit", **form | {"retry_limit": "none"})
+    assert got.status_code == 200 and "complaint" in got.text
+
+
 def test_a_name_that_comes_to_mean_this_machine_later_is_refused_then(store: Store, admin: PageClient) -> None:
     got = admin.submit("/printers/new", name="later", kind="ipp", host="no-such-name.invalid", document_format="pdf")
     assert got.status_code == 303
