@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +48,7 @@ class Peer:
     called: str  # AE title of the peer
     calling: str = "APPLIANCE"  # our AE title
     tls: ssl.SSLContext | None = None  # see appliance.network.tls.client_context
-    tls_name: str = ""  # whom its certificate must name; "": the host
+    addresses: tuple[tuple[Any, ...], ...] = ()  # socket addresses of the host, looked up before; else it is now
 
     def __str__(self) -> str:
         return say("%(called)s at %(host)s port %(port)s", called=self.called, host=self.host, port=self.port)
@@ -104,38 +105,73 @@ def _associate(
     spool: Spool | None,
     limits: Limits,
 ) -> BoundedAssociation:
-    ae = AE(peer.calling)
-    ae.connection_timeout = ae.acse_timeout = limits.connect_timeout
-    ae.dimse_timeout, ae.network_timeout = limits.response_timeout, None
-    association = BoundedAssociation(ae, "requestor", limits=limits, spool=spool)
+    """Each address of the peer has its share of the time: one family may be a black hole."""
+    addresses = peer.addresses or _look_up(peer)
+    handlers, extended = tuple(handlers), tuple(extended)
+    end = time.monotonic() + limits.connect_timeout
+    for tried, address in enumerate(addresses):
+        share = (end - time.monotonic()) / (len(addresses) - tried)
+        association = _prepared(peer, address, max(0.1, share), spool, limits)
+        _propose(association, contexts, handlers, extended)
+        association.request()
+        if association.is_established:
+            association.start()
+            return association
+        if not _is_elsewhere(association.connect_error):
+            break
+    raise _why_not(peer, association)
+
+
+def _look_up(peer: Peer) -> tuple[tuple[Any, ...], ...]:
+    """The addresses of a peer, IPv4 first: of DICOM applications many listen there alone."""
     try:
-        remote = AddressInformation.from_addr_port(peer.host, peer.port)
-    except OSError as error:
+        found = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
         raise NoAssociationError(
             say("%(peer)s can't be reached: the name %(host)s is not known", peer=peer, host=peer.host)
         ) from error
+    return tuple(entry[4] for entry in sorted(found, key=lambda entry: entry[0] != socket.AF_INET))
+
+
+def _is_elsewhere(error: OSError | None) -> bool:
+    """Whether nobody was met at an address, so that the peer may be at the next."""
+    return error is not None and not isinstance(error, ssl.SSLError)
+
+
+def _prepared(
+    peer: Peer, address: tuple[Any, ...], connect_timeout: float, spool: Spool | None, limits: Limits
+) -> BoundedAssociation:
+    ae = AE(peer.calling)
+    ae.connection_timeout, ae.acse_timeout = connect_timeout, limits.connect_timeout
+    ae.dimse_timeout, ae.network_timeout = limits.response_timeout, None
+    association = BoundedAssociation(ae, "requestor", limits=limits, spool=spool)
+    remote = AddressInformation.from_tuple(address)  # type: ignore[arg-type]
     local = AddressInformation("0.0.0.0" if remote.is_ipv4 else "::", 0)
     sock = BoundedSocket(association, address=local)
     if peer.tls is not None:
-        sock.tls_args = (peer.tls, peer.tls_name or peer.host)
+        sock.tls_args = (peer.tls, peer.host)
     association.set_socket(sock)
     association.acceptor.ae_title, association.acceptor.address_info = peer.called, remote
     user = association.requestor
     user.address_info, user.ae_title, user.maximum_length = local, peer.calling, limits.pdu_max
     user.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     user.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    return association
+
+
+def _propose(
+    association: BoundedAssociation,
+    contexts: Sequence[PresentationContext],
+    handlers: Sequence[Any],
+    extended: Sequence[Any],
+) -> None:
     for item in extended:
-        user.add_negotiation_item(item)
+        association.requestor.add_negotiation_item(item)
     for number, proposed in enumerate(contexts):
         proposed.context_id = 2 * number + 1
-    user.requested_contexts = list(contexts)
+    association.requestor.requested_contexts = list(contexts)
     for handler in [*handlers, (evt.EVT_ACCEPTED, _forget_unasked)]:
         association.bind(*handler)
-    association.request()
-    if not association.is_established:
-        raise _why_not(peer, association)
-    association.start()
-    return association
 
 
 def _forget_unasked(event: evt.Event) -> None:

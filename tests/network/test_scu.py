@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from appliance.network.spool import spool_into, spooled_dataset
 from tests.network.conftest import QUICK, Bench, eventually
 from tests.network.raw import RawPeer
 from tests.network.test_hostile_peers import descriptors
+from tests.support.black_hole import black_hole, names
 from tests.support.ports import free_port
 
 CT = get_testdata_file("CT_small.dcm")
@@ -247,3 +249,14 @@ def test_matches_may_come_faster_than_they_are_taken(bench: Bench) -> None:
         next(matches)
         time.sleep(0.5)  # all the others wait meanwhile
         assert len(list(matches)) == 299
+
+
+def test_a_peer_of_two_addresses_is_reached_though_one_of_them_is_mute(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = bench.serve().port
+    with black_hole(port) as mute:
+        names(monkeypatch, "archive.example", mute, ("127.0.0.1", port))
+        limits = replace(QUICK, connect_timeout=2.0)
+        result = echo(Peer(host="archive.example", port=port, called="APPLIANCE"), limits=limits)
+    assert result.ok, result.message

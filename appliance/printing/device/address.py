@@ -138,15 +138,22 @@ class Route:
         self.addresses = resolve(endpoint, options, self.deadline)
 
     def connect(self) -> socket.socket:
-        """A connected socket. Raises UnreachableError when no address answers."""
+        """A connected socket. Raises UnreachableError when no address answers.
+
+        One that is mute has its share of the time, and costs it once: what answered goes first from then on.
+        """
         end = time.monotonic() + self.deadline
         problem: OSError = UnreachableError(say("no address"))
-        for family, address in self.addresses:
+        for tried, (family, address) in enumerate(self.addresses):
+            share = (end - time.monotonic()) / (len(self.addresses) - tried)
             try:
                 failpoint("device.connect")
-                return _connect(family, address, max(0.1, end - time.monotonic()))
+                connection = _connect(family, address, max(0.1, share))
             except OSError as error:
                 problem = error
+                continue
+            self.addresses.insert(0, self.addresses.pop(tried))
+            return connection
         raise UnreachableError(
             say("%(endpoint)s can't be reached: %(why)s", endpoint=self.endpoint, why=problem.strerror or problem)
         )

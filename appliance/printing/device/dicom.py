@@ -123,12 +123,12 @@ class DicomDevice:
 
         route = Route(self.endpoint, options)
         peer = Peer(
-            host=str(route.addresses[0][1][0]),
+            host=self.endpoint.host,
             port=self.endpoint.port,
+            addresses=tuple(address for _, address in route.addresses),
             called=self.ae_title,
             calling=options.calling_ae_title,
             tls=self.tls,
-            tls_name=self.endpoint.host,
         )
         patience = Patience(request=options.stall_deadline, printing=options.close_deadline)
         failpoint("device.connect")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from appliance.errors import UsageError
 from appliance.printing.device import address
 from appliance.printing.device.address import Endpoint, ForbiddenAddressError, Route, plain_address, split_uri
 from appliance.printing.device.options import DeviceOptions
+from tests.support.black_hole import black_hole, names
 from tests.support.fault_printers import SocketPrinter
 
 DEFAULT = DeviceOptions()
@@ -65,6 +67,22 @@ def test_a_name_that_changes_its_address_does_not_change_where_we_connect(monkey
     for _ in range(3):
         with route.connect() as connection:
             assert connection.getpeername() == ("127.0.0.1", printer.port)
+    printer.stop()
+
+
+def test_an_address_that_is_mute_leaves_time_for_the_next_and_is_asked_last_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printer = SocketPrinter()
+    good = ("127.0.0.1", printer.port)
+    with black_hole(printer.port) as mute:
+        names(monkeypatch, "printer.example", mute, good)
+        route = Route(Endpoint(host="printer.example", port=printer.port), DEFAULT, 2.0)
+        begun = time.monotonic()
+        for _ in range(4):
+            route.connect().close()
+        assert time.monotonic() - begun < 1.8
+        assert [address for _, address in route.addresses] == [good, mute]
     printer.stop()
 
 

@@ -27,6 +27,7 @@ from appliance.printing.device.dicom import imager_status
 from appliance.printing.device.outcome import Document, SendOutcome, SendRequest, SendResult
 from appliance.printing.device.registry import open_device
 from tests.printing.device.harness import QUICK, no_progress
+from tests.support.black_hole import black_hole, names
 from tests.support.certificates import identity
 from tests.support.fault_imager import ANNOTATION, LUT, FaultImager, Judge
 
@@ -137,6 +138,16 @@ def test_a_film_goes_on_as_it_came(imager: Any, tmp_path: Path) -> None:
     assert gray(first).PhotometricInterpretation == "MONOCHROME1"
     assert gray(first).PixelData == pixels().tobytes()
     assert (gray(first).BitsStored, gray(first).Rows, gray(first).Columns) == (12, 48, 64)
+
+
+def test_a_film_reaches_an_imager_whose_first_address_is_mute(
+    imager: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printer = imager()
+    with black_hole(printer.port) as mute:
+        names(monkeypatch, "imager.example", mute, ("127.0.0.1", printer.port))
+        result = send(tmp_path, f"dicom://IMAGER@imager.example:{printer.port}", film(tmp_path))
+    assert result.outcome is DONE, result.message
 
 
 def test_a_presentation_lut_goes_on_as_it_came(imager: Any, tmp_path: Path) -> None:
