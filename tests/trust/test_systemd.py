@@ -51,6 +51,15 @@ def test_a_supervisor_has_as_much_patience_as_systemd() -> None:
         assert f"TimeoutStartSec={START_SECONDS:.0f}\n" in unit.read_text()
 
 
+@pytest.mark.parametrize("part", STUCK_SECONDS)
+def test_a_part_whose_network_is_away_for_a_night_is_started_again_in_the_morning(part: str) -> None:
+    """It ends while its address, share or database's server is not there; systemd gives up after so many starts."""
+    [unit] = UNITS.glob(f"appliance-{part}*.service")
+    told = dict(line.split("=", 1) for line in unit.read_text().splitlines() if line.startswith(("StartLimit", "Res")))
+    assert told["StartLimitIntervalSec"] == "0"
+    assert told["Restart"] == "always"
+
+
 def test_the_units_are_those_the_script_writes(tmp_path: Path) -> None:
     copy = tmp_path / "scripts" / "systemd-units"
     copy.parent.mkdir()
