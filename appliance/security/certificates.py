@@ -88,6 +88,12 @@ def read_certificates(path: Path) -> list[CertificateView]:
         ) from error
 
 
+def without_replaced(views: Sequence[CertificateView]) -> list[CertificateView]:
+    """Those that somebody may still need: not one that has ended where another of its name is good."""
+    good = {view.subject for view in views if view.days_left() >= 0}
+    return [view for view in views if view.days_left() >= 0 or view.subject not in good]
+
+
 def _view(certificate: x509.Certificate) -> CertificateView:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -43,7 +43,7 @@ def _of_dicom(store: Store) -> list[Finding]:
     renew = say("Make or bring another: appliance tls init --replace, then give it to the peers.")
     ours = [_expiry(say("Our certificate"), view, renew) for view in tls.read_certificates(files.certificate)[:1]]
     if files.authorities is not None:
-        trusted = tls.read_certificates(files.authorities)
+        trusted = tls.without_replaced(tls.read_certificates(files.authorities))
         anew = say("Ask the peer's owner for its new one, then appliance tls trust FILE.")
         return [
             *ours,

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from appliance.media.ruled import rules_at_fault
 from appliance.printing.printer_verbs import all_printers
 from appliance.reasons import in_words
 from appliance.security import certificates
+from appliance.security.certificates import CertificateView
 from appliance.store import discs, print_jobs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
@@ -57,7 +57,7 @@ class Notice:
 def problems(store: Store) -> dict[str, str]:
     """Everything that waits for a person now."""
     found: dict[str, str] = {}
-    for look in (_films, _held, _failed, _printers, _burners, _discs, _rules, _disk, _machines, _backup):
+    for look in (_films, _held, _failed, _printers, _burners, _discs, _rules, _disk, _machines, _collector, _backup):
         found |= look(store)
     return found
 
@@ -151,25 +151,62 @@ def _machines(store: Store) -> Problems:
 
 
 def certificates_ending(store: Store) -> Problems:
-    """This machine's certificates that end soon, or can't be read."""
+    """This machine's certificates, and those it trusts, that end soon or can't be read."""
     found: dict[str, str] = {}
-    files, page = certificates.tls_files(store), store.settings.web.certificate
-    try:
-        if files is not None and (ending := _ending(files.certificate)):
-            text = say("The DICOM TLS certificate is good until %(not_after)s only.", not_after=ending)
-            found["certificate"] = text
-        if page is not None and page.exists() and (ending := _ending(page)):
-            text = say("The page's certificate is good until %(not_after)s only.", not_after=ending)
-            found["page-certificate"] = text
-    except SettingError as error:
-        found["certificate-unreadable"] = str(error)
+    for look in (_our_certificate, _page_certificate, _trusted_certificates):
+        try:
+            found |= look(store)
+        except SettingError as error:
+            found["certificate-unreadable"] = str(error)
     return found
 
 
-def _ending(path: Path) -> str:
-    """The day a certificate ends when that is soon; else nothing."""
-    ours = certificates.read_certificates(path)[0]
-    return f"{ours.not_after:%Y-%m-%d}" if ours.days_left() < ENDING_DAYS else ""
+def _our_certificate(store: Store) -> Problems:
+    files = certificates.tls_files(store)
+    view = certificates.read_certificates(files.certificate)[0] if files else None
+    if view is None or not _ends_soon(view):
+        return {}
+    return {"certificate": say("The DICOM TLS certificate is good until %(not_after)s only.", not_after=_day(view))}
+
+
+def _page_certificate(store: Store) -> Problems:
+    path = store.settings.web.certificate
+    view = certificates.read_certificates(path)[0] if path is not None and path.exists() else None
+    if view is None or not _ends_soon(view):
+        return {}
+    return {"page-certificate": say("The page's certificate is good until %(not_after)s only.", not_after=_day(view))}
+
+
+def _trusted_certificates(store: Store) -> Problems:
+    """Of peers, or of who vouches for them: from that day on they are not let in, and not called."""
+    path = certificates.trusted_file(store)
+    views = certificates.without_replaced(certificates.read_certificates(path)) if path else []
+    return {
+        f"trusted-certificate:{view.fingerprint[:16]}": say(
+            "The trusted certificate %(subject)s is good until %(not_after)s only.",
+            subject=view.subject,
+            not_after=_day(view),
+        )
+        for view in views
+        if _ends_soon(view)
+    }
+
+
+def _ends_soon(view: CertificateView) -> bool:
+    return view.days_left() < ENDING_DAYS
+
+
+def _day(view: CertificateView) -> str:
+    return f"{view.not_after:%Y-%m-%d}"
+
+
+def _collector(store: Store) -> Problems:
+    """Its absence loses nothing but the proof elsewhere that nobody changed the audit trail here."""
+    failing = kept.failing(store, "syslog") if store.settings.syslog.host else None
+    if failing is None or now() - failing[0] < dt.timedelta(minutes=store.settings.notices.film_minutes):
+        return {}
+    since = f"{failing[0]:%Y-%m-%d %H:%M} UTC"
+    return {"collector": say("Audit messages wait since %(since)s. %(why)s", since=since, why=failing[1])}
 
 
 def _backup(store: Store) -> Problems:

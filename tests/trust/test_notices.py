@@ -30,7 +30,7 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.store.tables.media import disc
 from appliance.store.tables.printing import print_job, printer
-from appliance.upkeep import kept, service_checks, wire_checks
+from appliance.upkeep import health, kept, service_checks, wire_checks
 from appliance.upkeep.keeper import Keeper
 from appliance.upkeep.notices import Notice, Notifier, changes, problems
 from tests.media.disc_helpers import ordered, with_study
@@ -325,6 +325,39 @@ def test_a_certificate_that_ends_a_missed_backup_and_a_short_disk_are_told(
     told = with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/"}, storage=short)
     assert Notifier(told).tell() == 3
     assert {notice["key"] for notice in posted[0]["notices"]} == {"certificate", "backup", "disk"}
+
+
+def test_a_peer_s_certificate_that_ends_is_told_until_its_new_one_is_trusted(store: Store, clerk: Actor) -> None:
+    """The old one stays in the file: once it has ended, nobody waits for it."""
+    file = store.folder.root / "tls" / "certificate.pem"
+    for days, told in ((10, 1), (400, 1), (0, 1)):  # the first ends soon, whatever else there is; the last is replaced
+        certificates.make_certificate(store, clerk, names=["scanner.example"], days=days, replace=True)
+        certificates.trust(store, file, clerk)
+        ending = [text for key, text in problems(store).items() if key.startswith("trusted-certificate:")]
+        assert len(ending) == told, days
+        assert "CN=scanner.example is good until" in ending[0]
+    certificates.make_certificate(store, clerk, replace=True)
+    found = [finding for finding in health.look(store) if finding.topic == "certificates"]
+    assert {finding.level for finding in found} == {"fine", "warning"}, found
+
+
+def test_a_peer_s_certificate_that_has_ended_is_told(store: Store, clerk: Actor) -> None:
+    certificates.make_certificate(store, clerk, days=0)
+    certificates.trust(store, store.folder.root / "tls" / "certificate.pem", clerk)
+    assert any(key.startswith("trusted-certificate:") for key in problems(store))
+
+
+def test_a_collector_that_is_away_for_long_is_told_and_its_return(store: Store) -> None:
+    there = with_settings(store, syslog={"host": "log.example"})
+    why = "The audit collector log.example port 6514 can't be reached by tls: certificate has expired."
+    kept.note_failing(there, "syslog", why)
+    assert "collector" not in problems(there), "it may be started anew at night"
+    known = kept.recall(there, kept.FAILING + "syslog")
+    kept.keep(there, kept.FAILING + "syslog", {**known, "since": (now() - dt.timedelta(minutes=11)).isoformat()})
+    assert why in problems(there)["collector"]
+    assert "collector" not in problems(store), "none is set any more"
+    kept.note_well(there, "syslog")
+    assert "collector" not in problems(there)
 
 
 @pytest.mark.parametrize(
