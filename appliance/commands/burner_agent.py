@@ -69,23 +69,28 @@ class Server:
         self.parts = parts
         self.path = f"{parts.path.rstrip('/')}/api/v1/burners/{quote(burner, safe='')}/agent-jobs"
         self.headers = {"Authorization": f"Bearer {token}"}
-        self.context = ssl.create_default_context(cafile=str(authority) if authority else None)
+        self.authority = str(authority) if authority else None
+        ssl.create_default_context(cafile=self.authority)  # one that can't be read is said at once
 
     def _connection(self) -> http.client.HTTPConnection:
+        """Authorities are read anew: the appliance's certificate is renewed while the agent runs for years."""
         host, port = self.parts.hostname or "", self.parts.port
         if self.parts.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=self.context)
+            context = ssl.create_default_context(cafile=self.authority)
+            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
 
     def _open(self, method: str, path: str, body: Any = None) -> tuple[Any, http.client.HTTPResponse]:
         """Raises DeviceError when the server can't be reached, NotFoundError, ApplianceError."""
-        connection = self._connection()
         headers = {**self.headers, **({"Content-Type": "application/json"} if body is not None else {})}
+        connection = None
         try:
+            connection = self._connection()
             connection.request(method, self.path + path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
+            if connection is not None:
+                connection.close()
             raise DeviceError(f"The appliance at {self.parts.netloc} can't be reached: {error}.") from None
         if answer.status == 404:
             connection.close()
@@ -100,6 +105,9 @@ class Server:
         connection, answer = self._open("GET", "")
         try:
             return list(json.loads(answer.read())["items"])
+        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
+            # the line was cut in mid answer, or a proxy's page came instead of it
+            raise DeviceError(f"What {self.parts.netloc} answers can't be read: {error}.") from None
         finally:
             connection.close()
 

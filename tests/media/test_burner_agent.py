@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +30,7 @@ from appliance.store.store import Store
 from appliance.web.api.describe import ENDPOINTS
 from appliance.web.serve import make_server
 from tests.media.disc_helpers import CLERK, add, eventually, fresh, ordered
+from tests.support.certificates import Identity, identity
 
 
 class Desk:
@@ -154,6 +158,52 @@ def test_an_agents_token_opens_what_agents_need_and_nothing_else(desk: Desk) -> 
         asked = Request(f"http://127.0.0.1:{desk.port}/{path}", headers={"Authorization": f"Bearer {desk.token}"})
         with pytest.raises(HTTPError, match="403"):
             urlopen(asked, timeout=10)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    ],
+    ids=["cut in mid answer", "a proxy's page", "something else"],
+)
+def test_an_answer_that_is_none_is_asked_for_again(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            caller, _ = listener.accept()
+            with caller:
+                caller.recv(4096)
+                caller.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(DeviceError, match="can't be read"):
+            Server(f"http://127.0.0.1:{listener.getsockname()[1]}", "desk", "token").jobs()
+
+
+def test_an_agent_believes_a_renewed_certificate_without_a_restart(tmp_path: Path) -> None:
+    old, new = identity(tmp_path, "old"), identity(tmp_path, "new")
+    known = tmp_path / "known.pem"
+    known.write_bytes(old.certificate.read_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_serve_tls, args=(listener, new), daemon=True).start()
+        server = Server(f"https://127.0.0.1:{listener.getsockname()[1]}", "desk", "token", known)
+        with pytest.raises(DeviceError, match="CERTIFICATE_VERIFY_FAILED"):
+            server.jobs()
+        known.write_bytes(new.certificate.read_bytes())
+        assert server.jobs() == []
+
+
+def _serve_tls(listener: socket.socket, ours: Identity) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ours.certificate, ours.key)
+    for _ in range(2):
+        plain, _ = listener.accept()
+        with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as caller:
+            caller.recv(4096)
+            caller.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"items":[]}')
 
 
 def test_images_do_not_travel_in_the_clear() -> None:
