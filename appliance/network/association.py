@@ -67,11 +67,12 @@ class BoundedAssociation(Association):
         report: Reporter | None = None,
         spool: Spool | None = None,
         since: float | None = None,
-        admit: Callable[[], bool] = lambda: True,
+        admit: Callable[[], str] = str,
         ended: Callable[[BoundedAssociation], None] = lambda association: None,
     ) -> None:
-        """`admit` is asked once the A-ASSOCIATE-RQ is here; `ended` is called once, at the very end of the thread.
+        """`admit` is asked once the A-ASSOCIATE-RQ is here, and says why not.
 
+        `ended` is called once, at the very end of the thread.
         `since` is the monotonic moment of the connection: the deadline of the request counts from it.
         """
         self.about = {"association": os.urandom(4).hex()}  # lines of the log
@@ -217,11 +218,11 @@ class BoundedAssociation(Association):
             # pynetdicom falls over a context without a transfer syntax (PS3.8 9.3.2.2: one at least)
             self.incident("malformed-request", "a presentation context without a transfer syntax")
             self._abort_nonblocking()
-        elif self.admit():
+        elif not (full := self.admit()):
             self.acse.negotiate_association()
         else:
             self.requestor.ae_title = self.requestor.primitive.calling_ae_title
-            self.incident("too-many-associations", "rejected: local limit exceeded")
+            self.incident("too-many-associations", f"rejected: {full}")
             self.acse.send_reject(0x02, 0x03, 0x02)
             evt.trigger(self, evt.EVT_REJECTED, {})
             self.kill()

@@ -80,18 +80,19 @@ class Gate:
         most = held.most_common(1)[0][1]
         return next(connection for connection in self._pending if held[connection.address] == most)
 
-    def admit(self, connection: Connection) -> bool:
-        """The peer has asked for an association: whether there is room for it."""
+    def admit(self, connection: Connection) -> str:
+        """The peer has asked for an association: "" when there is room for it, else which limit it has met."""
         limits = self.limits
         with self._lock:
             if len(self._associated) >= limits.associations:
-                return False
+                return f"{limits.associations} associations are open (dicom.associations)"
             if self._per_address[connection.address] >= limits.associations_per_address:
-                return False
+                most = limits.associations_per_address
+                return f"{most} associations of its address are open (dicom.associations_per_address)"
             self._pending.pop(connection, None)
             self._associated[connection] = None
             self._per_address[connection.address] += 1
-        return True
+        return ""
 
     def leave(self, connection: Connection) -> None:
         """The connection has ended, whatever it was. More than once does no harm."""

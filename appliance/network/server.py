@@ -232,7 +232,7 @@ class _Handler(RequestHandler):
             report=group.report,
             spool=group.spool,
             since=connection.since,
-            admit=lambda: not group.draining and group.gate.admit(connection),
+            admit=lambda: "it is stopping" if group.draining else group.gate.admit(connection),
             ended=lambda ended: group._ended(ended, connection),
         )
         association._server = self.server
@@ -251,6 +251,12 @@ class _Handler(RequestHandler):
         # Shared, not copied: negotiation only reads them, and copying a storage SCP's contexts takes 20 ms.
         acceptor.supported_contexts = self.server.contexts
         association.requestor.address_info = AddressInformation.from_tuple(self.client_address)
+
+
+def _as_typed(address: str) -> str:
+    """An IPv4 address as people know it: a port on "::" has it inside an IPv6 one."""
+    mapped = address.removeprefix("::ffff:")
+    return mapped if "." in mapped else address
 
 
 @contextlib.contextmanager
@@ -307,6 +313,7 @@ class _Server(ThreadedAssociationServer):
             self.group.report("cannot-accept", "", f"{error.strerror}")
             time.sleep(_OUT_OF_DESCRIPTORS_PAUSE)  # else accept() fails again at once, for ever
             raise
+        address = (_as_typed(address[0]), *address[1:])
         connection = self.connections[sock] = Connection(sock, address[0])
         self.group.gate.enter(connection)
         return sock, address

@@ -106,7 +106,20 @@ def test_past_the_limit_an_association_is_rejected_as_local_limit_exceeded(bench
     first.socket.close()
     assert eventually(lambda: group.gate.associated == 1)
     assert echo_works(group.port)
-    assert "too-many-associations" in bench.kinds
+    [incident] = [each for each in bench.incidents if each.kind == "too-many-associations"]
+    [setting] = limits
+    assert incident.message.endswith(f"(dicom.{setting})")
+
+
+def test_an_ipv4_caller_of_a_port_on_all_addresses_is_known_by_its_ipv4_address(bench: Bench) -> None:
+    from appliance.network.server import Listen
+
+    group = bench.serve(listen=[Listen(address="::")])
+    with RawPeer(group.port) as peer:
+        peer.associate()
+        peer.socket.sendall(b"\x09\0\0\0\0\1x")
+        assert eventually(lambda: bench.incidents)
+    assert {incident.address for incident in bench.incidents} == {"127.0.0.1"}
 
 
 def test_the_limits_count_for_all_ports_of_a_group_together(bench: Bench) -> None:
