@@ -1,5 +1,7 @@
 """Connections to the page that are idle, drip or don't read are put out in bounded time, by a clock nobody sets.
 
+Before all places are taken, the idle ones of whoever holds most go: a crowd of one machine keeps nobody else out.
+
 waitress counts any byte as life: a request that comes a byte at a time would keep its place for ever, and after five
 hundred of them nobody else gets in. So would an answer that nobody reads, and its thread: there are eight.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections import Counter
 from typing import Any
 
 from waitress.channel import HTTPChannel
@@ -53,6 +56,12 @@ class PatientChannel(HTTPChannel):
             self._unsent, self._since = unsent, moment
         return moment - self._since > UNREAD_SECONDS
 
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether no request is being served, nor on its way in with its header whole."""
+        request = self.request
+        return not self.requests and not self.total_outbufs_len and (request is None or not request.headers_finished)
+
     def put_out(self) -> None:
         """Close it, from any thread: its own finds the connection ended."""
         self.will_close = True
@@ -65,9 +74,21 @@ class PatientChannel(HTTPChannel):
 def put_out_the_slow(server: Any, moment: float | None = None) -> int:
     """Close the connections of a waitress server that are too slow at `moment` (monotonic; now); how many."""
     at = time.monotonic() if moment is None else moment
-    slow = [channel for channel in list(server.active_channels.values()) if channel.is_too_slow(at)]
+    channels = list(server.active_channels.values())
+    slow = [channel for channel in channels if channel.is_too_slow(at)]
+    slow = slow or _in_the_way(channels, server.adj.connection_limit)
     for channel in slow:
         channel.put_out()
     if slow:
         server.pull_trigger()
     return len(slow)
+
+
+def _in_the_way(channels: list[PatientChannel], most: int) -> list[PatientChannel]:
+    """Of those that ask nothing the oldest of the greediest address, as many as make a quarter of the places free."""
+    surplus = len(channels) - most * 3 // 4
+    if surplus <= 0:
+        return []
+    held = Counter(channel.addr[0] for channel in channels)
+    idle = [channel for channel in channels if channel.asks_nothing]
+    return sorted(idle, key=lambda channel: (-held[channel.addr[0]], channel.creation_time))[:surplus]

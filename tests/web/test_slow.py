@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -148,3 +148,29 @@ def test_one_that_is_looked_at_while_it_is_being_made_does_no_harm(
     with connected(server, LARGE) as one:
         assert one.recv(12) == b"HTTP/1.1 200"
     assert put_out == [0]
+
+
+def test_a_crowd_of_one_address_keeps_nobody_else_out(
+    empty_store: Store, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr(serve, "CONNECTIONS", 20)
+    server = request.getfixturevalue("server")
+    port, began = server.effective_port, time.monotonic()
+    with ExitStack() as crowd:
+        waiting = crowd.enter_context(connected(server, HEAD))  # slow, not greedy
+        assert eventually(lambda: came(server))
+        for _ in range(30):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", port), 20, source_address=("127.0.0.2", 0)))
+        assert eventually(lambda: len(channels(server)) >= 18)
+        with connected(server, LARGE) as person:
+            person.settimeout(0.1)
+
+            def answered() -> bool:
+                put_out_the_slow(server, began)
+                with suppress(TimeoutError):
+                    return person.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 200"
+                return False
+
+            assert eventually(answered)
+        waiting.sendall(b"\r\n")
+        assert waiting.recv(12) == b"HTTP/1.1 200"
