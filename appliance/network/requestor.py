@@ -25,6 +25,7 @@ from appliance.network.file_head import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION
 from appliance.network.fragments import Buffer
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.replies import read_reply
+from appliance.network.outside import why_mute
 from appliance.network.spool import Spool
 from appliance.words import say
 
@@ -119,7 +120,7 @@ def _associate(
             return association
         if not _is_elsewhere(association.connect_error):
             break
-    raise _why_not(peer, association)
+    raise _why_not(peer, association, [str(address[0]) for address in addresses])
 
 
 def _look_up(peer: Peer) -> tuple[tuple[Any, ...], ...]:
@@ -192,7 +193,7 @@ def _rejection(peer: Peer, source: int, diagnostic: int) -> str:
     return _REJECTIONS.get((source, diagnostic), say("it gives no known reason"))
 
 
-def _why_not(peer: Peer, association: BoundedAssociation) -> NoAssociationError:
+def _why_not(peer: Peer, association: BoundedAssociation, addresses: Sequence[str]) -> NoAssociationError:
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         words = _rejection(peer, answer.result_source or 0, answer.diagnostic or 0)
@@ -207,7 +208,10 @@ def _why_not(peer: Peer, association: BoundedAssociation) -> NoAssociationError:
         )
     reason = association.connect_error
     if reason is not None:
-        return NoAssociationError(say("%(peer)s can't be reached: %(why)s", peer=peer, why=_in_words(reason)))
+        why = _in_words(reason)
+        if isinstance(reason, TimeoutError):
+            why = why_mute(why, addresses)
+        return NoAssociationError(say("%(peer)s can't be reached: %(why)s", peer=peer, why=why))
     return NoAssociationError(
         say("%(peer)s accepts the connection but does not answer as a DICOM application should", peer=peer)
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from appliance.network.outside import LET_THROUGH
 from appliance.run import START_SECONDS, STUCK_SECONDS
 from tests.support.dcmtk_print import secondary_capture
 from tests.support.ports import free_port
@@ -58,6 +59,14 @@ def test_a_part_whose_network_is_away_for_a_night_is_started_again_in_the_mornin
     told = dict(line.split("=", 1) for line in unit.read_text().splitlines() if line.startswith(("StartLimit", "Res")))
     assert told["StartLimitIntervalSec"] == "0"
     assert told["Restart"] == "always"
+
+
+@pytest.mark.parametrize("part", ["dicom", "web", "films"])
+def test_a_unit_lets_through_what_the_messages_say_it_does(part: str) -> None:
+    [unit] = UNITS.glob(f"appliance-{part}*.service")
+    [told] = re.findall("^IPAddressAllow=(.*)$", unit.read_text(), re.MULTILINE)
+    short = dict.fromkeys(LET_THROUGH[:2], "localhost") | dict.fromkeys(LET_THROUGH[2:4], "link-local")
+    assert set(told.split()) == {short.get(network, network) for network in LET_THROUGH}
 
 
 def test_the_units_are_those_the_script_writes(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from appliance.errors import UsageError
+from appliance.network.outside import why_mute
 from appliance.printing.device.options import DeviceOptions
 from appliance.store.files import failpoint
 from appliance.words import say
@@ -154,9 +155,10 @@ class Route:
                 continue
             self.addresses.insert(0, self.addresses.pop(tried))
             return connection
-        raise UnreachableError(
-            say("%(endpoint)s can't be reached: %(why)s", endpoint=self.endpoint, why=problem.strerror or problem)
-        )
+        why = problem.strerror or str(problem)
+        if not isinstance(problem, ConnectionRefusedError):
+            why = why_mute(why, (str(address[0]) for _, address in self.addresses))
+        raise UnreachableError(say("%(endpoint)s can't be reached: %(why)s", endpoint=self.endpoint, why=why))
 
 
 def _connect(family: int, address: tuple, deadline: float) -> socket.socket:

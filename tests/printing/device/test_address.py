@@ -86,6 +86,28 @@ def test_an_address_that_is_mute_leaves_time_for_the_next_and_is_asked_last_from
     printer.stop()
 
 
+@pytest.mark.parametrize(
+    ("host", "error", "hinted"),
+    [
+        ("203.0.113.7", TimeoutError("timed out"), True),
+        ("2001:db8::7", TimeoutError("timed out"), True),
+        ("203.0.113.7", ConnectionRefusedError(111, "Connection refused"), False),  # systemd let that through
+        ("10.1.2.3", TimeoutError("timed out"), False),
+        ("fd00::7", TimeoutError("timed out"), False),
+    ],
+)
+def test_a_mute_printer_outside_private_networks_is_told_of_with_what_lets_it_through(
+    host: str, error: OSError, hinted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mute(*_: object) -> socket.socket:
+        raise error
+
+    monkeypatch.setattr(address, "_connect", mute)
+    with pytest.raises(address.UnreachableError) as caught:
+        Route(Endpoint(host=host, port=9100), DEFAULT).connect()
+    assert ("IPAddressAllow=" in str(caught.value)) is hinted
+
+
 def test_a_resolver_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: stuck.wait(20))
