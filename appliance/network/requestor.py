@@ -24,8 +24,8 @@ from appliance.network.bounded_socket import BoundedSocket
 from appliance.network.file_head import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from appliance.network.fragments import Buffer
 from appliance.network.limits import DEFAULT_LIMITS, Limits
-from appliance.network.replies import read_reply
 from appliance.network.outside import why_mute
+from appliance.network.replies import read_reply
 from appliance.network.spool import Spool
 from appliance.words import say
 
