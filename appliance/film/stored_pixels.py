@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ def read(image: Image, folder: Path) -> Pixels:
     """Stored values 0 .. 2**BitsStored - 1: (Rows, Columns) for grey, (Rows, Columns, 3) of 8 bits for RGB.
 
     uint8 for up to 8 bits stored, else uint16. Signed values are raised so that the least is 0. Whatever the words hold
-    beside the stored bits is dropped. Raises DamagedError when the file is missing or too short.
+    beside the stored bits is dropped. Raises DamagedError when the file is missing or too short, OSError when it can't
+    be opened now: that is no fault of the film's.
     """
     values = _stored(_words(image, folder), image)
     if image.SamplesPerPixel == 1:
@@ -49,10 +51,20 @@ def _words(image: Image, folder: Path) -> Pixels:
 def _mapped(path: Path, offset: int, kind: str, count: int) -> Pixels:
     try:
         return np.memmap(path, dtype=kind, mode="r", offset=offset, shape=(count,))
-    except (OSError, ValueError) as error:
-        raise DamagedError(
-            say("the pixels of an image are missing or cut short in %(path)s: %(why)s", path=path.name, why=error)
-        ) from error
+    except OSError as error:
+        if error.errno == errno.ENOMEM:  # more than this process may have: not to be waited for without end
+            raise MemoryError(str(error)) from error
+        if not isinstance(error, FileNotFoundError):
+            raise
+        raise _cut_short(path, error) from error
+    except ValueError as error:
+        raise _cut_short(path, error) from error
+
+
+def _cut_short(path: Path, why: Exception) -> DamagedError:
+    return DamagedError(
+        say("the pixels of an image are missing or cut short in %(path)s: %(why)s", path=path.name, why=why)
+    )
 
 
 def _stored(words: Pixels, image: Image) -> Pixels:

@@ -1,3 +1,5 @@
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,4 +78,21 @@ def test_missing_pixels_are_told(harm: Any, tmp_path: Path) -> None:
     image = keep(tmp_path, np.zeros((4, 4), np.uint8))
     harm(image, tmp_path)
     with pytest.raises(DamagedError, match="image"):
+        read(image, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EMFILE, OSError), (errno.EIO, OSError), (errno.ENOMEM, MemoryError)]
+)
+def test_pixels_that_can_t_be_read_now_are_no_damaged_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]
+) -> None:
+    """A damaged film is given up at once; what passes is waited for."""
+    image = keep(tmp_path, np.zeros((4, 4), np.uint8))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(np, "memmap", refuse)
+    with pytest.raises(kind):
         read(image, tmp_path)
