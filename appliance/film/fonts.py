@@ -5,6 +5,7 @@ Only a font's character map is read here (OpenType ``cmap``); drawing is Pillow'
 
 from __future__ import annotations
 
+import errno
 import mmap
 import struct
 import sys
@@ -22,6 +23,7 @@ SYSTEM_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 SUFFIXES = (".ttf", ".otf", ".ttc")
 _PREFERRED = ("NotoSansCJK", "NotoSans", "NotoNaskh", "NotoSerif", "Noto", "DejaVuSans", "")
 _STYLED = ("Bold", "Italic", "Oblique", "Light", "Thin", "Black", "Medium", "Condensed", "Mono")
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 _CJK_FACES = {"japanese": 0, "korean": 1, "chinese": 2}  # of NotoSansCJK-Regular.ttc
 
 
@@ -103,11 +105,19 @@ def _loaded(path: Path, index: int, size: float) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=512)
 def _code_points(path: Path, index: int) -> tuple[tuple[int, int], ...]:
-    """Ranges (first, last) of the code points a face has glyphs for; none when the file can't be read as a font."""
+    """Ranges (first, last) of the code points a face has glyphs for; none when the file can't be read as a font.
+
+    Raises OSError for want of descriptors or memory: remembered as a font without glyphs it would cost every film to
+    come its words.
+    """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return tuple(sorted(_read_font(data, index)))
-    except (OSError, ValueError, struct.error):
+    except OSError as error:
+        if error.errno in _PASSING:
+            raise
+        return ()
+    except (ValueError, struct.error):
         return ()
 
 

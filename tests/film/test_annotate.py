@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,6 +195,23 @@ def test_a_glyph_no_font_has_is_a_box_and_its_code_point_a_warning():
     assert warnings == ["annotation 0: no font has U+0378, U+F0000, printed as a box"]
     assert letter("\u0378", 30, default_fonts()).mask.shape[1] > 15
     assert canvas.any()
+
+
+def test_a_font_that_could_not_be_opened_once_still_has_its_glyphs_later(monkeypatch):
+    """Else a moment without descriptors would cost every film to come its words."""
+    real = Path.open
+
+    def refuse(path, *arguments, **named):
+        if path.suffix in fonts.SUFFIXES:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(path, *arguments, **named)
+
+    fonts._code_points.cache_clear()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(OSError, match="Too many"):
+        Fonts().font_for("A")
+    monkeypatch.setattr(Path, "open", real)
+    assert Fonts().font_for("A") is not None
 
 
 def test_without_the_machines_fonts_latin_and_cyrillic_still_print():
