@@ -108,7 +108,7 @@ class _Instance:
         self._head = head(placed)
         try:
             self._file = Path(placed.source.path).open("rb", buffering=0)  # noqa: SIM115
-        except OSError as error:
+        except (FileNotFoundError, PermissionError) as error:  # anything else may pass: the disc waits
             raise DamagedError(
                 say("Instance %(name)s: its file can't be opened (%(why)s)", name=self._name, why=error.strerror)
             ) from error

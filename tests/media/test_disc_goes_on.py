@@ -232,3 +232,24 @@ def requested(store: Store, uid: str) -> int:
         for each, sop_class in classes.items()
     )
     return creation.create_request(store, uid, creation.Wish(references=tuple(named), request={}), CLERK)
+
+
+def test_a_worker_out_of_descriptors_puts_a_disc_off(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its instances are whole: nobody must fetch them again."""
+    real = Path.open
+
+    def refuse(path: Path, *arguments: Any, **named: Any) -> Any:
+        if store.folder.instances in path.parents and "buffering" in named:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(path, *arguments, **named)
+
+    disc_id = ordered(store)
+    monkeypatch.setattr(Path, "open", refuse)
+    DiscWorker(store).work_off()
+    view = show_disc(store, disc_id)
+    assert (view["execution_status"], view["reasons"]) == ("PENDING", ["resources"]), view["message"]
+    assert view["message"] == "The disk says: Too many open files."
+    monkeypatch.undo()
+    with store.database.write() as connection:
+        discs.change(connection, disc_id, not_before=None)
+    assert work_off(store, disc_id)["execution_status"] == "DONE"
