@@ -11,8 +11,17 @@ from dataclasses import dataclass
 
 from appliance.errors import ResourceError
 from appliance.store.store import Store
+from appliance.words import say
 
 log = logging.getLogger(__name__)
+
+
+def begin(thread: threading.Thread) -> None:
+    """Start a thread. Raises ResourceError when the machine has none to spare: what it was for is still to do."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise ResourceError(say("This machine has no thread to spare: %(why)s", why=error)) from error
 
 
 @dataclass(kw_only=True)
@@ -65,8 +74,13 @@ class Aside:
 
     def __call__(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._do, name=self.name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._do, name=self.name, daemon=True)
+            try:
+                begin(thread)
+            except ResourceError as error:
+                log.warning("%s can't be asked now: %s", self.name, error)
+                return
+            self._thread = thread
 
     def _do(self) -> None:
         try:

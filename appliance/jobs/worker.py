@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from sqlalchemy.exc import IntegrityError
 
 from appliance.errors import ResourceError
-from appliance.jobs.keeping import Keeper
+from appliance.jobs.keeping import Keeper, begin
 from appliance.store.store import Store
 
 POLL_SECONDS = 0.2
@@ -148,8 +148,8 @@ class Worker(ABC):
                 log.warning("%s %s is not found out about yet: %s", name, job_id, error)
 
         thread = threading.Thread(target=run, name=f"{name}-{job_id}", daemon=True)
+        begin(thread)  # else the claim is found to be nobody's, and taken up again
         self._driving[job_id] = thread
-        thread.start()
 
     def _is_busy(self) -> bool:
         self._reap()

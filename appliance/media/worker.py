@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
+from appliance.jobs.keeping import begin
 from appliance.jobs.worker import Worker
 from appliance.media import housekeeping, recovery
 from appliance.media.burning import burn_disc
@@ -48,8 +49,9 @@ class DiscWorker(Worker):
             claimed = discs.claim_build(connection, disc_id, self.lock.name)
         if claimed:
             arguments = (self.store, disc_id, self.lock.name, self._stopped(self.lock.name))
-            self._build = threading.Thread(target=build_disc, args=arguments, name=f"build-{disc_id}", daemon=True)
-            self._build.start()
+            thread = threading.Thread(target=build_disc, args=arguments, name=f"build-{disc_id}", daemon=True)
+            begin(thread)
+            self._build = thread
             self._building = disc_id
         return claimed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from dataclasses import replace
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from appliance.printing.worker import FilmWorker
 from appliance.store import print_jobs
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
+from tests.faults.plant import wait_until
 from tests.printing.films import MODALITY, add_folder_printer, printed, submission, submit_films
 from tests.support.killing import killed_at
 
@@ -187,6 +189,31 @@ def test_a_film_outlasts_a_database_that_takes_nothing_each_time_it_was_composed
     work(store)
     assert printed(store) == [f"{job_id}-01.pdf"]
     assert not [record for record in caplog.records if record.exc_info], "told in words"
+
+
+def test_a_film_outlasts_a_moment_without_threads(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id, worker, real, short = submit_films(store, add_folder_printer(store)), FilmWorker(store), Thread.start, [1]
+
+    def start(thread: Thread) -> None:
+        if thread.name.startswith("send") and short:
+            short.pop()
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(Thread, "start", start)
+    stop = Event()
+    running = Thread(target=worker.run, args=(stop,))
+    running.start()
+    try:
+        assert wait_until(lambda: show_job(store, job_id)["job_state"] == "completed")
+    finally:
+        stop.set()
+        running.join(30)
+    assert printed(store) == [f"{job_id}-01.pdf"]
+    assert not [record for record in caplog.records if record.exc_info], "told in words"
+    assert "no thread to spare" in caplog.text
 
 
 def test_what_is_no_fault_of_the_printer_is_no_matter_of_its_error_policy(store: Store, clerk: Actor) -> None:
