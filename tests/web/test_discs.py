@@ -113,11 +113,11 @@ def test_paper_is_added_only_to_the_patient_confirmed(store: Store, admin: PageC
     from PIL import Image
 
     uid = made.study(store, tmp_path)
-    for patient, wanted in (("P200", 409), ("P100", 303)):
+    for patient, name, wanted in (("P200", "scan.jpg", 409), ("P100", "x" * 300 + ".jpg", 303)):
         picture = io.BytesIO()
         Image.new("L", (40, 40), 128).save(picture, "JPEG")
         picture.seek(0)
-        data = {"csrf_token": admin.form_token("/account"), "files": (picture, "scan.jpg"), "patient_id": patient}
+        data = {"csrf_token": admin.form_token("/account"), "files": (picture, name), "patient_id": patient}
         got = admin.post(f"/studies/{uid}/attach", data=data, headers={"Origin": "http://localhost"})
         assert got.status_code == wanted
     assert search.get_study(store, uid).instances == 4

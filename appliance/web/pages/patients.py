@@ -32,6 +32,7 @@ PAGE = 50
 THUMBNAIL = 160
 LARGEST_EDGE = 2048
 MOST_AT_ONCE = 200
+LONGEST_NAME = 100
 
 
 def _note_search() -> None:
@@ -267,7 +268,8 @@ def attach_upload(uid: str) -> Taken:
         raise UsageError(gettext("Choose a PDF or JPEG file."), field="files")
     folder = files.make_folder(store().folder.spool / f"{paper.SPOOL_PREFIX}{secrets.token_hex(8)}")
     try:
-        path = files.write_scratch(folder / (secure_filename(upload.filename) or "paper"), blocks(upload.stream))
+        name = secure_filename(upload.filename)[-LONGEST_NAME:] or "paper"
+        path = files.write_scratch(folder / name, blocks(upload.stream))
         confirmed = request.form.get("patient_id", "")
         title = (request.form.get("title", "").strip() or legible(PureWindowsPath(upload.filename).stem).strip())[:64]
         return paper.attach(store(), path, uid, actor(), patient_id=confirmed, title=title)
