@@ -34,10 +34,13 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import kept, node_checks
 from appliance.upkeep.certificate_checks import ENDING_DAYS
+from appliance.upkeep.limited import Limit
 from appliance.upkeep.service_checks import BACKUP_DAYS
 from appliance.words import say
 
 SECONDS = 15.0
+IN_ALL = 60.0
+"""Seconds after which a mail server or a webhook is cut off: one that drips would hold up all upkeep."""
 
 log = logging.getLogger(__name__)
 
@@ -280,10 +283,19 @@ def send_mail(settings: SmtpSettings, notices: list[Notice], language: str = "en
         log.warning("the mail server took a notice, but not for %s", ", ".join(refused))
 
 
+class _Mail(smtplib.SMTP):
+    def __init__(self, limit: Limit, host: str, port: int) -> None:
+        self._limit = limit
+        super().__init__(host, port, timeout=SECONDS)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._limit.connect((host, port), timeout, self.source_address)
+
+
 @contextmanager
 def mail_server(settings: SmtpSettings) -> Iterator[smtplib.SMTP]:
     """The mail server, greeted. Raises OSError, SMTPException."""
-    with smtplib.SMTP(settings.host, settings.port, timeout=SECONDS) as server:
+    with Limit(IN_ALL) as limit, _Mail(limit, settings.host, settings.port) as server:
         if settings.starttls:
             server.starttls(context=ssl.create_default_context())
         yield server
@@ -311,8 +323,9 @@ def post(settings: NoticesSettings, notices: list[Notice]) -> None:
     if not _is_address(settings.webhook):
         raise ValueError("notices.webhook is no address like https://host/path")  # it may hold a secret
     request = urllib.request.Request(settings.webhook, json.dumps(body).encode(), headers, method="POST")
-    with urllib.request.build_opener(_NoRedirects).open(request, timeout=SECONDS) as answer:
+    with Limit(IN_ALL) as limit, limit.opener(_NoRedirects).open(request, timeout=SECONDS) as answer:
         answer.read(4096)
+        limit.check()
 
 
 def _is_address(url: str) -> bool:

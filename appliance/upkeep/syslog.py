@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.config import SyslogSettings
 from appliance.errors import DeviceError, SettingError
+from appliance.upkeep.limited import Limit
 from appliance.words import say
 
 SECURITY = 10
@@ -20,6 +21,8 @@ NOTICE, WARNING = 5, 4
 MESSAGE_ID = "DICOM+RFC3881"
 BOM = b"\xef\xbb\xbf"
 SECONDS = 10.0
+IN_ALL = 60.0
+"""Seconds after which a collector is cut off: one that says something now and then would hold up all upkeep."""
 UDP_BYTES = 65_000
 
 
@@ -62,15 +65,15 @@ def _send_datagrams(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
 
 
 def _send_stream(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
-    with _connected(settings) as connection:
+    with Limit(IN_ALL) as limit, _connected(settings, limit) as connection:
         for each in lines:
             connection.sendall(b"%d %s" % (len(each), each))
         _wait_until_read(connection)
 
 
 @contextlib.contextmanager
-def _connected(settings: SyslogSettings) -> Iterator[socket.socket]:
-    with socket.create_connection((settings.host, settings.port), SECONDS) as plain:
+def _connected(settings: SyslogSettings, limit: Limit) -> Iterator[socket.socket]:
+    with limit.connect((settings.host, settings.port), SECONDS) as plain:
         if settings.transport == "tcp":
             yield plain
             return
