@@ -56,12 +56,19 @@ def send(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
 
 
 def _send_datagrams(settings: SyslogSettings, lines: Iterable[bytes]) -> None:
-    """UDP tells nothing of its fate: where that matters, use TLS."""
-    family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_DGRAM)[0]
-    with socket.socket(family, kind) as connection:
-        connection.connect(address)
-        for each in lines:
-            connection.send(each[:UDP_BYTES])
+    """UDP tells nothing of its fate: where that matters, use TLS. What it does tell is that an address has no way."""
+    datagrams = [each[:UDP_BYTES] for each in lines]
+    problem = OSError("it has no address")
+    for family, kind, _, _, address in socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_DGRAM):
+        try:
+            with socket.socket(family, kind) as connection:
+                connection.connect(address)
+                for each in datagrams:
+                    connection.send(each)
+                return
+        except OSError as error:
+            problem = error
+    raise problem
 
 
 def _send_stream(settings: SyslogSettings, lines: Iterable[bytes]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import errno
 import json
+import socket
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -275,6 +278,26 @@ def test_entries_come_to_the_collector_in_order_and_once(
     studies = [ET.fromstring(body).findall("*")[-1].get("ParticipantObjectID") for body in collector.bodies()]
     assert studies == [f"1.2.{number}" for number in range(1, 8)]
     assert all(each.startswith(b"<85>1 ") for each in collector.received), "facility 10, severity 5"
+
+
+def test_a_collector_of_two_addresses_is_told_by_udp_where_there_is_a_way(
+    trail: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is of a family this machine has no way for."""
+    with collecting("udp", None) as collector:
+        no_way = (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("2001:db8::7", collector.port, 0, 0))
+        there = (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", collector.port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [no_way, there])
+        monkeypatch.setattr(socket, "socket", WithoutIPv6)
+        assert Forwarder(sending_to(trail, "udp", collector.port)).forward() > 0
+        collector.wait_for(1)
+
+
+class WithoutIPv6(socket.socket):
+    def connect(self, address: Any) -> None:
+        if self.family == socket.AF_INET6:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        super().connect(address)
 
 
 def test_a_collector_that_nobody_vouches_for_gets_nothing(
