@@ -77,6 +77,16 @@ def _wait_for(second: postgres.Server, first: postgres.Server) -> None:
         time.sleep(0.1)
 
 
+def test_a_server_that_keeps_its_history_to_itself_is_used(tmp_path: Path, server: postgres.Server) -> None:
+    server.execute("postgres", "CREATE ROLE curious LOGIN")
+    server.execute("postgres", "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public")
+    try:
+        with psycopg.connect(server.url("postgres").replace("appliance@", "curious@"), autocommit=True) as connection:
+            Lineage(tmp_path).refuse_left_behind(connection)
+    finally:
+        server.execute("postgres", "GRANT EXECUTE ON FUNCTION pg_control_system() TO public")
+
+
 def test_the_server_that_answered_last_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is switched off is waited for: each connection would cost its five seconds."""
     asked = []
