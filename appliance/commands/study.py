@@ -92,6 +92,8 @@ def import_(store: Store, path: Path, assumed_charset: str, as_json: bool) -> No
         show(values, as_json=True)
     else:
         _tell_import(values)
+    if report.found_nothing:
+        raise ApplianceError(f"There is no DICOM file in {path}.")
     if report.refused_count or report.missing:
         raise ApplianceError(
             f"{report.refused_count} files were refused, {len(report.missing)} named in the DICOMDIR are missing."

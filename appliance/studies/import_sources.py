@@ -24,6 +24,8 @@ HIGHEST_RATIO = 2000
 RATIO_OF_OTHERS = 200
 """What is no instance is not unpacked in any case; from this ratio on it is said."""
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".tar", ".zst"})
+IMAGES = frozenset({".iso"})
+UNOPENED = say("it is an archive or the image of a disc: unpack or mount it, and import the folder")
 CONTAINERS = (b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 VOLUME_AT, VOLUMES = 0x8001, (b"CD001", b"BEA01")
 """Where ISO 9660 and UDF say that they are there (ECMA-119 8.1, ECMA-167 2/9.1)."""
@@ -41,6 +43,7 @@ class Candidate:
     open: Callable[[], BinaryIO]
     refused: str = ""  # why it is not looked at; "" to try it
     else_said: str = ""  # what is said should it be no instance: an archive, a bomb
+    alone_said: str = ""  # the same where nothing else was one either: discs of others have a viewer's archives
 
 
 @contextmanager
@@ -56,13 +59,12 @@ def candidates(path: Path) -> Iterator[list[Candidate]]:
     elif _begins(path, 4) == b"PK\3\4":
         raise _damaged_archive(path, say("it is cut short, or damaged at its end"))
     else:
-        said = say("it is an archive or the image of a disc: unpack or mount it, and import the folder")
         yield [
             Candidate(
                 name=path.name,
                 size=path.stat().st_size,
                 open=partial(_opened, path),
-                else_said=said if _is_container(path) else "",
+                else_said=UNOPENED if _is_container(path) else "",
             )
         ]
 
@@ -104,7 +106,10 @@ def _in_folder(folder: Path) -> Iterator[Candidate]:
             path = Path(where, name)
             if path.is_file() and not path.is_symlink():
                 yield Candidate(
-                    name=str(path.relative_to(folder)), size=path.stat().st_size, open=partial(_opened, path)
+                    name=str(path.relative_to(folder)),
+                    size=path.stat().st_size,
+                    open=partial(_opened, path),
+                    alone_said=UNOPENED if path.suffix.lower() in ARCHIVES | IMAGES else "",
                 )
 
 
@@ -155,7 +160,10 @@ def _suspicion(info: zipfile.ZipInfo) -> str:
 
 def _else_said(info: zipfile.ZipInfo) -> str:
     """A file that is no instance is not worth a word, but for what somebody may have meant by it."""
-    if PurePosixPath(info.filename).suffix.lower() in ARCHIVES:
+    suffix = PurePosixPath(info.filename).suffix.lower()
+    if suffix in IMAGES:
+        return UNOPENED
+    if suffix in ARCHIVES:
         return say("it is an archive in an archive: unpack it, and import what comes out")
     return _growth(info) if _grows(info, RATIO_OF_OTHERS) else ""
 

@@ -52,11 +52,23 @@ class ImportReport:
     refused_count: int = 0
     missing: tuple[str, ...] = ()  # named in the DICOMDIR, not on the medium
     studies: dict[str, Counter[str]] = field(default_factory=dict)
+    unopened: list[tuple[str, str]] = field(default_factory=list)  # name, what to do: archives that may be all there is
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether none of the files had anything to do with DICOM."""
+        return not (self.studies or self.refused_count or self.missing)
 
     def refuse(self, name: str, reason: str) -> None:
         self.refused_count += 1
         if len(self.refused) < MOST_REPORTED:
             self.refused.append((name, reason))
+
+    def refuse_unopened(self) -> None:
+        """Where nothing else was found, they are what somebody meant."""
+        for name, said in self.unopened:
+            self.not_dicom -= 1
+            self.refuse(name, said)
 
     def count(self, taken: Taken) -> None:
         self.outcomes[taken.outcome] += 1
@@ -110,6 +122,8 @@ def import_path(
                     work.offer(candidate, named=named or is_named(candidate.name, promised))
             finally:
                 work.finish()
+            if report.found_nothing:
+                report.refuse_unopened()
             progress(report.files, len(found))
     finally:  # what came before the disk was short is here
         count_again(store, report.studies)
@@ -154,6 +168,7 @@ class _Import:
                     self.report.refuse(candidate.name, said)
                 else:
                     self.report.not_dicom += 1
+                    self.report.unopened += [(candidate.name, candidate.alone_said)] if candidate.alone_said else []
             return
         if arrival is not None:
             self._room.acquire()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -59,6 +60,27 @@ def test_refused_files_are_named_and_the_exit_code_says_so(appliance: Callable[.
     assert "Refused cut.dcm: the data set is truncated" in result.stdout
     assert "1 files were refused" in result.stderr
     assert appliance("study", "import", str(folder / "nowhere"), code=2).stderr.startswith("appliance: There is no")
+
+
+@pytest.mark.parametrize("name", ["study.iso", "study.zip", "study.7z"])
+def test_a_folder_of_archives_alone_says_so(
+    appliance: Callable[..., Any], saved: SaveFiles, tmp_path: Path, name: str
+) -> None:
+    """They are what somebody meant; beside instances they are a viewer's, and passed over."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / name).write_bytes(b"PK\3\4")
+    (tmp_path / "folder" / "letter.txt").write_bytes(b"no image")
+    result = appliance("study", "import", str(tmp_path / "folder"), code=1)
+    assert f"Refused {name}: it is an archive or the image of a disc" in result.stdout
+    assert "1 are no DICOM" in result.stdout
+    shutil.copy(saved(made.image(1)) / "0001.dcm", tmp_path / "folder")
+    assert "2 are no DICOM" in appliance("study", "import", str(tmp_path / "folder")).stdout
+
+
+def test_an_import_that_finds_nothing_has_failed(appliance: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    result = appliance("study", "import", str(tmp_path / "folder"), code=1)
+    assert result.stderr.splitlines()[-1] == f"appliance: There is no DICOM file in {tmp_path / 'folder'}."
 
 
 def test_an_archive_is_asked_and_a_study_fetched_without_the_service(
