@@ -1,4 +1,4 @@
-"""Options of devices and burners from plain values, as JSON and TOML have them."""
+"""Options and settings from plain values, as JSON and TOML have them; what is wrong with them, in words."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import codecs
 import difflib
 import functools
 import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from appliance.errors import SettingError
 from appliance.words import say
@@ -77,3 +77,34 @@ def refuse_unknown(values: Mapping[str, Any], names: Collection[str]) -> None:
                 else say("; there are %(names)s", names=", ".join(names))
             )
             raise SettingError(say("No option %(name)s%(hint)s", name=name, hint=hint), field=name)
+
+
+def problem_of(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
+    """Where the first of plain values is wrong ("" for the whole of them), and how.
+
+    A mistyped name comes before all else, with the nearest that is known where it stands.
+    """
+    problems = error.errors()
+    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])  # else "required"
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return where, say("there is no such setting") + _nearest(problem["loc"], model)
+    return where, problem["msg"].removeprefix("Value error, ")
+
+
+def _nearest(where: Sequence[int | str], model: type[BaseModel]) -> str:
+    for part in where[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            model = next(_models_in(model.model_fields[part].annotation), model)
+    near = difflib.get_close_matches(str(where[-1]), model.model_fields, 1, cutoff=0.5)
+    if near:
+        return say("; did you mean %(near)s?", near=near[0])
+    return say("; there are %(model_fields)s", model_fields=", ".join(model.model_fields))
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models a field is made of: ``tuple[Medium, ...]``, ``Medium | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

@@ -13,6 +13,7 @@ from sqlalchemy import Row
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor, process_actor
 from appliance.folders import folder_uri, noting_mount
+from appliance.jobs.options import problem_of
 from appliance.media import profiles
 from appliance.media.burner.drive import DriveBurner
 from appliance.media.burner.outcome import Burner
@@ -95,9 +96,8 @@ def burner_settings(values: Mapping[str, Any]) -> BurnerSettings:
     try:
         return BurnerSettings.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise UsageError(f"{where}: {problem['msg']}", field=where) from None
+        where, words = problem_of(error, BurnerSettings)
+        raise UsageError(f"{where}: {words}", field=where) from None
 
 
 def check_burner(store: Store, burner: StoredBurner) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from appliance.errors import ConflictError, NotFoundError, UsageError
 from appliance.events import Actor
+from appliance.jobs.options import problem_of
 from appliance.media import profiles, words
 from appliance.security.audit import record
 from appliance.security.peer_verbs import peers_in
@@ -103,9 +104,7 @@ def copy_type(values: Mapping[str, Any]) -> CopyType:
     try:
         return CopyType.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        text = problem["msg"].removeprefix("Value error, ")
+        where, text = problem_of(error, CopyType)
         raise UsageError(f"{where + ': ' if where else ''}{text}", field=where or "medium") from None
 
 

@@ -16,10 +16,11 @@ from appliance.events import Actor
 from appliance.film.catalog import load
 from appliance.film.sheet import WITHOUT_LUT, GreyPolicy
 from appliance.folders import noting_mount
+from appliance.jobs.options import problem_of
 from appliance.printing.desk import printer_from_row, profile_from_row, profile_settings
 from appliance.printing.device.registry import SCHEMES
 from appliance.printing.grey_tables import checked_table
-from appliance.printing.printers import GROUPS, HIDDEN, Printer, PrinterSettings, readable, readable_uri
+from appliance.printing.printers import HIDDEN, Printer, PrinterSettings, readable, readable_uri
 from appliance.printing.profiles import FILM_KEYWORDS, TERMS, PrintProfile, is_value_of
 from appliance.security.audit import record
 from appliance.security.peer_verbs import check_ae_title
@@ -48,24 +49,8 @@ def printer_settings(values: Mapping[str, Any]) -> PrinterSettings:
     try:
         return PrinterSettings.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        words = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            words = say("there is no such setting") + _nearest(problem["loc"])
+        where, words = problem_of(error, PrinterSettings)
         raise UsageError(f"{where + ': ' if where else ''}{words}", field=where or "bits") from None
-
-
-def _nearest(where: tuple[int | str, ...]) -> str:
-    """The known name closest to a mistyped one: of a printer's settings, or of one of its media and the like."""
-    inside = [part for part in where[:-1] if isinstance(part, str)]
-    known = GROUPS[inside[-1]] if inside else PrinterSettings
-    near = difflib.get_close_matches(str(where[-1]), known.model_fields, 1, cutoff=0.5)
-    return (
-        say("; did you mean %(near)s?", near=near[0])
-        if near
-        else say("; there are %(model_fields)s", model_fields=", ".join(known.model_fields))
-    )
 
 
 def add_printer(store: Store, printer: Printer, actor: Actor) -> None:

@@ -82,15 +82,6 @@ class Measurement(_Model):
     densities: tuple[float, ...]
 
 
-GROUPS: dict[str, type[BaseModel]] = {
-    "media": Medium,
-    "margins": MarginSettings,
-    "characteristics": CharacteristicSettings,
-    "measurements": Measurement,
-}
-"""Name of a group of settings -> what it is made of."""
-
-
 class PrinterSettings(_Model):
     """All an admin may set on a printer besides its name, address and AE titles."""
 

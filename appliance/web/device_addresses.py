@@ -44,13 +44,13 @@ def checked(store: Store, printer: Printer) -> Printer:
     A name that does not resolve now is no fault: the printer may be off. What it resolves to later is looked at again
     on every connection, for the printer is stored with loopback forbidden.
     """
+    printer_verbs.check_printer(printer)
     scheme = printer.device_uri.partition(":")[0].lower()
     if scheme != "folder" and not store.settings.web.loopback_devices:
         options = {**printer.settings.device_options, "allow_loopback": False}
         settings = printer.settings.model_copy(update={"device_options": options})
         printer = replace(printer, settings=settings)
         _refuse_forbidden(printer.device_uri, scheme)
-    printer_verbs.check_printer(printer)
     sending.device_of(store, printer)
     return printer
 

@@ -116,6 +116,27 @@ def test_pages_follow_one_another(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/printers", {"device_uri": "socket://192.0.2.9", "settings": {"retry_limt": 3}}, "mean retry_limit?"),
+        (
+            "/printers",
+            {"device_uri": "socket://192.0.2.9", "settings": {"media": [{"film_size": "A4"}]}},
+            "film_size_id?",
+        ),
+        ("/printers", {"device_uri": "nope:x"}, "there are folder:/path"),
+        ("/burners", {"burner_uri": "agent:desk", "settings": {"option": {}}}, "mean options?"),
+        ("/peers", {"ae_title": "TWO", "addresses": []}, "mean address?"),
+    ],
+)
+def test_what_is_mistyped_is_answered_as_on_the_command_line(
+    ask: Ask, path: str, body: dict[str, Any], words: str
+) -> None:
+    refused = ask("POST", path, json={"name": "two", **body})
+    assert refused.status_code == 400 and words in str(refused.json), refused.text
+
+
+@pytest.mark.parametrize(
     ("path", "new"),
     [
         ("/printers", {"name": "two", "device_uri": "socket://192.0.2.9"}),

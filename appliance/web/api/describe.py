@@ -13,6 +13,7 @@ from werkzeug.exceptions import PreconditionFailed, PreconditionRequired, Unsupp
 from werkzeug.wrappers import Response
 
 from appliance.errors import UsageError
+from appliance.jobs.options import problem_of
 from appliance.web.visitor import needs
 from appliance.words import say
 
@@ -105,10 +106,9 @@ def _read(model: Model, values: Any) -> BaseModel:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        words = problem["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{where + ': ' if where else ''}{words}.", field=where or None) from None
+        where, words = problem_of(error, model)
+        mark = "" if words.endswith("?") else "."
+        raise UsageError(f"{where + ': ' if where else ''}{words}{mark}", field=where or None) from None
 
 
 def _answer(made: Endpoint, given: Any) -> Response:
