@@ -17,7 +17,6 @@ DEMAGNIFIED = 0xB604
 CROPPED = 0xB609
 DECIMATED = 0xB60A
 TOO_LARGE = 0xC603
-BEHAVIOURS = ("DECIMATE", "CROP", "FAIL")
 
 
 @dataclass(frozen=True, kw_only=True)
