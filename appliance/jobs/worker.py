@@ -71,7 +71,7 @@ class Worker(ABC):
                 if not self._round():
                     stop.wait(POLL_SECONDS)
                 waits = ""
-            except ResourceError as error:
+            except (ResourceError, OSError) as error:  # the database, or a lock's file, can't be had now
                 if str(error) != waits:  # said once, however long
                     log.warning("work waits: %s", error)
                 waits = str(error)

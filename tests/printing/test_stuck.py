@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from threading import Event, Thread
 from typing import Any
@@ -214,6 +216,31 @@ def test_a_film_outlasts_a_moment_without_threads(
     assert printed(store) == [f"{job_id}-01.pdf"]
     assert not [record for record in caplog.records if record.exc_info], "told in words"
     assert "no thread to spare" in caplog.text
+
+
+def test_a_worker_that_can_t_look_who_lives_waits_and_says_so_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id, worker = submit_films(store, add_folder_printer(store)), FilmWorker(store)
+    real, short = store.locks.dead, [1, 2]
+
+    def dead(names: Iterable[str]) -> list[str]:
+        if short:
+            short.pop()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(names)
+
+    monkeypatch.setattr(store.locks, "dead", dead)
+    stop = Event()
+    running = Thread(target=worker.run, args=(stop,))
+    running.start()
+    try:
+        assert wait_until(lambda: show_job(store, job_id)["job_state"] == "completed")
+    finally:
+        stop.set()
+        running.join(30)
+    assert not [record for record in caplog.records if record.exc_info]
+    assert caplog.text.count("Too many open files") == 1
 
 
 def test_what_is_no_fault_of_the_printer_is_no_matter_of_its_error_policy(store: Store, clerk: Actor) -> None:
