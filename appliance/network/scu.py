@@ -10,7 +10,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import build_role, evt
+from pynetdicom import _config, build_role, evt
 from pynetdicom.dimse_primitives import C_ECHO
 
 from appliance.errors import DeviceError, UsageError
@@ -29,6 +29,8 @@ MODELS = {
 _FIND, _MOVE, _GET = 0, 1, 2
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+# Else pynetdicom spells out each match for its log, and drops those of which one element can't be read.
+_config.LOG_RESPONSE_IDENTIFIERS = False
 UNWATCHED = Following()
 ECHO_LIMITS = replace(DEFAULT_LIMITS, response_timeout=20.0)
 """An echo asks for no work."""
@@ -87,23 +89,21 @@ def find(
         cancel = lambda: association.send_c_cancel(message_id, None, sop_class)  # noqa: E731
         watch = Watch(association, following, cancel, limits)
         with closing(each_response(responses, watch)) as answers:
-            told = unread = 0
+            told, unread = 0, False
             for status, match in answers:
                 if watch.cancelled:
                     raise _given_up(peer)
                 code = _status(status, peer)
                 if code in (0xFF00, 0xFF01):
                     if match is None:
-                        unread += 1
+                        unread = True
                         continue
                     told += 1
                     yield match
                 elif code != 0:
                     raise _refused_query(peer, status, told)
             if unread:
-                raise DeviceError(
-                    say("%(peer)s gave answers that can't be read: %(count)s of them", peer=peer, count=unread)
-                )
+                raise DeviceError(say("%(peer)s gave answers that can't be read", peer=peer))
 
 
 def _refused_query(peer: Peer, status: Dataset, told: int) -> DeviceError:

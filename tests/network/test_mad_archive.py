@@ -66,6 +66,17 @@ def test_a_match_that_cannot_be_read_is_not_passed_over_in_silence() -> None:
     assert [match.PatientID for match in found] == ["42"]
 
 
+def test_a_match_with_an_element_that_cannot_be_read_is_told_all_the_same() -> None:
+    duration = b"\x18\0\x73\x90FD\x04\0long"  # Acquisition Duration of half its bytes
+
+    def reply(number: int, command: dict[str, Any]) -> bytes:
+        return response(number, command, PATIENT + duration, Status=0xFF00) + response(number, command)
+
+    with ScriptedSCP(reply, EXPLICIT.encode()) as archive:
+        found = list(find(archive.peer, a_study(), limits=QUICK))
+    assert [match.PatientID for match in found] == ["42"]
+
+
 def test_a_context_accepted_with_a_transfer_syntax_we_did_not_offer_is_none() -> None:
     jpeg = b"1.2.840.10008.1.2.4.50"
     with ScriptedSCP(response, jpeg) as archive:
