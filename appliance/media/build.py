@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from appliance.errors import ApplianceError, ConflictError, DamagedError
+from appliance.jobs.keeping import begin
 from appliance.pixels import Decoder
 from appliance.store import files
 from appliance.store.files import PartFile
@@ -254,7 +255,7 @@ def _write(plan: Plan, assembly: Assembly, path: Path, progress: Progress | None
                 progress=progress,
             )
         syncing = threading.Thread(target=_sync, args=(part.part,))
-        syncing.start()
+        begin(syncing)
         try:
             report = _checked(part.part, plan, assembly, checking)
         finally:

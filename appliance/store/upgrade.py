@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,17 +12,21 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from appliance.errors import DamagedError
+from appliance.errors import DamagedError, ResourceError
 from appliance.store import files
 from appliance.store.backup import snapshot
 from appliance.store.database import Database, sqlite_url
 from appliance.store.folder import DataFolder
 from appliance.words import say
 
+_OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+
 
 def upgrade_old(database: Database, folder: DataFolder, migrations: Path, current: str, head: str) -> None:
-    """Go on from an older version. Raises DamagedError, in words, when it can't be done."""
+    """Go on from an older version. Raises ResourceError when it can be done later, DamagedError when it can't."""
     try:
         if database.is_sqlite:
             _try_on_copy(database, folder, migrations)
@@ -29,15 +35,34 @@ def upgrade_old(database: Database, folder: DataFolder, migrations: Path, curren
     except DamagedError:
         raise
     except Exception as error:  # whatever a migration stumbles over
+        if _may_pass(error):
+            raise ResourceError(
+                say(
+                    "The database can't be brought from revision %(current)s to %(head)s now: %(why)s. It was left as "
+                    "it was. See whether its disk is full, read-only or failing.",
+                    current=current,
+                    head=head,
+                    why=_words(error),
+                )
+            ) from error
         raise DamagedError(
             say(
                 "The database can't be brought from revision %(current)s to %(head)s: %(why)s. It was left as it was. "
-                "Make room if the disk is full; else install the version before, and send its makers this line.",
+                "Install the version before, and send its makers this line.",
                 current=current,
                 head=head,
                 why=_words(error),
             )
         ) from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the disk or the machine is at fault, and not the migration: nobody need go back for it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode & 0xFF in _OF_THE_DISK
+    return isinstance(error, ResourceError) or (isinstance(error, OSError) and error.errno in _OF_THE_MACHINE)
 
 
 def _words(error: Exception) -> str:

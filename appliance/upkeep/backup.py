@@ -174,6 +174,16 @@ class _Hashing:
         self.file, self.sum = file, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        data = self.file.read(size)
+        """Raises ResourceError that names a file which can't be read: it keeps all others out of the backup."""
+        try:
+            data = self.file.read(size)
+        except OSError as error:
+            words = say(
+                "%(path)s can't be read (%(why)s), so no backup is made. See to the disk; what is moved out of the "
+                "data folder is left out.",
+                path=self.file.name,
+                why=error.strerror,
+            )
+            raise ResourceError(words) from error
         self.sum.update(data)
         return data

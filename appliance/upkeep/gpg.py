@@ -23,8 +23,9 @@ def encrypting(target: IO[bytes], passphrase: str) -> Iterator[IO[bytes]]:
     command = [*ENCRYPT, "--compress-algo", "none", "--symmetric", "--output", "-"]
     with _gpg(command, passphrase, stdin=subprocess.PIPE, stdout=target) as process:
         assert process.stdin is not None
-        yield process.stdin
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and said why: a full disk
+            yield process.stdin
+            process.stdin.close()
         if process.wait():
             raise ApplianceError(say("gpg could not encrypt the backup: %(why)s", why=_said(process)))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,14 +12,15 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
-from appliance.errors import DamagedError
+from appliance.errors import DamagedError, ResourceError
 from appliance.events import Actor
 from appliance.printing import jobs
-from appliance.store import migrate
+from appliance.store import files, migrate
 from appliance.store.store import Store, open_store
 from appliance.store.upgrade import config_of
 from tests.printing.films import add_folder_printer, submit_films
 from tests.store.upgrades import BREAKS, NEXT, ORPHANS, next_version
+from tests.support.small_disk import small_disk
 
 
 @pytest.fixture
@@ -67,6 +71,31 @@ def test_an_upgrade_that_fails_midway_leaves_the_database_as_it_was(
     assert list(store.folder.spool.iterdir()) == []
     monkeypatch.undo()
     open_store(used.parent, settings=store.settings).close()  # the version before goes on
+
+
+@pytest.mark.parametrize("place", ["spool", "database"])
+def test_an_upgrade_for_which_the_disk_has_no_room_is_done_once_it_has(
+    used: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Exit 3 would mean that somebody must go back to the version before."""
+    before = content(used)
+    next_version(tmp_path / "next", monkeypatch)
+    with contextlib.ExitStack() as full:
+        if place == "spool":
+            full.enter_context(small_disk(store.folder.spool, "size=64k"))
+        else:
+            full.enter_context(monkeypatch.context()).setattr(files, "operation", _no_room_to_commit)
+        with pytest.raises(ResourceError, match=r"now: .*(full|No space)") as found:
+            open_store(used.parent, settings=store.settings)
+        assert found.value.exit_code == 1, "a supervisor starts it again"
+    assert content(used) == before
+    open_store(used.parent, settings=store.settings).close()
+    assert f"VALUES('{NEXT}');" in "".join(content(used))
+
+
+def _no_room_to_commit(kind: str, *_: object) -> None:
+    if kind == "commit":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_an_upgrade_that_works_on_the_copy_alone_is_backed_out(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import select
 
-from appliance.errors import ConflictError, DamagedError, ResourceError, UsageError
+from appliance.errors import ApplianceError, ConflictError, DamagedError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.media.burners import add_first_burner, all_burners
 from appliance.printing import jobs, printer_verbs
@@ -91,6 +94,36 @@ def test_a_disk_too_full_for_the_copy_of_the_database_is_told_in_words(
             make_backup(store, tmp_path / "b.tar", clerk)
         assert list(store.folder.spool.iterdir()) == []
     assert not (tmp_path / "b.tar").exists()
+
+
+def test_an_encrypted_backup_for_which_there_is_no_room_says_so(store: Store, tmp_path: Path, clerk: Actor) -> None:
+    with small_disk(tmp_path / "full", "size=64k") as full:
+        with pytest.raises(ApplianceError, match="No space"):
+            make_backup(store, full / "b.tar", clerk, passphrase="made up")
+        assert list(full.iterdir()) == []
+
+
+def test_a_file_that_can_t_be_read_is_named(
+    at_work: Store, tmp_path: Path, clerk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = next(at_work.folder.jobs.rglob("*.pdf"))
+
+    real = Path.open
+
+    def opened(path: Path, *how: Any, **more: Any) -> Any:
+        return Unreadable(path) if path == damaged else real(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(ResourceError, match=damaged.name):
+        make_backup(at_work, tmp_path / "b.tar", clerk)
+    assert not (tmp_path / "b.tar").exists()
+
+
+class Unreadable(io.FileIO):
+    """A file on a bad sector."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_an_import_half_done_says_elsewhere_that_its_files_are_gone(
