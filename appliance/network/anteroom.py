@@ -40,6 +40,12 @@ def association_request(longest: int) -> Opening:
     return needed
 
 
+def announced(sock: socket.socket) -> tuple[int, int]:
+    """Kind and length of the PDU that begins a connection, as its header says (PS3.8 9.3.1); zeros for none."""
+    head = _peek(sock, _HEAD)
+    return _PDU.unpack(head) if len(head) == _HEAD else (0, 0)
+
+
 def client_hello(head: bytes) -> int:
     """What opens a TLS port: the first record, if it is of a handshake."""
     kind, length = _RECORD.unpack(head)

@@ -293,7 +293,7 @@ class BoundedSocket(AssociationSocket):
         self.shut()
 
     def _throw_away(self, sock: Socket) -> None:
-        buffer = memoryview(bytearray(65536))
+        buffer = memoryview(bytearray(4096))  # a hundred may be cut at once
         deadline = time.monotonic() + _LINGER
         left = _LINGER_BYTES
         while left > 0 and time.monotonic() < deadline:

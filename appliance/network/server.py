@@ -17,7 +17,13 @@ from typing import Any, cast
 from pynetdicom import AE, evt
 from pynetdicom.transport import AddressInformation, RequestHandler, ThreadedAssociationServer
 
-from appliance.network.anteroom import Anteroom, Waiting, association_request, client_hello
+from appliance.network.anteroom import (
+    Anteroom,
+    Waiting,
+    announced,
+    association_request,
+    client_hello,
+)
 from appliance.network.association import BoundedAssociation
 from appliance.network.bounded_socket import BoundedSocket, tune
 from appliance.network.gate import Connection, Gate
@@ -25,6 +31,7 @@ from appliance.network.incidents import OnIncident, Reporter
 from appliance.network.limits import DEFAULT_LIMITS, Limits
 from appliance.network.spool import Spool, spool_into
 from appliance.network.tidying import Tidier
+from appliance.network.upper_layer import INVALID_PARAMETER, KNOWN_PDUS, abort_pdu
 
 log = logging.getLogger("appliance.network")
 
@@ -320,7 +327,7 @@ class _Server(ThreadedAssociationServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         limits = self.group.limits
-        let_in = self.process_request_thread if self.tls is None else self._shake_hands
+        let_in = self._associate if self.tls is None else self._shake_hands
         deadline = limits.request_deadline if self.tls is None else limits.tls_deadline
         waiting = Waiting(
             sock=request,
@@ -329,6 +336,22 @@ class _Server(ThreadedAssociationServer):
             deadline=self.connections[request].since + deadline,
         )
         self.anteroom.enter(waiting)
+
+    def _associate(self, request: socket.socket, client_address: Any) -> None:
+        """Unless its first PDU is too long: that costs no association."""
+        kind, length = announced(request)
+        if kind in KNOWN_PDUS and length > self.group.limits.request_pdu_max:
+            self._turn_away(request, client_address, length)
+        else:
+            self.process_request_thread(request, client_address)
+
+    def _turn_away(self, request: socket.socket, client_address: Any, length: int) -> None:
+        self.group.report("pdu-too-long", client_address[0], f"a PDU of {length} bytes")
+        with contextlib.suppress(OSError):
+            request.recv(65536, socket.MSG_DONTWAIT)  # closing over unread bytes makes a reset that overtakes the PDU
+            request.send(abort_pdu(INVALID_PARAMETER), socket.MSG_DONTWAIT)
+        self._leave(request)
+        self.shutdown_request(request)
 
     def _shake_hands(self, request: Any, client_address: Any) -> None:
         """In a thread of its own, for it waits for the peer."""

@@ -32,7 +32,7 @@ A_ASSOCIATE_RQ, A_ASSOCIATE_AC, P_DATA_TF = 0x01, 0x02, 0x04
 _TITLES = (slice(10, 26), slice(26, 42))
 """Where an association request has the called and the calling AE title (PS3.8 9.3.2)."""
 _HEADER = struct.Struct(">BxL")
-_KNOWN_PDUS = range(0x01, 0x08)
+KNOWN_PDUS = range(0x01, 0x08)
 _PDU_SLACK = 1024
 """Bytes a P-DATA-TF may be longer than we announced: some peers count its header differently."""
 _LONGEST_WAIT = 60.0
@@ -309,7 +309,7 @@ class UpperLayer(DULServiceProvider):
             return
         header = bytes(start)
         kind, length = _HEADER.unpack(header)
-        if kind not in _KNOWN_PDUS:
+        if kind not in KNOWN_PDUS:
             self._assoc.incident("unknown-pdu", f"PDU type {kind:02X}")
             self.event_queue.put("Evt19")
             return

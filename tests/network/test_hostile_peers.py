@@ -11,6 +11,7 @@ import pytest
 from pynetdicom import AE, evt
 
 from appliance.network.commands import encode_command
+from appliance.network.server import ServerGroup
 from appliance.network.spool import spooled_dataset
 from tests.network.conftest import QUICK, Bench, eventually, our_threads
 from tests.network.raw import (
@@ -141,6 +142,18 @@ def test_a_pdu_of_four_gigabytes_is_refused_at_its_header(bench: Bench, establis
         peer.send(struct.pack(">BBL", 4 if established else 1, 0, 0xFFFFFFFF) + b"x" * 1000)
         assert peer.pdu() == b"\7\0\0\0\0\4\0\0\2\6"
     assert "pdu-too-long" in bench.kinds
+
+
+def test_a_crowd_that_begins_with_gigabytes_costs_no_association(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[object] = []
+    monkeypatch.setattr(ServerGroup, "_began", lambda group, association: began.append(association))
+    group = bench.serve()
+    for kind in (1, 4, 7):
+        with RawPeer(group.port) as peer:
+            peer.send(struct.pack(">BBL", kind, 0, 0xFFFFFFFF))
+            assert peer.pdu() == b"\7\0\0\0\0\4\0\0\2\6"
+    assert eventually(lambda: group.gate.pending == 0)
+    assert began == []
 
 
 @pytest.mark.parametrize("established", [False, True])
