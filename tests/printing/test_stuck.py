@@ -193,6 +193,18 @@ def test_a_film_outlasts_a_database_that_takes_nothing_each_time_it_was_composed
     assert not [record for record in caplog.records if record.exc_info], "told in words"
 
 
+def run_until_printed(store: Store, worker: FilmWorker, job_id: int) -> None:
+    """Have the worker go round as in its process."""
+    stop = Event()
+    running = Thread(target=worker.run, args=(stop,))
+    running.start()
+    try:
+        assert wait_until(lambda: show_job(store, job_id)["job_state"] == "completed")
+    finally:
+        stop.set()
+        running.join(30)
+
+
 def test_a_film_outlasts_a_moment_without_threads(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -205,14 +217,7 @@ def test_a_film_outlasts_a_moment_without_threads(
         real(thread)
 
     monkeypatch.setattr(Thread, "start", start)
-    stop = Event()
-    running = Thread(target=worker.run, args=(stop,))
-    running.start()
-    try:
-        assert wait_until(lambda: show_job(store, job_id)["job_state"] == "completed")
-    finally:
-        stop.set()
-        running.join(30)
+    run_until_printed(store, worker, job_id)
     assert printed(store) == [f"{job_id}-01.pdf"]
     assert not [record for record in caplog.records if record.exc_info], "told in words"
     assert "no thread to spare" in caplog.text
@@ -231,14 +236,7 @@ def test_a_worker_that_can_t_look_who_lives_waits_and_says_so_once(
         return real(names)
 
     monkeypatch.setattr(store.locks, "dead", dead)
-    stop = Event()
-    running = Thread(target=worker.run, args=(stop,))
-    running.start()
-    try:
-        assert wait_until(lambda: show_job(store, job_id)["job_state"] == "completed")
-    finally:
-        stop.set()
-        running.join(30)
+    run_until_printed(store, worker, job_id)
     assert not [record for record in caplog.records if record.exc_info]
     assert caplog.text.count("Too many open files") == 1
 
