@@ -39,13 +39,17 @@ NUMBER_STEP = 100_000
 
 
 def snapshot(database: Database, path: Path, *, settings_only: bool = False) -> None:
-    """Copy the database as it is in one moment into the file `path`. Raises UsageError on PostgreSQL, ResourceError."""
+    """Copy the database as it is in one moment into the file `path`. Raises UsageError on PostgreSQL, ResourceError,
+    DamagedError when the database itself is not as it was written.
+    """
     if not database.is_sqlite:
         raise UsageError(say("The database is on PostgreSQL: back it up there with pg_dump."))
     try:
         _copy(database, path, settings_only=settings_only)
-    except sqlite3.DatabaseError as error:  # SQLite's own word for a disk that is full or refuses
-        raise ResourceError(say("The database can't be copied to %(path)s: %(why)s.", path=path, why=error)) from error
+    except sqlite3.DatabaseError as error:
+        of_the_disk = isinstance(error, sqlite3.OperationalError)  # SQLite's own word for one that is full or refuses
+        words = say("The database can't be copied to %(path)s: %(why)s.", path=path, why=error)
+        raise (ResourceError if of_the_disk else DamagedError)(words) from error
 
 
 def _copy(database: Database, path: Path, *, settings_only: bool) -> None:

@@ -96,6 +96,14 @@ def test_a_disk_too_full_for_the_copy_of_the_database_is_told_in_words(
     assert not (tmp_path / "b.tar").exists()
 
 
+def test_a_damaged_database_is_no_full_disk(store: Store, tmp_path: Path, clerk: Actor) -> None:
+    store.close()
+    with store.folder.database.open("r+b") as file:
+        file.write(b"x" * 4096)
+    with pytest.raises(DamagedError, match="can't be copied"):
+        make_backup(store, tmp_path / "b.tar", clerk)
+
+
 def test_an_encrypted_backup_for_which_there_is_no_room_says_so(store: Store, tmp_path: Path, clerk: Actor) -> None:
     with small_disk(tmp_path / "full", "size=64k") as full:
         with pytest.raises(ApplianceError, match="No space"):
