@@ -87,30 +87,45 @@ class DicomSettings(Section):
     """Associations: where we listen, who may come in, and the limits of each."""
 
     ae_title: AETitle = "APPLIANCE"
+    """Our AE title: what modalities call, and what we call archives and imagers with."""
     address: str = "127.0.0.1"
     """Where to listen. 0.0.0.0 for a hospital's network; the embedded default stays on this machine."""
     ports: tuple[Port, ...] = Field((11112,), min_length=1)
+    """Plain DICOM ports. Below 1024 the system has to allow it; the package's units do."""
     tls_port: Port = 2762
+    """DICOM TLS (PS3.15 B.12); opens once [tls] has a certificate."""
     unknown_peers: Literal["accept", "refuse"] = "accept"
+    """What AE titles that nobody entered are answered: `accept` or `refuse`."""
     strict_called_ae: bool = False
     """Reject an unknown called AE title instead of giving it the default print profile."""
     associations: Count = 200
+    """Established at once, in all. One more is told to come again (A-ASSOCIATE-RJ, temporary)."""
     associations_per_address: Count = 50
+    """... from one address."""
     unassociated: Count = 256
     """Connections that have not asked for an association yet; the oldest is dropped first."""
     request_seconds: Seconds = 10
+    """From a connection to its whole A-ASSOCIATE-RQ."""
     pdu_seconds: Seconds = 30
+    """One PDU, from its first byte to its last."""
     send_seconds: Seconds = 30
+    """How long a peer may not read what it is sent."""
     idle_seconds: Seconds = 3600
+    """Between two messages of an association: people compose films meanwhile."""
     drain_seconds: Seconds = 30
+    """What runs may end within this when we are stopped."""
     maximum_pdu: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
+    """Bytes, as announced to peers."""
     film_mib: MiB = 512
     """Largest data set of one image box."""
     instance_mib: MiB = 8192
     """Largest instance that storage takes."""
     film_boxes: Count = 200
+    """In one film session."""
     image_boxes: Count = 1000
+    """On one film."""
     events: bool = True
+    """Send N-EVENT-REPORT of print jobs and printer to peers that asked for these classes."""
     private_classes: tuple[UID, ...] = ()
     """Private storage SOP classes to take."""
 
@@ -119,8 +134,11 @@ class TlsSettings(Section):
     """Certificates for DICOM TLS. The TLS port opens once there is a certificate."""
 
     certificate: Path | None = None
+    """Ours, in PEM; empty: tls/certificate.pem of the data folder, which `appliance tls init` makes."""
     key: Path | None = None
+    """Its private key, in PEM; empty: beside it."""
     authorities: Path | None = None
+    """In PEM: who vouches for peers; empty: tls/authorities.pem of the data folder, which grows on the page."""
     mutual: bool = True
     """Peers must show a certificate that `authorities` vouch for."""
 
@@ -129,7 +147,9 @@ class WebSettings(Section):
     """The page."""
 
     address: str = "127.0.0.1"
+    """Where the page listens. The package leaves it on this machine, behind a proxy on 443."""
     port: Port = 8080
+    """Its TCP port."""
     hosts: tuple[str, ...] = Field(("localhost", "127.0.0.1", "[::1]"), min_length=1)
     """Host names the page answers to."""
     trusted_proxy: Address = ""
@@ -137,12 +157,17 @@ class WebSettings(Section):
     certificate: Path | None = None
     """The proxy's certificate, in PEM: its end is told in time."""
     threads: Count = 8
+    """Requests answered at once."""
     idle_minutes: Count = 30
+    """Without a click somebody is logged out after this."""
     session_hours: Count = 12
+    """... and in any case after this."""
     upload_mib: MiB = 4096
+    """Largest upload in one request."""
     loopback_devices: bool = False
     """Printers at this machine's own addresses (CUPS, USB) may be added on the page."""
     site_name: str = ""
+    """Stands on the page and in audit messages."""
 
 
 class DatabaseSettings(Section):
@@ -170,18 +195,48 @@ class StorageSettings(Section):
     """Days since a film ended; so for studies (last used), discs and audit. Days that a clock leapt ahead count a week
     later, or after `appliance purge --trust-clock`."""
     films_quota_gib: Count = 50
+    """The oldest printed films go first when all take more."""
     studies_days: Days = 30
+    """Days since a study was last used."""
     studies_quota_gib: Count = 500
+    """Those used longest ago go first when all take more."""
     discs_days: Days = 7
+    """Days since a disc ended."""
     audit_days: Days = 2190
+    """Days of the audit trail; what a collector has not got yet is kept."""
     folder_roots: tuple[AbsolutePath, ...] = ()
     """Where folder: printers and burners may write, besides the data folder."""
+
+
+class LimitsSettings(Section):
+    """How far what comes from outside may go: past it a request is refused or a file left out, in words. Connections,
+    PDUs, data sets and boxes have theirs in [dicom], the bytes of an upload in [web].
+    """
+
+    sequence_depth: Annotated[int, Field(ge=8, le=64)] = 64
+    """Sequences within sequences: of a print request all, of an instance those of undefined length, the others are
+    passed over when it comes. The standard's own go to about ten."""
+    annotation_characters: Annotated[int, Field(ge=16, le=1024)] = 64
+    """Of one annotation; what is longer is cut with a warning, refused to strict peers. 64 is what its VR has."""
+    frame_mib: Annotated[int, Field(ge=1, le=2048)] = 512
+    """One decoded frame: rows × columns × samples × bytes. A larger one is kept and copied, not shown or changed."""
+    inflated_mib: Annotated[int, Field(ge=1, le=2048)] = 512
+    """A deflated data set, unpacked to be shown or changed."""
+    import_files: Count = 200_000
+    """Files of one folder or archive."""
+    import_gib: Count = 256
+    """What comes out of one archive."""
+    archive_ratio: Count = 2000
+    """How many times its packed size a file of an archive may be; those below 64 MiB may be more."""
+    upload_files: Count = 20_000
+    """Files of one import by the page; an archive counts as one."""
 
 
 class PrintingSettings(Section):
     """Film workers."""
 
     workers: Count = 2
+    """Processes that compose films and send them."""
     compose_ahead: Count = 4
     """Films composed ahead for each printer."""
     duplicate_minutes: Count = 10
@@ -192,12 +247,19 @@ class DiscsSettings(Section):
     """Disc workers, and who stands on discs and labels as their maker."""
 
     workers: Count = 1
+    """Processes that build discs."""
     institution: str = ""
+    """Name of the hospital."""
     department: str = ""
+    """... of the department."""
     address: str = ""
+    """Its address, in one line."""
     phone: str = ""
+    """Its telephone number."""
     email: str = ""
+    """Its mail address."""
     web: str = ""
+    """Its web address."""
     contact: str = ""
     """Whom to call when a disc can't be read."""
     logo: Path | None = None
@@ -210,34 +272,46 @@ class SmtpSettings(Section):
     """Mail to tell people by."""
 
     host: str = ""
+    """Mail server; empty: no mail."""
     port: Port = 25
+    """Its TCP port."""
     sender: str = ""
+    """From whom mails are."""
     recipients: tuple[str, ...] = ()
+    """To whom."""
     starttls: bool = False
+    """Insist on TLS, with a certificate this machine trusts."""
 
 
 class NoticesSettings(Section):
     """Tells people when something waits for them."""
 
     webhook: str = ""
+    """http:// or https:// address that gets each notice as JSON; empty: none."""
     language: Literal["en", "ru", "uk", "pt", "zh_Hans"] = "en"
     """What mails and the text of the webhook are written in."""
     film_minutes: Count = 10
+    """A film that waits longer is told of."""
 
 
 class SyslogSettings(Section):
     """Audit messages to a collector (RFC 5424)."""
 
     host: str = ""
+    """Collector; empty: none."""
     port: Port = 6514
+    """Its port."""
     transport: Literal["tls", "tcp", "udp"] = "tls"
+    """`tls`, `tcp` or `udp`."""
     authorities: Path | None = None
+    """In PEM: who vouches for the collector; empty: whom this machine trusts."""
 
 
 class LogSettings(Section):
     """The log, on standard error. A line names the job, disc, study, association and peer it is about."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """`DEBUG` may hold names of patients: not for daily work."""
     format: Literal["auto", "json", "text"] = "auto"
     """auto: text at a terminal, else JSON."""
 
@@ -251,6 +325,7 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     node: NodeSettings = NodeSettings()
     storage: StorageSettings = StorageSettings()
+    limits: LimitsSettings = LimitsSettings()
     printing: PrintingSettings = PrintingSettings()
     discs: DiscsSettings = DiscsSettings()
     smtp: SmtpSettings = SmtpSettings()

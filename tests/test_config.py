@@ -84,4 +84,5 @@ def test_every_setting_is_documented() -> None:
     sections = {name: getattr(Settings(), name) for name in Settings.model_fields}
     there = {f"{section}.{key}" for section, values in sections.items() for key in type(values).model_fields}
     assert documented == there
+    assert not re.findall(r"^\| `([a-z0-9_.]+)` .*\|  \|$", text, re.MULTILINE), "each says what it is for"
     assert len(environment_names()) == len(there) + 1

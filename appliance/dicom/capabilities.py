@@ -81,6 +81,7 @@ def capabilities_of(
         takes_color=desk.printer.takes_color,
         film_boxes=settings.dicom.film_boxes,
         image_boxes=settings.dicom.image_boxes,
+        annotation_length=settings.limits.annotation_characters,
         assumed_charset=desk.peer.assumed_charset,
     )
 

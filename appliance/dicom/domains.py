@@ -177,6 +177,14 @@ class Text:
 
 
 @dataclass(frozen=True)
+class AnnotationText(Text):
+    """Text String, of which the first characters are printed (film_session)."""
+
+    def words(self, can: Capabilities) -> str:
+        return f"text, of which {can.annotation_length} characters are printed"
+
+
+@dataclass(frozen=True)
 class Table:
     """Configuration Information: the name of a table of the print profile."""
 

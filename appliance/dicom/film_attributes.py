@@ -23,6 +23,7 @@ from appliance.dicom.answering import (
 from appliance.dicom.capabilities import Capabilities
 from appliance.dicom.domains import (
     Annotations,
+    AnnotationText,
     Density,
     Destination,
     Domain,
@@ -152,7 +153,7 @@ COLOR_IMAGE_BOX = {
 # Table H.4-15, N-SET
 ANNOTATION_BOX = {
     "AnnotationPosition": Attribute(usage="M/M", domain=Whole(0, 65535)),
-    "TextString": Attribute(usage="U/M", domain=Text(1024)),
+    "TextString": Attribute(usage="U/M", domain=AnnotationText(1024)),
 }
 
 # Section H.4.9.1.1, N-CREATE

@@ -15,7 +15,7 @@ from pynetdicom.events import Event
 
 from appliance.dicom.answering import INVALID_VALUE, StatusError
 from appliance.film.boxes import PixelReference
-from appliance.network.skim import Bulk, Skim, skim, skim_stream
+from appliance.network.skim import Bulk, Skim, SkimLimits, skim, skim_stream
 from appliance.network.spool import spooled_dataset
 from appliance.store import files
 
@@ -43,15 +43,20 @@ class Request:
         stream = getattr(self.event.request, BODIES[self.service], None)
         if stream is None or not stream.getbuffer().nbytes:
             return Dataset()
-        skim_stream(stream, str(self.event.context.transfer_syntax))
+        skim_stream(stream, str(self.event.context.transfer_syntax), limits=self._limits)
         stream.seek(0)
         return decode(stream, self.implicit, not self.big_endian)
 
     def image(self, folder: Path) -> ReceivedImage:
         """The data set of an image box, which lies in a file of the association's spool folder."""
         spooled = spooled_dataset(self.event)
-        skimmed = skim(spooled.path, spooled.transfer_syntax, offset=spooled.offset)
+        skimmed = skim(spooled.path, spooled.transfer_syntax, offset=spooled.offset, limits=self._limits)
         return ReceivedImage(skimmed, spooled.path, folder, self.big_endian)
+
+    @property
+    def _limits(self) -> SkimLimits:
+        association: Any = self.event.assoc
+        return SkimLimits(depth=association.limits.sequence_depth)
 
 
 class ReceivedImage:

@@ -165,6 +165,7 @@ class DicomServer:
             pdu_max=settings.maximum_pdu,
             dataset_max=settings.film_mib << 20,
             store_max=settings.instance_mib << 20,
+            sequence_depth=self.store.settings.limits.sequence_depth,
         )
 
     def _handlers(self) -> list[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from appliance.media.ordering import LOOKED, unlooked
 from appliance.media.progress import Watch
 from appliance.media.selection import Gathered
 from appliance.media.source import Placed, SourceInstance
-from appliance.pixels import PixelError
+from appliance.pixels import Limits, PixelError
 from appliance.store import files
 from appliance.studies import keys, part10, records
 
@@ -28,6 +28,7 @@ def anonymous_sources(
     decisions: frozenset[str],
     folder: Path,
     watch: Watch,
+    limits: Limits,
 ) -> tuple[tuple[SourceInstance, ...], tuple[tuple[str, str], ...]]:
     """Anonymous copies in `folder`, and (SOP Instance UID, reason) of what is left out.
 
@@ -54,7 +55,7 @@ def anonymous_sources(
         )
         target = folder / f"{number:07d}.dcm"
         try:
-            deidentify(Path(source.path), target, options)
+            deidentify(Path(source.path), target, options, limits)
         except (CannotDeidentifyError, PixelError) as error:
             left_out[uid] = str(error)
         else:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from appliance.errors import ApplianceError, ConflictError, DamagedError
 from appliance.jobs.keeping import begin
-from appliance.pixels import Decoder
+from appliance.pixels import DEFAULT_LIMITS, Decoder, Limits
 from appliance.store import files
 from appliance.store.files import PartFile
 from appliance.words import say
@@ -111,18 +111,19 @@ def build_volume(
     decompressing: Callable[[int], None] = lambda done: None,
     drawing: Callable[[int], None] = lambda done: None,
     checking: Progress | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Built:
     """Make one volume; see :func:`build`. With a `signer` the list of sums is signed beside it.
 
     `progress` is told bytes written, `decompressing` bytes decompressed, `drawing` bytes of images
-    that have an icon, `checking` bytes of the image read again.
+    that have an icon, `checking` bytes of the image read again. `limits` hold for what is decoded.
     """
     work = folder / f"work-{volume.number}"
     try:
-        volume = _decompressed(volume, work, decompressing)
+        volume = _decompressed(volume, work, decompressing, limits)
         icons = work / "icons" if plan.options.icons else None
         if icons is not None:
-            volume = replace(volume, entries=with_icons(volume.entries, volume.placed, icons, drawing))
+            volume = replace(volume, entries=with_icons(volume.entries, volume.placed, icons, drawing, limits))
         assembled = Assembly(plan, volume, content, signer, icons)
         path = folder / f"volume-{volume.number}{targets.SUFFIX[plan.medium.form]}"
         report = _write(plan, assembled, path, progress, checking)
@@ -141,7 +142,7 @@ def build_volume(
     )
 
 
-def _decompressed(volume: Volume, work: Path, decompressing: Callable[[int], None]) -> Volume:
+def _decompressed(volume: Volume, work: Path, decompressing: Callable[[int], None], limits: Limits) -> Volume:
     """The volume with its instances as they will lie on it. Raises UndecodableError with all that can't be."""
     if not any(placed.decompress for placed in volume.placed):
         return volume
@@ -149,7 +150,7 @@ def _decompressed(volume: Volume, work: Path, decompressing: Callable[[int], Non
     made = []
     spoiled: dict[str, str] = {}
     done = 0
-    with Decoder() as decoder, ThreadPoolExecutor(2) as threads:
+    with Decoder(limits=limits) as decoder, ThreadPoolExecutor(2) as threads:
         orders = [
             threads.submit(decompressed, placed, work, decoder) if placed.decompress else placed
             for placed in volume.placed

@@ -14,7 +14,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +50,8 @@ from appliance.media.confidentiality import (
 from appliance.network.file_head import head_of_file
 from appliance.pixels import beside_pixels
 from appliance.pixels.errors import NotShownError, VideoError
-from appliance.pixels.source import Limits, Source
+from appliance.pixels.limits import DEFAULT_LIMITS, Limits
+from appliance.pixels.source import Source
 from appliance.store.files import PartFile
 from appliance.studies.bounds import check_items
 from appliance.studies.keys import InstanceKeys
@@ -74,7 +75,7 @@ _SCREEN = re.compile(r"screen.?(save|shot|capture)", re.IGNORECASE)
 _SHEET = re.compile(r"dose.?(report|info|record|summary)|patient.?protocol", re.IGNORECASE)
 CHUNK = 1 << 20
 MOST_INFLATED = 1 << 27
-"""Bytes of a deflated data set, which is held in memory here."""
+"""Bytes of a deflated data set, which is held in memory here, whatever else is set."""
 
 
 class CannotDeidentifyError(ApplianceError):
@@ -138,16 +139,17 @@ def needs_a_look(keys: InstanceKeys) -> str | None:
     return None
 
 
-def deidentify(source: Path, target: Path, options: DeidentifyOptions) -> str:
+def deidentify(source: Path, target: Path, options: DeidentifyOptions, limits: Limits = DEFAULT_LIMITS) -> str:
     """Write an anonymous copy of the instance `source` as `target`; its new SOP Instance UID.
 
     Deflated data sets are written inflated (Explicit VR Little Endian). Raises :class:`CannotDeidentifyError` or
     PixelError.
     """
+    held = replace(limits, inflated_bytes=min(limits.inflated_bytes, MOST_INFLATED))
     with source.open("rb") as file:
         try:
             check_items(source, 0)
-            opened = Source(file, Limits(inflated_bytes=MOST_INFLATED), video=options.video)
+            opened = Source(file, held, video=options.video)
             start, end = _pixel_span(opened)
             dataset = opened.header
             _Deidentifier(dataset, options).run()

@@ -26,6 +26,7 @@ from appliance.media.planned import telling_of_icons
 from appliance.media.same_image import same_images
 from appliance.media.selection import Gathered, Selection, gather
 from appliance.media.trial import losing_icons, undecodable
+from appliance.pixels import limits_of
 from appliance.security.audit import record
 from appliance.store import discs, files
 from appliance.store.database import next_number
@@ -44,6 +45,7 @@ def plan_disc(store: Store, order: DiscOrder) -> tuple[Plan, Gathered]:
     """What would be made, and of what; nothing is. Raises UsageError, NotFoundError."""
     chosen = settled(store, order)
     gathered = gather(store, order.selection)
+    limits = limits_of(store.settings.limits)
     made = partial(
         plan_of,
         gathered,
@@ -53,10 +55,10 @@ def plan_disc(store: Store, order: DiscOrder) -> tuple[Plan, Gathered]:
         leave_out=order.leave_out,
     )
     plan = made()
-    if same := same_images(plan, gathered.sources):
+    if same := same_images(plan, gathered.sources, limits):
         made = partial(made, same_image=same)
         plan = made()
-    if spoiled := undecodable(plan):
+    if spoiled := undecodable(plan, limits):
         plan = made(undecodable=spoiled)
     return telling_of_icons(plan, losing_icons(plan)), gathered
 

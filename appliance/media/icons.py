@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.pixels import Decoder, PixelError
+from appliance.pixels import DEFAULT_LIMITS, Decoder, Limits, PixelError
 from appliance.store import files
 
 from .dicomdir import Entry
@@ -21,7 +21,11 @@ _AT_ONCE = 64
 
 
 def with_icons(
-    entries: Iterable[Entry], placed: Iterable[Placed], path: Path, made: Callable[[int], None] = lambda done: None
+    entries: Iterable[Entry],
+    placed: Iterable[Placed],
+    path: Path,
+    made: Callable[[int], None] = lambda done: None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[Entry, ...]:
     """Draw the icons of the entries that have room for one into the file `path`, one behind the other.
 
@@ -32,7 +36,7 @@ def with_icons(
     images = [by_id[entry.reference.file_id] for entry in entries if entry.icon and entry.reference]
     without: set[tuple[str, ...]] = set()
     files.make_folder(path.parent)
-    files.write_scratch(path, _drawn(images, without, made))
+    files.write_scratch(path, _drawn(images, without, made, limits))
     return tuple(replace(entry, icon=False) if _is_among(entry, without) else entry for entry in entries)
 
 
@@ -40,10 +44,12 @@ def _is_among(entry: Entry, without: set[tuple[str, ...]]) -> bool:
     return entry.icon and entry.reference is not None and entry.reference.file_id in without
 
 
-def _drawn(images: Sequence[Placed], without: set[tuple[str, ...]], made: Callable[[int], None]) -> Iterator[bytes]:
+def _drawn(
+    images: Sequence[Placed], without: set[tuple[str, ...]], made: Callable[[int], None], limits: Limits
+) -> Iterator[bytes]:
     """The icons; two at a time, as the decoder has two children."""
     done = 0
-    with Decoder() as decoder, ThreadPoolExecutor(2) as threads:
+    with Decoder(limits=limits) as decoder, ThreadPoolExecutor(2) as threads:
         for start in range(0, len(images), _AT_ONCE):
             some = images[start : start + _AT_ONCE]
             for each, icon in zip(some, threads.map(lambda each: _icon(each, decoder), some), strict=True):

@@ -46,7 +46,7 @@ from appliance.media.settling import (
 )
 from appliance.media.signing import signer_of
 from appliance.media.video import Mp4, as_mp4
-from appliance.pixels import Decoder, PixelError
+from appliance.pixels import Decoder, PixelError, limits_of
 from appliance.store import discs, files
 from appliance.store.files import failpoint
 from appliance.store.store import Store
@@ -188,7 +188,8 @@ def _plan(
         undecodable=undecodable,
     )
     plan = made(choices)
-    if same := same_images(plan, gathered.sources, COMPARE_SECONDS):
+    limits = limits_of(store.settings.limits)
+    if same := same_images(plan, gathered.sources, limits, COMPARE_SECONDS):
         plan = made(choices, same_image=same)
     if plan.conflicts:
         raise HeldError("decision-needed", "; ".join(conflict.message for conflict in plan.conflicts), plan)
@@ -196,7 +197,8 @@ def _plan(
     if choices.anonymous:
         here = replace(gathered, left_out=gathered.left_out + leave_out)
         filed = {placed.source.keys.SOPInstanceUID: placed for volume in plan.volumes for placed in volume.all}
-        sources, left_out = anonymous_sources(here, filed, disc.key, choices, decisions, folder / "anonymous", watch)
+        copies = folder / "anonymous"
+        sources, left_out = anonymous_sources(here, filed, disc.key, choices, decisions, copies, watch, limits)
         hidden = tuple(Note(SOPInstanceUID=uid, reason=reason) for uid, reason in left_out)
         plan = made(choices.model_copy(update={"several_patients": True}), sources=sources)
     if plan.refused and can_be_left_out(plan) and disc.request_uid is None:
@@ -250,6 +252,7 @@ def _make(
     """One volume with all that is on it, checked; and what was left out for want of room."""
     folder = store.folder.disc(disc.disc_id)
     settings = store.settings.discs
+    limits = limits_of(store.settings.limits)
     work = work_of(plan, volume, choices, watch)
     watch.phase("build", work.total)
     failpoint("build.start")
@@ -267,7 +270,7 @@ def _make(
         label_folder=store.folder.layouts,
         videos=videos,
     )
-    with Decoder() as decoder:
+    with Decoder(limits=limits) as decoder:
         watched = work.watched(decoder)
         content, left_out = extras.content_of(plan, volume, found, choices, watched, scratch, settings.site_files)
     failpoint("build.content")
@@ -290,6 +293,7 @@ def _make(
         decompressing=work.decompressed,
         drawing=work.drawn,
         checking=watch.step,
+        limits=limits,
     )
     files.remove_tree(scratch)
     files.remove_tree(folder / f"video-{volume.number}")

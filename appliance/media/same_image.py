@@ -10,7 +10,7 @@ from pathlib import Path
 from appliance.errors import DamagedError
 from appliance.media.plan import Plan
 from appliance.media.source import SourceInstance
-from appliance.pixels import Decoder, PixelError
+from appliance.pixels import DEFAULT_LIMITS, Decoder, Limits, PixelError
 from appliance.studies.same_content import digest
 
 SECONDS = 4.0
@@ -19,7 +19,9 @@ _OF_THE_CODING = (0x00280004, 0x00280006, 0x7FE00001, 0x7FE00002, 0x7FE00008, 0x
 Signature = tuple[object, ...]
 
 
-def same_images(plan: Plan, sources: Iterable[SourceInstance], seconds: float = SECONDS) -> frozenset[str]:
+def same_images(
+    plan: Plan, sources: Iterable[SourceInstance], limits: Limits = DEFAULT_LIMITS, seconds: float = SECONDS
+) -> frozenset[str]:
     """SOP Instance UIDs in conflict all of whose contents say the same, their pixels as they are or once decoded.
 
     What can't be found out in `seconds`, or is damaged, stays a conflict.
@@ -32,7 +34,7 @@ def same_images(plan: Plan, sources: Iterable[SourceInstance], seconds: float = 
         if source.keys.SOPInstanceUID in asked:
             groups.setdefault(source.keys.SOPInstanceUID, []).append(source)
     end = time.monotonic() + seconds
-    with Decoder() as decoder:
+    with Decoder(limits=limits) as decoder:
         return frozenset(uid for uid, group in groups.items() if time.monotonic() < end and _are_same(group, decoder))
 
 

@@ -19,7 +19,7 @@ from appliance.media.profiles import VIDEO_SYNTAXES
 from appliance.media.source import SourceInstance
 from appliance.media.transcode import ICON, has_coded_icon
 from appliance.media.video import probed
-from appliance.pixels import Decoder, PixelError
+from appliance.pixels import DEFAULT_LIMITS, Decoder, Limits, PixelError
 from appliance.studies.bounds import check_items
 
 SECONDS = 4.0
@@ -41,13 +41,13 @@ class _Tried:
 _known: OrderedDict[tuple[str, str], _Tried] = OrderedDict()
 
 
-def undecodable(plan: Plan) -> dict[str, str]:
+def undecodable(plan: Plan, limits: Limits = DEFAULT_LIMITS) -> dict[str, str]:
     """SOP Instance UID -> why its image can't be decompressed. What was tried before is remembered."""
     wanted = {source.keys.SOPInstanceUID: source for source in _to_decompress(plan)}
     new = [source for source in wanted.values() if _name(source) not in _known]
     if new or any(map(_is_left, wanted.values())):
         end = time.monotonic() + SECONDS
-        with Decoder() as decoder, ThreadPoolExecutor(2) as threads:
+        with Decoder(limits=limits) as decoder, ThreadPoolExecutor(2) as threads:
             list(threads.map(lambda source: _try(source, decoder, end), new))
             end = min(end, time.monotonic() + FRAME_SECONDS)
             list(threads.map(lambda source: _try_frames(source, decoder, end), filter(_is_left, wanted.values())))

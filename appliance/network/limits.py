@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.config import LimitsSettings
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -36,6 +38,7 @@ class Limits:
     memory_max: int = 16 * MIB  # data set kept in memory (all but N-SET and C-STORE), and all of them queued together
     dataset_max: int = 512 * MIB  # spooled data set of an N-SET
     store_max: int = 16 * 1024 * MIB  # spooled data set of a C-STORE
+    sequence_depth: int = LimitsSettings().sequence_depth  # in data sets of N-services
     queued_messages: int = 64  # not yet served on one association
     queued_answers: int = 200_000  # as SCU: matches and counts not yet read; memory_max holds for them, too
 

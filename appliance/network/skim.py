@@ -24,6 +24,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from appliance.config import LimitsSettings
 from appliance.errors import RefusedError
 from appliance.network.uids import is_valid_uid
 from appliance.words import say
@@ -51,7 +52,7 @@ _SHORT_FORM = frozenset(
 class SkimLimits:
     """How far a data set may go."""
 
-    depth: int = 32  # sequences within sequences
+    depth: int = LimitsSettings().sequence_depth  # sequences within sequences
     elements: int = 100_000  # elements and items in all; about 20 us each
     value: int = 64 * 1024  # bytes of a value that is read; longer ones are bulk
     kept: int = 64 * 1024 * 1024  # bytes of all values read

@@ -2,10 +2,11 @@
 
 from appliance.pixels.decoder import Decoder, Preview, RawPixels
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError, VideoError
+from appliance.pixels.limits import DEFAULT_LIMITS, Limits, limits_of
 from appliance.pixels.picture import ICON_EDGE
-from appliance.pixels.source import Limits
 
 __all__ = [
+    "DEFAULT_LIMITS",
     "ICON_EDGE",
     "DamagedPixelsError",
     "Decoder",
@@ -16,4 +17,5 @@ __all__ = [
     "RawPixels",
     "TooLargeError",
     "VideoError",
+    "limits_of",
 ]

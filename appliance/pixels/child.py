@@ -23,7 +23,8 @@ import numpy as np
 
 from appliance.pixels import encapsulated, picture, report
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, PixelError, TooLargeError, VideoError
-from appliance.pixels.source import Limits, Source
+from appliance.pixels.limits import Limits
+from appliance.pixels.source import Source
 from appliance.pixels.stored import frame_values
 from appliance.words import say
 

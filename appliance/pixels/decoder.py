@@ -24,8 +24,8 @@ from appliance.errors import DamagedError
 from appliance.pixels.child import ERRORS, HEADER, receive
 from appliance.pixels.display import Window
 from appliance.pixels.errors import DamagedPixelsError, PixelError, TooLargeError
+from appliance.pixels.limits import DEFAULT_LIMITS, Limits
 from appliance.pixels.picture import ICON_EDGE
-from appliance.pixels.source import Limits
 from appliance.words import say
 
 MAX_JSON = 64 << 20
@@ -125,8 +125,8 @@ class Decoder:
     Errors are :class:`PixelError`; a child that dies or hangs is replaced, and only its own request fails.
     """
 
-    def __init__(self, *, children: int = 2, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self, *, children: int = 2, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
         self._lock = threading.Lock()
         self._nursery: _Nursery | None = None
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()

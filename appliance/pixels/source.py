@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zlib
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO
 
@@ -17,6 +16,7 @@ from pydicom.uid import UID, MPEGTransferSyntaxes
 from appliance.newer_uids import DEFLATED_FRAMES
 from appliance.pixels.encapsulated import Fragments, find
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeError, VideoError
+from appliance.pixels.limits import Limits
 from appliance.words import say
 
 # Pixel Data, Double Float Pixel Data, Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)
@@ -29,18 +29,6 @@ VIDEO = {
 NATIVE_IN_ITEMS = {UID("1.2.840.10008.1.2.1.98"), DEFLATED_FRAMES}
 """Transfer syntaxes whose items hold frames as uncompressed pixel data has them, each from a byte of its own."""
 UNDEFINED_LENGTH = 0xFFFFFFFF
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What one request for pixels may take."""
-
-    address_space: int = 3 << 30  # bytes, of the child
-    cpu_seconds: int = 50  # of one request
-    seconds: float = 60.0  # of one request, by the clock
-    frame_bytes: int = 1 << 29  # one decoded frame
-    inflated_bytes: int = 1 << 29  # a data set in Deflated Explicit VR Little Endian
-    frames: int = 1_000_000
 
 
 class Source:

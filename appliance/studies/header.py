@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from appliance.config import LimitsSettings
 from appliance.errors import RefusedError
 from appliance.studies import elements
 from appliance.studies.bounds import MOST_ITEMS_OF_A_KEY, items_in
@@ -35,7 +36,7 @@ CANNOT_UNDERSTAND = 0xC000
 LONGEST_VALUE = 64 * 1024
 LONGEST_SEQUENCE = 16 << 20
 MOST_ELEMENTS = 2_000_000
-DEEPEST = 64
+DEEPEST = LimitsSettings().sequence_depth
 MOST_INFLATED = 64 << 20
 MOST_PADDING = 64 * 1024
 HEAD = 32 * 1024
@@ -83,7 +84,9 @@ class Header(Dataset):
         return self._dict.values()
 
 
-def read_header(path: Path, transfer_syntax: str, offset: int = 0, assumed_charset: str = "") -> Header:
+def read_header(
+    path: Path, transfer_syntax: str, offset: int = 0, assumed_charset: str = "", deepest: int = DEEPEST
+) -> Header:
     """The wanted elements of the data set that begins at `offset` of a file, raw.
 
     `assumed_charset` may also name one of Python's code pages (cp1251): texts that can't be in the declared set are
@@ -93,26 +96,26 @@ def read_header(path: Path, transfer_syntax: str, offset: int = 0, assumed_chars
         if transfer_syntax == DeflatedExplicitVRLittleEndian:
             file.seek(offset)
             data, whole = _inflated(file)
-            found = _Scan(data, 0, transfer_syntax, whole=whole).run()
+            found = _Scan(data, 0, transfer_syntax, whole=whole, deepest=deepest).run()
         else:
-            found = _from_head(file.fileno(), offset, transfer_syntax)
+            found = _from_head(file.fileno(), offset, transfer_syntax, deepest)
     dataset = Header(found)  # type: ignore[arg-type]
     dataset.set_original_encoding(transfer_syntax == ImplicitVRLittleEndian, transfer_syntax != ExplicitVRBigEndian)
     name = code_page(assumed_charset)
     return _from_code_page(dataset, name) if name else dataset
 
 
-def _from_head(descriptor: int, offset: int, transfer_syntax: str) -> Elements:
+def _from_head(descriptor: int, offset: int, transfer_syntax: str, deepest: int) -> Elements:
     """Read from the head of the file where that is enough, else from all of it."""
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, HEAD, 0)
     if len(head) < size:
         with contextlib.suppress(_BeyondHeadError):
-            return _Scan(head, offset, transfer_syntax, end=size).run()
+            return _Scan(head, offset, transfer_syntax, end=size, deepest=deepest).run()
     elif not head:
         raise refusal(say("is empty"))
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
-        return _Scan(data, offset, transfer_syntax).run()
+        return _Scan(data, offset, transfer_syntax, deepest=deepest).run()
 
 
 def _inflated(file: Any) -> tuple[bytes, bool]:
@@ -163,7 +166,9 @@ class _BeyondHeadError(Exception):
 class _Scan:
     """One pass over a data set in memory (or mapped)."""
 
-    def __init__(self, data: Any, start: int, transfer_syntax: str, *, whole: bool = True, end: int = 0) -> None:
+    def __init__(
+        self, data: Any, start: int, transfer_syntax: str, *, whole: bool = True, end: int = 0, deepest: int = DEEPEST
+    ) -> None:
         """`whole`: it ends where `data` ends, or at `end`, of which `data` is the head."""
         self.data = data
         self.start = start
@@ -176,6 +181,7 @@ class _Scan:
         self.short = struct.Struct(order + "HH2sH").unpack_from
         self.long = struct.Struct(order + "L").unpack_from
         self.left = MOST_ELEMENTS
+        self.deepest = deepest
 
     def run(self) -> Elements:
         found: Elements = {}
@@ -271,8 +277,8 @@ class _Scan:
         return self._sequence(start, self.implicit or vr == b"UN", 1)
 
     def _sequence(self, position: int, implicit: bool, depth: int) -> int:
-        if depth > DEEPEST:
-            raise refusal(say("is nested deeper than %(deepest)s", deepest=DEEPEST))
+        if depth > self.deepest:
+            raise refusal(say("is nested deeper than %(deepest)s", deepest=self.deepest))
         while True:
             tag, _, length, start = self._element(position, True)
             if tag == _SEQUENCE_END:

@@ -14,13 +14,10 @@ from typing import BinaryIO
 
 from pydicom import dcmread
 
+from appliance.config import LimitsSettings
 from appliance.errors import UsageError
 from appliance.words import say
 
-MOST_FILES = 200_000
-MOST_UNPACKED = 256 << 30
-"""Bytes that come out of one archive."""
-HIGHEST_RATIO = 2000
 RATIO_OF_OTHERS = 200
 """What is no instance is not unpacked in any case; from this ratio on it is said."""
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".tar", ".zst"})
@@ -47,15 +44,15 @@ class Candidate:
 
 
 @contextmanager
-def candidates(path: Path) -> Iterator[list[Candidate]]:
+def candidates(path: Path, limits: LimitsSettings) -> Iterator[list[Candidate]]:
     """The files of a file, folder or zip archive. Raises UsageError when there is nothing, or far too much."""
     if path.is_dir():
-        yield _bounded(list(_in_folder(path)), path)
+        yield _bounded(list(_in_folder(path)), path, limits.import_files)
     elif not path.exists():
         raise UsageError(say("There is no %(path)s.", path=path), field="path")
     elif zipfile.is_zipfile(path) and not _is_dicom(path):
         with _archive(path) as archive:
-            yield _bounded(_in_archive(archive, path), path)
+            yield _bounded(_in_archive(archive, path, limits), path, limits.import_files)
     elif _begins(path, 4) == b"PK\3\4":
         raise _damaged_archive(path, say("it is cut short, or damaged at its end"))
     else:
@@ -73,10 +70,10 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _bounded(found: list[Candidate], path: Path) -> list[Candidate]:
-    if len(found) > MOST_FILES:
+def _bounded(found: list[Candidate], path: Path, most: int) -> list[Candidate]:
+    if len(found) > most:
         raise UsageError(
-            say("%(path)s has more than %(most_files)s files.", path=path.name, most_files=f"{MOST_FILES:,}"),
+            say("%(path)s has more than %(most_files)s files.", path=path.name, most_files=f"{most:,}"),
             field="path",
         )
     return found
@@ -128,34 +125,38 @@ def _damaged_archive(path: Path, why: object) -> UsageError:
     return UsageError(say("%(path)s is a damaged zip archive: %(why)s.", path=path.name, why=why), field="path")
 
 
-def _in_archive(archive: zipfile.ZipFile, path: Path) -> list[Candidate]:
+def _in_archive(archive: zipfile.ZipFile, path: Path, limits: LimitsSettings) -> list[Candidate]:
     members = [info for info in archive.infolist() if not info.is_dir()]
-    if sum(info.file_size for info in members) > MOST_UNPACKED:
+    if sum(info.file_size for info in members) > limits.import_gib << 30:
         raise UsageError(
             say(
                 "%(path)s would unpack to more than %(most_unpacked)s GiB.",
                 path=path.name,
-                most_unpacked=MOST_UNPACKED >> 30,
+                most_unpacked=limits.import_gib,
             ),
             field="path",
         )
-    return [_member(archive, info) for info in members]
+    return [_member(archive, info, limits.archive_ratio) for info in members]
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Candidate:
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, highest_ratio: int) -> Candidate:
     def opened() -> BinaryIO:
         return archive.open(info)  # type: ignore[return-value]
 
     return Candidate(
-        name=info.filename, size=info.file_size, open=opened, refused=_suspicion(info), else_said=_else_said(info)
+        name=info.filename,
+        size=info.file_size,
+        open=opened,
+        refused=_suspicion(info, highest_ratio),
+        else_said=_else_said(info),
     )
 
 
-def _suspicion(info: zipfile.ZipInfo) -> str:
+def _suspicion(info: zipfile.ZipInfo, highest_ratio: int) -> str:
     """Nothing is written under a member's name: what matters is what comes out of it."""
     if info.flag_bits & 1:
         return say("it is encrypted")
-    return _growth(info) if _grows(info, HIGHEST_RATIO) else ""
+    return _growth(info) if _grows(info, highest_ratio) else ""
 
 
 def _else_said(info: zipfile.ZipInfo) -> str:

@@ -109,7 +109,7 @@ def import_path(
     """
     report = ImportReport()
     try:
-        with candidates(path) as found, _spool(store) as spool:
+        with candidates(path, store.settings.limits) as found, _spool(store) as spool:
             promised = dict.fromkeys(named_in_dicomdirs(found))
             there = file_ids(each.name for each in found)
             report.missing = tuple(name for name in promised if name not in there)

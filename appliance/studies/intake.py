@@ -57,7 +57,7 @@ class Intake:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._batch = Batch(store.database, "study")
-        self._reader = Reader()
+        self._reader = Reader(store.settings.limits.sequence_depth)
 
     def take(self, arrival: Arrival, actor: Actor) -> Taken:
         """Keep an instance for good. When this returns, it survives power loss.

@@ -112,7 +112,8 @@ class Understood:
 class Reader:
     """Reads the headers of arrivals. Shared by threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, deepest: int) -> None:
+        self._deepest = deepest
         self._known: dict[Any, Shared] = {}
 
     def understand(self, arrival: Arrival) -> Understood:
@@ -120,7 +121,9 @@ class Reader:
 
         Raises RefusedError: C000 not understood, C001 no identity, A900 not what was announced.
         """
-        header = read_header(arrival.path, arrival.transfer_syntax, arrival.offset, arrival.assumed_charset)
+        header = read_header(
+            arrival.path, arrival.transfer_syntax, arrival.offset, arrival.assumed_charset, self._deepest
+        )
         try:
             found = self._understood(arrival, header)
         except RefusedError:

@@ -17,9 +17,6 @@ from appliance.store.uploads import Upload
 from appliance.studies.importing import ImportReport
 from appliance.words import Words, say
 
-MOST_FILES = 20_000
-"""Files of one import; a folder with more is a zip archive, or several imports."""
-
 _EMPTY = ImportReport().to_json()
 
 
@@ -38,13 +35,14 @@ def add(store: Store, import_id: int, uploaded: Iterable[tuple[str, Iterable[byt
     row = _own(store, import_id, actor)
     if row.state != uploads.UPLOADING:
         raise _begun(import_id)
+    most = store.settings.limits.upload_files
     names: list[list[str]] = []
     for name, blocks in uploaded:
-        if len(row.names) + len(names) >= MOST_FILES:
+        if len(row.names) + len(names) >= most:
             raise UsageError(
                 say(
                     "An import has at most %(most_files)s files: pack them into an archive.",
-                    most_files=f"{MOST_FILES:,}",
+                    most_files=f"{most:,}",
                 ),
                 field="files",
             )

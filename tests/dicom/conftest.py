@@ -77,9 +77,11 @@ class Door:
 
 
 @contextmanager
-def open_door(folder: Path, tls: dict[str, object] | None = None, **dicom: object) -> Iterator[Door]:
+def open_door(
+    folder: Path, tls: dict[str, object] | None = None, limits: dict[str, object] | None = None, **dicom: object
+) -> Iterator[Door]:
     """A front door on a fresh data folder, with other settings of its own."""
-    settings = {**SETTINGS, "dicom": {**SETTINGS["dicom"], **dicom}, "tls": tls or {}}
+    settings = {**SETTINGS, "dicom": {**SETTINGS["dicom"], **dicom}, "tls": tls or {}, "limits": limits or {}}
     store = open_store(folder, settings=Settings.model_validate(settings))
     for name, (title, settings) in PRINTERS.items():
         printer = Printer(

@@ -24,6 +24,7 @@ from appliance.media.selection import Selection
 from appliance.store.store import Store
 from tests.media import made
 from tests.media.disc_helpers import CLERK, STUDY, fresh, keep, ordered, work_off
+from tests.support.limited import limited
 
 PRIVATE = "1.3.12.2.1107.5.9.1"
 DECIDED = {"leave_out_refused": True}
@@ -85,6 +86,21 @@ def test_an_image_that_cannot_be_decompressed_is_planned_as_refused_and_may_be_l
 
 
 ORDER = DiscOrder(selection=Selection(studies=(STUDY,)))
+
+
+def test_an_image_with_larger_frames_than_are_set_is_refused_by_name(store: Store) -> None:
+    dataset = made.image(80, rows=512, columns=1025, series=8)
+    dataset.file_meta, dataset.PixelData = FileMetaDataset(), bytes(2 * 512 * 1025)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    keep(store, [dataset])
+    (refused,) = verbs.plan_disc(limited(store, frame_mib=1), ORDER)[0].refused
+    assert refused.SOPInstanceUID.endswith(".8.80") and "512 x 1025" in refused.reason
+    trial._known.clear()  # a setting is changed by a restart
+    assert verbs.plan_disc(limited(store, frame_mib=2), ORDER)[0].ready
+    for mib, held in ((1, True), (2, False)):
+        view = work_off(limited(store, frame_mib=mib), ordered(store))
+        assert view["held"] == held and (view["execution_status"] == "DONE") != held, view["message"]
 
 
 def patiently(monkeypatch: pytest.MonkeyPatch, frame_seconds: float = 300.0) -> None:

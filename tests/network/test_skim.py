@@ -140,9 +140,9 @@ def nested(depth: int, defined: bool) -> bytes:
 
 @pytest.mark.parametrize("defined", [True, False])
 def test_nesting_has_a_limit(tmp_path: Path, defined: bool) -> None:
-    skim(written(tmp_path, nested(32, defined)), IMPLICIT)
-    with pytest.raises(RefusedError, match="nested deeper than 32"):
-        skim(written(tmp_path, nested(33, defined)), IMPLICIT)
+    skim(written(tmp_path, nested(64, defined)), IMPLICIT)
+    with pytest.raises(RefusedError, match="nested deeper than 64"):
+        skim(written(tmp_path, nested(65, defined)), IMPLICIT)
     with pytest.raises(RefusedError, match="nested deeper"):
         skim(written(tmp_path, nested(5000, False)), IMPLICIT)
 

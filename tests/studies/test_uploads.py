@@ -24,6 +24,7 @@ from appliance.studies import search, upload_worker, uploads
 from appliance.studies.upload_worker import Importer
 from tests.media import made
 from tests.support.away import away_once
+from tests.support.limited import limited
 
 
 def content(name: str) -> bytes:
@@ -319,14 +320,13 @@ def failing(wanted: str) -> Iterator[None]:
         files.record_with(None)
 
 
-def test_the_disk_is_not_filled_by_an_upload(store: Store, clerk: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_is_not_filled_by_an_upload(store: Store, clerk: Actor) -> None:
     number = uploads.begin(store, clerk)
-    monkeypatch.setattr(uploads, "MOST_FILES", 2)
 
     def three() -> Iterator[tuple[str, list[bytes]]]:
         yield from ((name, [b"x"]) for name in "abc")
 
     with pytest.raises(UsageError, match="at most 2 files"):
-        uploads.add(store, number, three(), clerk)
+        uploads.add(limited(store, upload_files=2), number, three(), clerk)
     with pytest.raises(UsageError, match="Send DICOM files"):
         uploads.end(store, uploads.begin(store, clerk), clerk)

@@ -15,7 +15,7 @@ from werkzeug.utils import secure_filename
 
 from appliance.errors import ApplianceError, ConflictError, NotFoundError, UsageError
 from appliance.legible import legible
-from appliance.pixels import Decoder, PixelError
+from appliance.pixels import Decoder, PixelError, limits_of
 from appliance.store import files
 from appliance.studies import looking, paper, removal, search
 from appliance.studies.intake import Taken
@@ -186,7 +186,7 @@ def _decoder() -> Decoder:
     """One pool of limited children for this process, made on first use."""
     extensions = current_app.extensions
     if "decoder" not in extensions:
-        extensions["decoder"] = Decoder(children=2)
+        extensions["decoder"] = Decoder(children=2, limits=limits_of(store().settings.limits))
     decoder: Decoder = extensions["decoder"]
     return decoder
 
