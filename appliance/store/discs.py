@@ -393,6 +393,14 @@ def held_since(connection: Connection, moment: dt.datetime) -> list[int]:
     return list(connection.scalars(query.order_by(disc.c.disc_id)))
 
 
+def waiting_since(connection: Connection, moment: dt.datetime) -> set[str]:
+    """Burners that have said the same of a disc since before a moment, and not that it burns: absent, out of media."""
+    query = select(disc.c.burner, disc.c.reasons).where(
+        disc.c.execution_status.in_(UNDERWAY), ~disc.c.held, disc.c.phase == "burn", disc.c.updated < moment
+    )
+    return {row.burner for row in connection.execute(query) if row.reasons}
+
+
 def known(connection: Connection, disc_ids: Sequence[int]) -> set[int]:
     """Which of these numbers have a row."""
     return set(connection.scalars(select(disc.c.disc_id).where(disc.c.disc_id.in_(list(disc_ids)))))

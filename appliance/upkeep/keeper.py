@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 
 from appliance.errors import ResourceError
 from appliance.jobs.keeping import Chore, Rounds
 from appliance.store.store import Store
-from appliance.upkeep import node_checks, purging
+from appliance.upkeep import absences, node_checks, purging
 from appliance.upkeep.forwarding import Forwarder
-from appliance.upkeep.notices import Notifier, certificates_ending
+from appliance.upkeep.notices import Notifier, of_this_machine
 
 ROUND_SECONDS = 2.0
 NOTICE_SECONDS = 15.0
@@ -25,7 +26,7 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.own = Chore(seconds=SEEN_SECONDS, do=lambda: node_checks.be_seen(store, certificates_ending(store)))
+        self.own = Chore(seconds=SEEN_SECONDS, do=partial(_look_at_itself, store))
         self.chores = (
             Chore(seconds=0.0, do=Forwarder(store).forward),
             Chore(seconds=NOTICE_SECONDS, do=Notifier(store).tell),
@@ -51,6 +52,11 @@ class Keeper:
         if self._only.take():
             for chore in self.chores:
                 _alone(chore)
+
+
+def _look_at_itself(store: Store) -> None:
+    absences.note(store)
+    node_checks.be_seen(store, of_this_machine(store))
 
 
 def _alone(chore: Chore) -> None:

@@ -32,7 +32,7 @@ from appliance.security.certificates import CertificateView
 from appliance.store import discs, print_jobs
 from appliance.store.store import Store
 from appliance.store.tables.base import now
-from appliance.upkeep import kept, node_checks
+from appliance.upkeep import absences, kept, node_checks
 from appliance.upkeep.certificate_checks import ENDING_DAYS
 from appliance.upkeep.limited import Limit
 from appliance.upkeep.service_checks import BACKUP_DAYS
@@ -126,12 +126,20 @@ def _burners(store: Store) -> Problems:
 
 
 def _discs(store: Store) -> Problems:
-    """Those that a person is waited for, and those that failed lately: one that is made again, or purged, is well."""
+    """Those that wait for a person or a burner, and those that failed lately: one made again, or purged, is well."""
     late = now() - dt.timedelta(minutes=store.settings.notices.film_minutes)
     since = now() - dt.timedelta(days=store.settings.storage.discs_days)
     with store.database.read() as connection:
         held, failed = discs.held_since(connection, late), discs.failed_since(connection, since)
+        waiting = discs.waiting_since(connection, late)
     told = {f"disc:{number}": say("Disc %(number)s failed: see the discs page.", number=number) for number in failed}
+    minutes = store.settings.notices.film_minutes
+    told |= {
+        f"discs:{name}": say(
+            "Discs wait longer than %(minutes)s minutes for burner %(name)s.", minutes=minutes, name=name
+        )
+        for name in waiting
+    }
     return told | {
         f"disc-held:{number}": say("Disc %(number)s waits for a person: see the discs page.", number=number)
         for number in held
@@ -149,8 +157,13 @@ def _disk(store: Store) -> Problems:
 
 
 def _machines(store: Store) -> Problems:
-    """Of several, each looks after its own certificates, and the one that tells after all."""
-    return node_checks.ailing(store, store.settings.notices.film_minutes) if store.node else certificates_ending(store)
+    """Of several, each looks after itself, and the one that tells after all."""
+    return node_checks.ailing(store, store.settings.notices.film_minutes) if store.node else of_this_machine(store)
+
+
+def of_this_machine(store: Store) -> Problems:
+    """What is not at work on it, and its certificates."""
+    return {**absences.lasting(store), **certificates_ending(store)}
 
 
 def certificates_ending(store: Store) -> Problems:

@@ -15,14 +15,20 @@ from appliance.words import say
 CONNECT_SECONDS = 2.0
 
 
-def ports(store: Store) -> list[Finding]:
-    dicom, web = store.settings.dicom, store.settings.web
-    wanted = [("DICOM", dicom.address, port) for port in dicom.ports]
+def dicom_ports(store: Store) -> dict[int, Finding]:
+    """Each port that modalities call."""
+    dicom = store.settings.dicom
+    wanted = [("DICOM", port) for port in dicom.ports]
     if tls.tls_files(store) is not None:
-        wanted.append(("DICOM TLS", dicom.address, dicom.tls_port))
+        wanted.append(("DICOM TLS", dicom.tls_port))
     # retrievals are the DICOM part's; whose they are among several machines on a server's database we don't ask
     at_work = not store.database.is_sqlite or bool(store.locks.living("retrieve"))
-    found = [_port(*each, ours=at_work) for each in wanted if each[2]]
+    return {port: _port(what, dicom.address, port, ours=at_work) for what, port in wanted if port}
+
+
+def ports(store: Store) -> list[Finding]:
+    web = store.settings.web
+    found = list(dicom_ports(store).values())
     if web.port:
         found.append(_port(say("page"), web.address, web.port, ours=_is_our_page(store)))
     return found

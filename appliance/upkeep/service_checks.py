@@ -52,10 +52,15 @@ def access(store: Store) -> list[Finding]:
 
 def parts(store: Store) -> list[Finding]:
     """Whether somebody composes films and burns discs."""
-    return [
-        _part(store, "films", _film_workers, say("No film worker is at work.")),
-        _part(store, "discs", _disc_workers, say("No disc worker is at work.")),
-    ]
+    return list(workers(store).values())
+
+
+def workers(store: Store) -> dict[str, Finding]:
+    """The same by kind."""
+    return {
+        "films": _part(store, "films", _film_workers, say("No film worker is at work.")),
+        "discs": _part(store, "discs", _disc_workers, say("No disc worker is at work.")),
+    }
 
 
 def _film_workers(count: int) -> Words:

@@ -19,8 +19,11 @@ from aiosmtpd.controller import Controller
 from sqlalchemy import select, update
 
 from appliance.config import Settings
+from appliance.dicom.server import DicomServer
 from appliance.events import Actor
 from appliance.media import discs
+from appliance.media.views import show_disc
+from appliance.media.worker import DiscWorker
 from appliance.printing import jobs
 from appliance.printing.first_run import add_first_printer
 from appliance.printing.printer_verbs import get_printer
@@ -30,10 +33,10 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.store.tables.media import disc
 from appliance.store.tables.printing import print_job, printer
-from appliance.upkeep import health, kept, service_checks, wire_checks
+from appliance.upkeep import absences, health, kept, service_checks, wire_checks
 from appliance.upkeep.keeper import Keeper
 from appliance.upkeep.notices import Notice, Notifier, changes, problems
-from tests.media.disc_helpers import ordered, with_study
+from tests.media.disc_helpers import add, ordered, with_study
 from tests.printing.films import add_folder_printer, submit_films
 from tests.support.ports import free_port
 
@@ -263,6 +266,52 @@ def test_a_disc_a_person_is_waited_for_is_told_until_one_has_come(store: Store, 
     assert [name for name in problems(store) if "disc" in name] == [f"disc-held:{held}"]
     discs.release(store, held, clerk)
     assert not [name for name in problems(store) if "disc" in name], waits
+
+
+def test_a_disc_that_waits_for_its_agent_is_told(store: Store) -> None:
+    with_study(store)
+    add(store, "desk", "agent:desk")
+    number = ordered(store, burner="desk")
+
+    def waits() -> bool:
+        with store.database.read() as connection:
+            return connection.execute(select(disc.c.reasons)).scalar() == ["offline"]
+
+    DiscWorker(store).work_off(until=waits)
+    assert "discs:desk" not in problems(store), "it may be there in a moment"
+    with store.database.write() as connection:
+        connection.execute(update(disc).values(updated=now() - dt.timedelta(minutes=11)))
+    assert problems(store)["discs:desk"] == "Discs wait longer than 10 minutes for burner desk."
+    assert show_disc(store, number)["execution_status"] != "FAILURE"
+
+
+def test_modalities_that_reach_nobody_are_told_of_when_it_lasts_and_when_it_is_over(
+    store: Store, hook: tuple[list[Any], int, list[int]]
+) -> None:
+    posted, web, _ = hook
+    add_first_printer(store)
+    port = free_port()
+    told = with_settings(store, notices={"webhook": f"http://127.0.0.1:{web}/"}, dicom={"ports": [port]})
+    Keeper(told).round()
+    assert posted == [], "a restart is no news"
+    kept.keep(told, absences.SINCE, _longer_ago(kept.recall(told, absences.SINCE)))
+    Keeper(told).round()
+    assert sorted(notice["key"] for notice in posted[0]["notices"]) == ["part:discs", "part:films", f"port:{port}"]
+    assert f"The DICOM port {port} on 127.0.0.1 is closed." in posted[0]["text"]
+    server, lock = DicomServer(told), told.locks.hold("retrieve")
+    server.start()
+    try:
+        Keeper(told).round()
+        (over,) = posted[1]["notices"]
+        assert (over["key"], over["recovered"]) == (f"port:{port}", True)
+    finally:
+        server.stop(0)
+        lock.release()
+
+
+def _longer_ago(absent: dict[str, Any]) -> dict[str, Any]:
+    long_ago = (now() - dt.timedelta(minutes=11)).isoformat()
+    return {key: {**said, "since": long_ago} for key, said in absent.items()}
 
 
 def test_a_film_that_failed_is_told_until_it_is_printed_again(
