@@ -22,6 +22,7 @@ COMMANDS = {
     "conformance": "conformance",
     "study": "study",
     "disc": "disc",
+    "disc-profile": "disc_profile",
     "burner": "burner",
     "user": "user",
     "token": "token",

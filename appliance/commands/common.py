@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from appliance.config import load_settings
-from appliance.errors import ApplianceError, NotFoundError
+from appliance.errors import ApplianceError, NotFoundError, UsageError
 from appliance.events import Actor
 from appliance.legible import legible
 from appliance.store import secrets
@@ -104,6 +104,14 @@ def prepare_first(store: Store) -> None:
 
         add_first_printer(store)
         add_first_burner(store)
+
+
+def assigned(text: str) -> tuple[str, str]:
+    """Key and value of an option ``--set``. Raises UsageError."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set takes KEY=VALUE, not {text!r}.")
+    return key, value
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance.commands.common import actor, data_not_needed, for_each, json_option, show, with_store
+from appliance.commands.common import actor, assigned, data_not_needed, for_each, json_option, show, with_store
 from appliance.commands.waiting import has_workers, wait_option
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError
 from appliance.jobs.priorities import PRIORITIES
 from appliance.media.check.finding import ERROR
 from appliance.media.copy_types import all_copy_types
@@ -89,7 +89,7 @@ def _order(
 
     if profile in all_copy_types(store):
         profile, copy_type = "", copy_type or profile
-    choices: dict[str, Any] = dict(map(_assigned, assignments))
+    choices: dict[str, Any] = dict(map(assigned, assignments))
     choices |= {"leave_out_refused": True} if leave_out_refused else {}
     choices |= {"video": video} if video else {}
     return DiscOrder(
@@ -100,13 +100,6 @@ def _order(
         leave_out=tuple((uid, "left out by request") for uid in leave_out),
         **values,
     )
-
-
-def _assigned(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"--set takes KEY=VALUE, not {text!r}.")
-    return key, value
 
 
 def _show_plan(store: Store, order: DiscOrder, *, as_json: bool) -> None:
