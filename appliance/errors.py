@@ -18,6 +18,11 @@ Messages say what happened, to which film, printer, study or disc, and what to d
 
 from __future__ import annotations
 
+import errno
+
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""What an OSError says that is no fault of the file: descriptors or memory ran out, and will be there again."""
+
 
 class ApplianceError(Exception):
     """Something went wrong inside the appliance."""

@@ -5,7 +5,6 @@ Only a font's character map is read here (OpenType ``cmap``); drawing is Pillow'
 
 from __future__ import annotations
 
-import errno
 import mmap
 import struct
 import sys
@@ -17,13 +16,13 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from appliance.errors import PASSING
 from appliance.resources import shipped
 
 SYSTEM_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 SUFFIXES = (".ttf", ".otf", ".ttc")
 _PREFERRED = ("NotoSansCJK", "NotoSans", "NotoNaskh", "NotoSerif", "Noto", "DejaVuSans", "")
 _STYLED = ("Bold", "Italic", "Oblique", "Light", "Thin", "Black", "Medium", "Condensed", "Mono")
-_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 _CJK_FACES = {"japanese": 0, "korean": 1, "chinese": 2}  # of NotoSansCJK-Regular.ttc
 
 
@@ -114,7 +113,7 @@ def _code_points(path: Path, index: int) -> tuple[tuple[int, int], ...]:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return tuple(sorted(_read_font(data, index)))
     except OSError as error:
-        if error.errno in _PASSING:
+        if error.errno in PASSING:
             raise
         return ()
     except (ValueError, struct.error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.errors import DamagedError
+from appliance.errors import PASSING, DamagedError, ResourceError
 from appliance.pixels.child import ERRORS, HEADER, receive
 from appliance.pixels.display import Window
 from appliance.pixels.errors import DamagedPixelsError, PixelError, TooLargeError
@@ -270,7 +271,8 @@ class Decoder:
         try:
             file = path.open("rb")
         except OSError as error:
-            raise DamagedError(
+            kind = ResourceError if error.errno in PASSING else DamagedError
+            raise kind(
                 say("The instance file %(path)s can't be read: %(why)s.", path=path.name, why=error.strerror)
             ) from None
         with file:
@@ -282,7 +284,7 @@ class Decoder:
     def _ask_any(self, file: BinaryIO, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
         child = self._idle.get()
         try:
-            child = child or self._with_nursery(lambda nursery: nursery.fork(self.limits))
+            child = child or self._fork()
             return self._ask_child(child, file, request)
         except BaseException:
             child = None
@@ -302,18 +304,33 @@ class Decoder:
         except (EOFError, OSError, ValueError):
             raise _words_for(self._end(child), limits) from None
 
-    def _end(self, child: _Child) -> int:
-        return self._with_nursery(lambda nursery: nursery.end(child), again=False)
-
-    def _with_nursery(self, deed: Callable[[_Nursery], Any], *, again: bool = True) -> Any:
-        """Do it with the nursery there is, or a new one when that has died."""
+    def _fork(self) -> _Child:
+        """A child of the nursery there is, or of a new one when that has died. Raises ResourceError."""
+        with self._lock, contextlib.suppress(EOFError, OSError):
+            return self._child_of_nursery()
         with self._lock:
             try:
-                self._nursery = self._nursery or _Nursery()
-                return deed(self._nursery)
+                return self._child_of_nursery()
+            except (EOFError, OSError) as error:
+                why = getattr(error, "strerror", None) or type(error).__name__
+                raise ResourceError(say("The decoder of images can't be started: %(why)s.", why=why)) from error
+
+    def _child_of_nursery(self) -> _Child:
+        try:
+            self._nursery = self._nursery or _Nursery()
+            return self._nursery.fork(self.limits)
+        except (EOFError, OSError):
+            self._drop_nursery()
+            raise
+
+    def _end(self, child: _Child) -> int:
+        """The signal that ended the child; 0 when none did, or nobody knows."""
+        with self._lock:
+            try:
+                return self._nursery.end(child) if self._nursery else 0
             except (EOFError, OSError):
                 self._drop_nursery()
-        return self._with_nursery(deed, again=False) if again else 0
+                return 0
 
     def _drop_nursery(self) -> None:
         if self._nursery is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import struct
 import subprocess
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from appliance.errors import DamagedError
+from appliance.errors import DamagedError, ResourceError
 from appliance.pixels import DamagedPixelsError, Decoder, Limits, NotShownError, TooLargeError
 from tests.pixels.conftest import SHIPPED, grey
 
@@ -170,6 +171,30 @@ def test_a_child_that_hangs_is_ended() -> None:
             decoder.frame(CT, 1)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+        assert decoder.frame(CT, 1).shape == (128, 128)
+
+
+@contextlib.contextmanager
+def descriptors(left: int) -> Iterator[None]:
+    """So many files more may be opened."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = [os.open("/dev/null", os.O_RDONLY) for _ in range(64)]  # fills what is free below the last of them
+    try:
+        for each in spare[-left:] if left else ():
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spare[-1] + 1, hard))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for each in spare[: len(spare) - left]:
+            os.close(each)
+
+
+@pytest.mark.parametrize(("left", "words"), [(0, "CT_small.dcm can't be read"), (1, "decoder of images")])
+def test_a_machine_without_descriptors_for_a_moment_is_no_damaged_image(left: int, words: str) -> None:
+    with Decoder(children=1) as decoder:
+        with descriptors(left), pytest.raises(ResourceError, match=words):
+            decoder.frame(CT, 1)
         assert decoder.frame(CT, 1).shape == (128, 128)
 
 
