@@ -12,8 +12,8 @@ from pynetdicom.events import Event
 
 from appliance.dicom.answering import Answer, answered
 from appliance.dicom.callers import Caller
+from appliance.dicom.instances_received import Counts, InstancesReceived
 from appliance.network.spool import SpoolRequest, spooled_dataset
-from appliance.security.audit import record
 from appliance.store.store import Store
 from appliance.studies.completeness import count_again
 from appliance.studies.intake import OUT_OF_RESOURCES, Arrival, Intake, Taken
@@ -28,7 +28,8 @@ class StorageScp:
     def __init__(self, store: Store, intake: Intake | None = None) -> None:
         self._store = store
         self._intake = intake or Intake(store)
-        self._taken: dict[int, Counter[tuple[str, str]]] = {}  # association -> (study, outcome): instances
+        self._received = InstancesReceived(store.database)
+        self._taken: dict[int, Counts] = {}  # by association
 
     def supported(self, caller: Caller) -> Mapping[str, Sequence[str]]:
         if "store" not in caller.peer.allows:
@@ -40,22 +41,12 @@ class StorageScp:
         self._taken[id(caller)] = Counter()
 
     def closed(self, caller: Caller) -> None:
-        """What came by the association, for the audit: an entry for each study."""
+        """What came by the association, for the audit and for studies that lacked it."""
         taken = self._taken.pop(id(caller), Counter())
         if not taken:
             return
         try:
-            with self._store.database.write() as connection:
-                for study in sorted({study for study, _ in taken}):
-                    detail = {outcome: count for (uid, outcome), count in taken.items() if uid == study}
-                    record(
-                        connection,
-                        "instances-received",
-                        caller.actor,
-                        object_kind="study",
-                        object_id=study,
-                        detail=detail,
-                    )
+            self._received.tell(caller.actor, taken)
         except Exception as error:  # the instances are safe; the log must do for the audit
             log.error(
                 "the audit of instances from %s failed: %s; %s", caller, type(error).__name__, sum(taken.values())
