@@ -35,10 +35,10 @@ class Worker(ABC):
     topics: ClassVar[tuple[str, ...]]
     """Whose changes in the database may mean work."""
 
-    def __init__(self, store: Store, keeper: Keeper) -> None:
+    def __init__(self, store: Store, keepers: Iterable[Keeper]) -> None:
         self.store = store
         self.lock = store.locks.hold(self.kind)
-        self.keeper = keeper
+        self.keepers = tuple(keepers)
         self.beat: Callable[[], None] = lambda: None
         self._driving: dict[int, threading.Thread] = {}
         self._recovered = self._looked = 0.0
@@ -105,7 +105,8 @@ class Worker(ABC):
         self._looked = time.monotonic()
         self._renew_lock()
         self._recover()
-        self.keeper.keep()
+        for keeper in self.keepers:
+            keeper.keep()
         busy = self._work()
         self._seen = -1 if busy else changes
         return busy
@@ -168,5 +169,6 @@ class Worker(ABC):
         end = time.monotonic() + JOIN_SECONDS
         for thread in self._threads():
             thread.join(max(0.0, end - time.monotonic()))
-        self.keeper.close()
+        for keeper in self.keepers:
+            keeper.close()
         self.lock.release()

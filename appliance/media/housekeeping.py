@@ -30,18 +30,25 @@ KEEPER = process_actor("housekeeping")
 log = logging.getLogger(__name__)
 
 
-def keeper(store: Store) -> Keeper:
-    """What is done now and then for discs."""
+def keepers(store: Store) -> list[Keeper]:
+    """What is done now and then for discs: once for all machines, and on each for the burners bound to it."""
     failed_rules: dict[str, float] = {}
     chores = [
         Chore(seconds=PURGE_SECONDS, do=lambda: purge(store)),
         Chore(seconds=PURGE_SECONDS, do=lambda: forget_agent_jobs(store)),
-        Chore(seconds=PURGE_SECONDS, do=Aside("job folders", lambda: forget_robot_jobs(store))),
         Chore(seconds=RULE_SECONDS, do=lambda: follow_rules(store, failed_rules)),
         Chore(seconds=RULE_SECONDS, do=lambda: flag_late(store)),
-        Chore(seconds=STATUS_SECONDS, do=Aside("burners", lambda: ask_burners(store))),
+        *_for_burners(store, ""),
     ]
-    return Keeper(store, "disc-keeping", chores, begin=lambda: _begin(store))
+    own = [Keeper(store, f"disc-keeping-{store.node}", _for_burners(store, store.node))] if store.node else []
+    return [Keeper(store, "disc-keeping", chores, begin=lambda: _begin(store)), *own]
+
+
+def _for_burners(store: Store, node: str) -> list[Chore]:
+    return [
+        Chore(seconds=PURGE_SECONDS, do=Aside("job folders", lambda: forget_robot_jobs(store, node))),
+        Chore(seconds=STATUS_SECONDS, do=Aside("burners", lambda: ask_burners(store, node))),
+    ]
 
 
 def _begin(store: Store) -> None:
@@ -49,18 +56,18 @@ def _begin(store: Store) -> None:
     recovery.sweep(store)
 
 
-def ask_burners(store: Store) -> None:
-    """Read back state, reasons and supplies of every burner."""
-    for burner, device in _those_here(store):
+def ask_burners(store: Store, node: str = "") -> None:
+    """Read back state, reasons and supplies of every burner that is bound to `node`."""
+    for burner, device in _bound_to(store, node):
         status = device.supplies()
         supplies = [[supply.name, supply.level, supply.unit] for supply in status.supplies]
         _report(store, burner, list(status.burner_state_reasons), status.message, supplies)
 
 
-def _those_here(store: Store) -> Iterator[tuple[StoredBurner, Burner]]:
-    """Every burner this machine could ask."""
+def _bound_to(store: Store, node: str) -> Iterator[tuple[StoredBurner, Burner]]:
+    """Every burner bound to this machine, or to none; all of them where there is but one machine."""
     for burner in all_burners(store):
-        if burner.settings.node not in ("", store.node):
+        if store.node and burner.settings.node != node:
             continue
         try:
             yield burner, open_stored(store, burner)
@@ -118,13 +125,13 @@ def forget_agent_jobs(store: Store) -> int:
     return count
 
 
-def forget_robot_jobs(store: Store) -> int:
-    """Remove images and labels from robots' folders whose piece of media has ended; how many jobs.
+def forget_robot_jobs(store: Store, node: str = "") -> int:
+    """Remove images and labels from folders of robots bound to `node` whose piece of media has ended; how many jobs.
 
     A job whose doubt a person settled left them there, and they are a patient's.
     """
     count = 0
-    for burner, device in _those_here(store):
+    for burner, device in _bound_to(store, node):
         if not isinstance(device, JobFolderBurner):
             continue
         try:

@@ -29,7 +29,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int], building: int | 
     or could not write down how it ended.
     """
     with store.database.read() as connection:
-        claimed = discs.claimed(connection, store.node)
+        claimed = discs.claimed(connection, store.node, worker)
     names = {name for disc in claimed for name in (disc.building_by, disc.burning_by) if name}
     gone = set(store.locks.dead(names))
     to_ask = []

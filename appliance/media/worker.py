@@ -21,7 +21,7 @@ class DiscWorker(Worker):
     topics = ("disc", "burner")
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store, housekeeping.keeper(store))
+        super().__init__(store, housekeeping.keepers(store))
         self._stopping = threading.Event()
         self._build: threading.Thread | None = None
         self._building: int | None = None  # the disc of that thread, while it lives

@@ -24,21 +24,26 @@ KEEPER = process_actor("housekeeping")
 log = logging.getLogger(__name__)
 
 
-def keeper(store: Store) -> Keeper:
-    """What is done now and then for films."""
+def keepers(store: Store) -> list[Keeper]:
+    """What is done now and then for films: once for all machines, and on each for the printers bound to it."""
     chores = [
         Chore(seconds=PURGE_SECONDS, do=lambda: purge(store)),
         Chore(seconds=PURGE_SECONDS, do=lambda: redirect(store)),
-        Chore(seconds=STATUS_SECONDS, do=Aside("printers", lambda: ask_printers(store))),
+        _asking(store, ""),
     ]
-    return Keeper(store, "housekeeping", chores)
+    own = [Keeper(store, f"housekeeping-{store.node}", [_asking(store, store.node)])] if store.node else []
+    return [Keeper(store, "housekeeping", chores), *own]
 
 
-def ask_printers(store: Store) -> None:
-    """Read back state, reasons and supplies of every printer that is not sending just now."""
+def _asking(store: Store, node: str) -> Chore:
+    return Chore(seconds=STATUS_SECONDS, do=Aside("printers", lambda: ask_printers(store, node)))
+
+
+def ask_printers(store: Store, node: str = "") -> None:
+    """Read back state, reasons and supplies of every printer that is bound to `node` and not sending just now."""
     for printer in all_printers(store):
-        if printer.settings.node not in ("", store.node):
-            continue  # only the machine it is at could ask it
+        if store.node and printer.settings.node != node:
+            continue
         try:
             status = device_of(store, printer).status()
         except ApplianceError as error:

@@ -34,7 +34,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
     taken over, for the device to be asked: it is never sent again by itself.
     """
     with store.database.read() as connection:
-        claimed = print_jobs.claimed(connection, store.node)
+        claimed = print_jobs.claimed(connection, store.node, worker)
     names = {name for job in claimed for name in (job.composing_by, job.sending_by) if name}
     gone = set(store.locks.dead(names))
     to_ask = []

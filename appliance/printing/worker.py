@@ -19,7 +19,7 @@ class FilmWorker(Worker):
     topics = ("print",)
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store, housekeeping.keeper(store))
+        super().__init__(store, housekeeping.keepers(store))
 
     def _work(self) -> bool:
         sending = self._start_sends()

@@ -206,12 +206,16 @@ def _claimed(connection: Connection, disc_id: int, query: Any, claim: dict[str, 
     return True
 
 
-def claimed(connection: Connection, node: str = "") -> list[Disc]:
-    """Discs that a worker has claimed, for building or burning; without those on burners of another machine."""
+def claimed(connection: Connection, node: str = "", worker: str = "") -> list[Disc]:
+    """Discs that a worker has claimed, for building or burning; without those others burn on another machine's burner.
+
+    `worker`: whoever asks, which finds out about what it has begun wherever the burner was bound since.
+    """
     query = select(disc).where(or_(disc.c.building_by.isnot(None), disc.c.burning_by.isnot(None)))
     if node:
         elsewhere = select(burner.c.name).where(~is_for(burner.c.settings, node))
-        query = query.where(or_(disc.c.burning_by.is_(None), disc.c.burner.not_in(elsewhere)))
+        burning = disc.c.burning_by
+        query = query.where(or_(burning.is_(None), burning == worker, disc.c.burner.not_in(elsewhere)))
     return list(connection.execute(query))
 
 

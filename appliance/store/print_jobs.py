@@ -264,11 +264,16 @@ def mark_started(connection: Connection, job_id: int, worker: str, evidence: str
     return connection.execute(query.values(send_started=True, evidence=evidence, updated=now())).rowcount == 1
 
 
-def claimed(connection: Connection, node: str = "") -> list[Job]:
-    """Jobs that a worker has claimed, for composing or sending; without those of printers bound to another machine."""
+def claimed(connection: Connection, node: str = "", worker: str = "") -> list[Job]:
+    """Jobs that a worker has claimed, for composing or sending; without those others send to another machine's printer.
+
+    `worker`: whoever asks, which finds out about what it has begun wherever the printer was bound since.
+    """
     query = select(print_job).where(or_(print_job.c.composing_by.isnot(None), print_job.c.sending_by.isnot(None)))
     if node:
-        query = query.where(print_job.c.printer.not_in(select(printer.c.name).where(~is_for(printer.c.settings, node))))
+        elsewhere = select(printer.c.name).where(~is_for(printer.c.settings, node))
+        sending = print_job.c.sending_by
+        query = query.where(or_(sending.is_(None), sending == worker, print_job.c.printer.not_in(elsewhere)))
     return list(connection.execute(query))
 
 

@@ -14,6 +14,7 @@ from appliance.printing import housekeeping, recovery
 from appliance.printing.worker import FilmWorker
 from appliance.store import print_jobs
 from appliance.store.store import Store, open_store
+from tests.faults.plant import wait_until
 from tests.printing.films import add_folder_printer, printed, submit_films
 
 
@@ -59,15 +60,52 @@ def test_what_a_dead_machine_had_begun_at_its_own_printer_waits_for_it(machines:
     assert recovery.take_over_claims(east, "films-east-1-x", set()) == []
 
 
-def test_only_the_machine_a_printer_is_at_asks_it_how_it_is(machines: tuple[Store, Store]) -> None:
+def test_the_machine_a_printer_is_at_asks_it_how_it_is_though_another_keeps_house(
+    machines: tuple[Store, Store],
+) -> None:
+    """Nobody did: the one that kept house left it to the other, which did not keep house."""
     east, west = machines
     add_folder_printer(east, node="west")
     with west.database.write() as connection:
         connection.exec_driver_sql("UPDATE printer SET printer_state_reasons = '[\"offline\"]'")
-    housekeeping.ask_printers(east)
-    housekeeping.ask_printers(west)
-    with west.database.read() as connection:
-        assert connection.exec_driver_sql("SELECT printer_state_reasons FROM printer").scalar_one() == []
+    house = [keeper for machine in machines for keeper in housekeeping.keepers(machine)]
+    for keeper in house:
+        keeper.keep()
+    assert wait_until(lambda: _reasons(west) == [], 10)
+    for keeper in house:
+        keeper.close()
+
+
+def _reasons(store: Store) -> object:
+    with store.database.read() as connection:
+        return connection.exec_driver_sql("SELECT printer_state_reasons FROM printer").scalar_one()
+
+
+def test_a_film_whose_composing_broke_off_goes_on_though_its_printer_is_elsewhere(
+    machines: tuple[Store, Store],
+) -> None:
+    """Its claim stayed for as long as that worker lived: only the printer's machine looked, and found it alive."""
+    east, west = machines
+    job = submit_films(east, add_folder_printer(east, node="west"))
+    worker = FilmWorker(east)
+    with east.database.write() as connection:
+        assert print_jobs.claim_compose(connection, job, worker.lock.name)
+    worker.work_off()
+    with east.database.read() as connection:
+        assert print_jobs.get(connection, job).composed
+
+
+def test_a_send_that_broke_off_is_found_out_about_though_its_printer_was_bound_elsewhere_since(
+    machines: tuple[Store, Store],
+) -> None:
+    east, _ = machines
+    job = submit_films(east, add_folder_printer(east, node="west"))
+    worker = FilmWorker(east)
+    with east.database.write() as connection:
+        print_jobs.change(connection, job, composed=True)
+        assert print_jobs.claim_send(connection, job, worker.lock.name)
+    assert recovery.take_over_claims(east, worker.lock.name, set()) == [job]
+    worker.lock.release()
 
 
 def test_a_drive_among_several_machines_says_in_which_it_is(store: Store, clerk: Actor) -> None:
