@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import psycopg
@@ -76,11 +77,13 @@ class Servers:
 
     def __init__(self, lineage: Lineage) -> None:
         self._lineage = lineage
-        self._last = 0
+        self._last: int | None = None
 
     def connect(self, _dialect: Any, _record: Any, arguments: list[Any], address: dict[str, Any]) -> Patient:
         """A connection to the first that will do. Raises OperationalError when none does."""
         places = list(enumerate(places_of(address)))
+        if self._last is None:
+            self._last = self._meet(places, arguments, address) if len(places) > 1 else 0
         errors: list[psycopg.OperationalError] = []
         for number, place in places[self._last :] + places[: self._last]:
             try:
@@ -92,6 +95,17 @@ class Servers:
                 return made
         left_behind = [error for error in errors if isinstance(error, LeftBehindError)]
         raise (left_behind or errors)[0]
+
+    def _meet(self, places: list[tuple[int, dict[str, str]]], arguments: list[Any], address: dict[str, Any]) -> int:
+        """Each of them once; the last that will do. All machines may have stood still when another was promoted: of two
+        that take writes only the one that was promoted knows, and the lineage is told by it.
+        """
+        last = 0
+        for number, place in places:
+            with suppress(psycopg.OperationalError):
+                self._open(arguments, {**address, **place}).close()
+                last = number
+        return last
 
     def _open(self, arguments: list[Any], address: dict[str, Any]) -> Patient:
         made = Patient.connect(*arguments, **address)

@@ -152,6 +152,14 @@ def server_and_stand_by() -> Iterator[tuple[Server, Server]]:
             second.stop("immediate")
 
 
+def wait_until_follows(stand_by: Server, first: Server, seconds: float = 20) -> None:
+    [(end,)] = first.execute("postgres", "SELECT pg_current_wal_lsn()")
+    until = time.monotonic() + seconds
+    while stand_by.execute("postgres", f"SELECT pg_last_wal_replay_lsn() >= '{end}'") != [(True,)]:
+        assert time.monotonic() < until, "the stand-by does not follow"
+        time.sleep(0.1)
+
+
 def wait_until_answers(made: Server, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while True:
