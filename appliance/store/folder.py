@@ -30,7 +30,10 @@ class DataFolder:
     @property
     def spool(self) -> Path:
         """What arrives and is not accepted yet; emptied at start. Each machine has its own."""
-        return self.root / "spool" / self.node
+        return self.spool_of(self.node)
+
+    def spool_of(self, node: str) -> Path:
+        return self.root / "spool" / node
 
     @property
     def uploads(self) -> Path:

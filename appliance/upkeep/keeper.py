@@ -31,6 +31,7 @@ class Keeper:
             Chore(seconds=0.0, do=Forwarder(store).forward),
             Chore(seconds=NOTICE_SECONDS, do=Notifier(store).tell),
             Chore(seconds=PURGE_SECONDS, do=lambda: purging.purge_audit(store)),
+            Chore(seconds=PURGE_SECONDS, do=lambda: node_checks.forget_machines(store)),
         )
         self._only = store.locks.only_one("upkeep")
 

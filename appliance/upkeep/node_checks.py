@@ -12,11 +12,12 @@ from appliance import clock
 from appliance.errors import ResourceError
 from appliance.media.burners import all_burners
 from appliance.printing.printer_verbs import all_printers
-from appliance.store import discs, postgresql, print_jobs, secrets
+from appliance.store import discs, files, postgresql, print_jobs, secrets
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import kept
 from appliance.upkeep.finding import Finding, error, fine, warning
+from appliance.upkeep.shared_settings import differing, shared_settings
 from appliance.words import say
 
 KNOWN = "node:"
@@ -37,8 +38,32 @@ def be_seen(store: Store, problems: Mapping[str, str]) -> None:
     clock.follow(theirs, before, after)
     ahead = (before + (after - before) / 2 - theirs).total_seconds()
     seen: dict[str, Any] = {"at": now().isoformat(), "ahead": round(ahead, 3), "version": metadata.version("appliance")}
-    seen |= {"problems": dict(problems), "data": str(store.folder.root)}
+    seen |= {"problems": dict(problems), "data": str(store.folder.root), "settings": shared_settings(store.settings)}
     kept.keep(store, KNOWN + store.node, seen)
+
+
+def forget_machines(store: Store) -> None:
+    """Of a machine that was taken away, or got another name, nothing stays: what it was sent last names patients.
+
+    It was never acknowledged; the machine itself, which empties its spool when it starts, does not come.
+    """
+    for name in _forgotten(store):
+        name_lock = store.locks.only_one(f"node-{name}")
+        if not name_lock.take():  # it works, and only its page does not run
+            continue
+        try:
+            files.remove_tree(store.folder.spool_of(name))
+            with store.database.write() as connection:
+                secrets.remove(connection, KNOWN + name)
+        finally:
+            name_lock.close()
+
+
+def _forgotten(store: Store) -> list[str]:
+    with store.database.read() as connection:
+        names = secrets.names(connection, KNOWN)
+    seen = {name.removeprefix(KNOWN): kept.recall(store, name) for name in names}
+    return [name for name, each in seen.items() if name != store.node and now() - _at(each) >= FORGOTTEN]
 
 
 def server(store: Store) -> list[Finding]:
@@ -81,7 +106,8 @@ def machines(store: Store) -> list[Finding]:
     parts = _parts(store)
     known = _known(store)
     found = [_machine(name, known.get(name), parts.get(name, Counter())) for name in sorted({*known, *parts})]
-    return [*found, *_elsewhere(store, known), *_bound(store, set(parts)), *_drives(store)]
+    at_work = {name: known[name] for name in sorted(known.keys() & parts.keys())}
+    return [*found, *_elsewhere(store, known), *_unlike(store, at_work), *_bound(store, set(parts)), *_drives(store)]
 
 
 def ailing(store: Store, minutes: int) -> dict[str, str]:
@@ -154,6 +180,26 @@ def _elsewhere(store: Store, known: Mapping[str, dict[str, Any]]) -> list[Findin
         )
         for name, seen in sorted(known.items())
         if (there := seen.get("data", here)) != here
+    ]
+
+
+def _unlike(store: Store, at_work: Mapping[str, dict[str, Any]]) -> list[Finding]:
+    """Settings that one machine has otherwise than this one: films are kept, and people told, by either."""
+    here = shared_settings(store.settings)
+    return [
+        error(
+            "machines",
+            say(
+                "Machine %(name)s has %(setting)s = %(there)s, this one %(here)s.",
+                name=name,
+                setting=setting,
+                there=theirs,
+                here=ours,
+            ),
+            say("Set it alike on every machine, and restart: whichever does the work goes by its own."),
+        )
+        for name, seen in at_work.items()
+        for setting, ours, theirs in sorted(differing(here, seen.get("settings", {})))
     ]
 
 

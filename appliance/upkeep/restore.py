@@ -243,7 +243,7 @@ def hold_after_server(store: Store, made: dt.datetime, actor: Actor) -> tuple[in
     """
     if store.database.is_sqlite:
         raise UsageError(say("Here a backup is restored from its file: appliance restore FILE."))
-    at_work = [name for kind in ("films", "discs") for name in store.locks.living(kind)]
+    at_work = [name for kind in ("films", "discs", "retrieve") for name in store.locks.living(kind)]
     if at_work:
         raise ConflictError(say("%(name)s is at work: stop every machine first.", name=at_work[0]))
     return _hold(store, made, actor, {"database": "put back by its server"})

@@ -118,6 +118,25 @@ def test_a_machine_that_has_the_share_elsewhere_is_an_error(east: Store, tmp_pat
     west.close()
 
 
+def test_settings_of_all_that_a_machine_has_otherwise_are_an_error(east: Store) -> None:
+    """Which of them held the lock decided how long films were kept, and whether anybody was told."""
+    storage = east.settings.storage.model_copy(update={"films_days": 90, "reserve_mib": 7})
+    told = east.settings.notices.model_copy(update={"webhook": "https://chat.example/hook/secret"})
+    update = {"node": NodeSettings(name="west"), "storage": storage, "notices": told}
+    west = open_store(east.folder.root, settings=east.settings.model_copy(update=update))
+    locks = [each.locks.hold("films") for each in (east, west)]
+    for each in (east, west):
+        node_checks.be_seen(each, {})
+    text = said(node_checks.machines(east), "error")
+    assert "Machine west has storage.films_days = 90, this one 7." in text
+    assert "Machine west has notices.webhook = " in text
+    assert "secret" not in text and "reserve_mib" not in text and "Machine east" not in text
+    for lock in locks:
+        lock.release()
+    assert "films_days" not in said(node_checks.machines(east), "error"), "it does nothing"
+    west.close()
+
+
 def test_what_is_bound_to_a_machine_that_is_not_there_is_an_error(east: Store, clerk: Actor) -> None:
     printer = add_folder_printer(east, node="west")
     lock = east.locks.hold("films")
@@ -130,6 +149,24 @@ def test_a_machine_not_seen_for_long_is_forgotten(east: Store) -> None:
     old = {"at": (now() - dt.timedelta(days=31)).isoformat(), "ahead": 0.0, "version": "0"}
     kept.keep(east, node_checks.KNOWN + "west", old)
     assert "west" not in str(node_checks.machines(east))
+
+
+def test_of_a_machine_that_is_gone_for_good_no_patient_s_image_stays(east: Store, store: Store) -> None:
+    """Only the machine itself emptied its spool, when it started: renamed or taken away it never did."""
+    spools = {name: files.make_folder(east.folder.root / "spool" / name) for name in ("east", "west", "north")}
+    for spool in spools.values():
+        files.write_file(spool / "image-1", b"a patient's")
+    for name, days in (("east", 31), ("west", 31), ("north", 29)):
+        seen = {"at": (now() - dt.timedelta(days=days)).isoformat(), "ahead": 0.0, "version": "0"}
+        kept.keep(east, node_checks.KNOWN + name, seen)
+    alive = store.locks.only_one("node-west")
+    assert alive.take()
+    node_checks.forget_machines(east)
+    assert spools["west"].exists(), "only its page does not run"
+    alive.close()
+    node_checks.forget_machines(east)
+    assert {name for name, spool in spools.items() if spool.exists()} == {"east", "north"}
+    assert kept.recall(east, node_checks.KNOWN + "west") is None
 
 
 def test_the_server_says_its_version_and_must_write_through(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,10 +228,11 @@ def test_a_backup_says_that_the_server_makes_it(east: Store, clerk: Actor) -> No
 
 def test_what_waited_when_the_server_made_its_dump_is_held(east: Store, clerk: Actor) -> None:
     job = submit_films(east, add_folder_printer(east))
-    lock = east.locks.hold("films")
-    with pytest.raises(ConflictError, match="stop every machine"):
-        hold_after_server(east, now(), clerk)
-    lock.release()
+    for kind in ("films", "retrieve"):  # the second is the associations' process
+        lock = east.locks.hold(kind)
+        with pytest.raises(ConflictError, match="stop every machine"):
+            hold_after_server(east, now(), clerk)
+        lock.release()
     assert hold_after_server(east, now(), clerk) == (1, 0)
     with east.database.read() as connection:
         held = print_jobs.get(connection, job)
