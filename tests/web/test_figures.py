@@ -81,6 +81,18 @@ def test_alerts_and_dashboard_ask_only_for_what_is_told(store: Store, app: Flask
     assert len(asked) > 5 and asked <= names
 
 
+def test_nought_is_told_before_anything_happens(store: Store, app: Flask) -> None:
+    """A real Prometheus saw no first rejected associations (`increase` needs a figure before), and empty panels."""
+    made.devices(store)
+    found = figures(app)
+    for outcome in ("accepted", "rejected", "broken"):
+        assert figure(found, "associations_total", outcome=outcome) == 0
+    assert figure(found, "print_queue_age_seconds", printer="film") == 0
+    assert figure(found, "disc_queue_age_seconds", burner="folder") == 0
+    assert figure(found, "discs", burner="folder", status="FAILURE") == 0
+    assert figure(found, "arrivals", kind="retrieval", state="pending") == 0
+
+
 def test_what_can_not_be_written_now_is_written_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.tally.add("steps", "send", total=2.0)
     monkeypatch.setattr("appliance.store.database.BUSY_MILLISECONDS", 50)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response, abort, g, request
@@ -15,12 +15,17 @@ from appliance.media import burners
 from appliance.media import views as disc_views
 from appliance.printing import printer_verbs, views
 from appliance.store import tally
+from appliance.store.discs import STATUSES
 from appliance.store.job_states import JOB_STATES
 from appliance.store.store import Store
 from appliance.studies import uploads
 from appliance.web.visitor import PUBLIC, address, needs, store
 
 blueprint = Blueprint("metrics", __name__)
+
+# Nought is told, too: Prometheus sees no first failure rise from nothing, and a panel says "no data".
+ARRIVALS = {("import", "pending"): 0, ("retrieval", "pending"): 0}
+OUTCOMES = {"accepted": 0.0, "rejected": 0.0, "broken": 0.0}
 
 
 @blueprint.get("/metrics")
@@ -55,12 +60,16 @@ class _Collector:
     def _queues(self) -> Iterator[Metric]:
         store = self.store
         yield _gauge("print_jobs", "Print jobs by state", ("printer", "state"), _jobs_by_state(store))
-        yield _gauge("print_queue_age_seconds", "Age of the oldest waiting", ("printer",), views.queue_ages(store))
+        ages = _noughts(_ready_printers(store)) | views.queue_ages(store)
+        yield _gauge("print_queue_age_seconds", "Age of the oldest waiting", ("printer",), ages)
         yield _gauge("printer_ready", "1: prints", ("printer",), _ready_printers(store))
-        yield _gauge("discs", "Discs by Execution Status", ("burner", "status"), disc_views.discs_by_status(store))
-        yield _gauge("disc_queue_age_seconds", "Age of the oldest waiting", ("burner",), disc_views.queue_ages(store))
+        yield _gauge("discs", "Discs by Execution Status", ("burner", "status"), _discs_by_status(store))
+        ages = _noughts(_ready_burners(store)) | disc_views.queue_ages(store)
+        yield _gauge("disc_queue_age_seconds", "Age of the oldest waiting", ("burner",), ages)
         yield _gauge("burner_ready", "1: burns", ("burner",), _ready_burners(store))
-        yield _gauge("arrivals", "Retrievals and imports not ended", ("kind", "state"), uploads.underway(store))
+        yield _gauge(
+            "arrivals", "Retrievals and imports not ended", ("kind", "state"), ARRIVALS | uploads.underway(store)
+        )
 
     def _machine(self) -> Iterator[Metric]:
         store, folder = self.store, self.store.folder
@@ -78,7 +87,7 @@ class _Collector:
             steps.add_metric([step], count_value=each.count, sum_value=each.total)
         yield steps
         associations = tally.read(self.store.database, "associations")
-        yield _counter("associations", "Associations by outcome", "outcome", _counts(associations))
+        yield _counter("associations", "Associations by outcome", "outcome", OUTCOMES | _counts(associations))
         for name, words in (("films", "Films taken"), ("instances", "Instances taken")):
             taken = tally.read(self.store.database, f"{name}_in")
             yield _counter(f"{name}_received", words, "sender", _counts(taken))
@@ -94,9 +103,17 @@ def _totals(sums: dict[str, tally.Sum]) -> dict[str, float]:
 
 
 def _jobs_by_state(store: Store) -> dict[tuple[str, str], int]:
-    """Nought, too: Prometheus sees no first failure rise from nothing."""
     none = {(each.name, state): 0 for each in printer_verbs.all_printers(store) for state in JOB_STATES}
     return none | views.jobs_by_state(store)
+
+
+def _discs_by_status(store: Store) -> dict[tuple[str, str], int]:
+    none = {(each.name, status): 0 for each in burners.all_burners(store) for status in STATUSES}
+    return none | disc_views.discs_by_status(store)
+
+
+def _noughts(of: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
+    return dict.fromkeys(of, 0.0)
 
 
 def _ready_printers(store: Store) -> dict[tuple[str, ...], float]:
