@@ -16,7 +16,9 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email import policy
 from email.message import EmailMessage
+from email.utils import localtime, make_msgid
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +43,9 @@ from appliance.words import say
 SECONDS = 15.0
 IN_ALL = 60.0
 """Seconds after which a mail server or a webhook is cut off: one that drips would hold up all upkeep."""
+
+SEVEN_BITS = policy.SMTP.clone(cte_type="7bit")
+"""smtplib sends eight bits without asking whether the server takes them (8BITMIME)."""
 
 log = logging.getLogger(__name__)
 
@@ -282,18 +287,24 @@ class Notifier:
 
 def send_mail(settings: SmtpSettings, notices: list[Notice], language: str = "en") -> None:
     """One mail with all of them, in `language`. Raises OSError, SMTPException."""
+    with mail_server(settings) as server:
+        refused = server.send_message(_mail(settings, notices, language))
+    if refused:
+        log.warning("the mail server took a notice, but not for %s", ", ".join(refused))
+
+
+def _mail(settings: SmtpSettings, notices: list[Notice], language: str) -> EmailMessage:
     host = socket.gethostname()
-    mail = EmailMessage()
-    mail["Subject"] = f"Appliance {host}: {in_language(_subject(notices), language)}"
+    mail = EmailMessage(SEVEN_BITS)
+    mail["Date"] = localtime()
+    mail["Message-ID"] = make_msgid(domain=host)
+    mail["Subject"] = " ".join(f"Appliance {host}: {in_language(_subject(notices), language)}".split())
     mail["From"] = settings.sender or f"appliance@{host}"
     mail["To"] = ", ".join(settings.recipients)
     mail["Auto-Submitted"] = "auto-generated"
     lines = [in_language(_line(notice), language) for notice in notices]
     mail.set_content("\n".join(lines) + f"\n\nAppliance {host}\n")
-    with mail_server(settings) as server:
-        refused = server.send_message(mail)
-    if refused:
-        log.warning("the mail server took a notice, but not for %s", ", ".join(refused))
+    return mail
 
 
 class _Mail(smtplib.SMTP):

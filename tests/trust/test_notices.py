@@ -18,7 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import select, update
 
-from appliance.config import Settings
+from appliance.config import Settings, SmtpSettings
 from appliance.dicom.server import DicomServer
 from appliance.events import Actor
 from appliance.media import discs
@@ -35,19 +35,25 @@ from appliance.store.tables.media import disc
 from appliance.store.tables.printing import print_job, printer
 from appliance.upkeep import absences, health, kept, service_checks, wire_checks
 from appliance.upkeep.keeper import Keeper
-from appliance.upkeep.notices import Notice, Notifier, changes, problems
+from appliance.upkeep.notices import Notice, Notifier, changes, problems, send_mail
 from tests.media.disc_helpers import add, ordered, with_study
 from tests.printing.films import add_folder_printer, submit_films
 from tests.support.ports import free_port
 
 
 class Mailbox:
-    """What an SMTP server has taken."""
+    """What an SMTP server has taken: one without 8BITMIME."""
 
     def __init__(self) -> None:
         self.mails: list[Any] = []
+        self.raw: list[bytes] = []
+
+    async def handle_EHLO(self, server: Any, session: Any, envelope: Any, hostname: str, told: list[str]) -> list[str]:
+        session.host_name = hostname
+        return [each for each in told if "8BITMIME" not in each]
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.raw.append(envelope.content)
         self.mails.append((envelope.rcpt_tos, email.message_from_bytes(envelope.content, policy=email.policy.default)))
         return "250 OK"
 
@@ -422,6 +428,19 @@ def test_a_collector_that_is_away_for_long_is_told_and_its_return(store: Store) 
 def test_only_changes_are_told(before: dict[str, str], present: dict[str, str], told: list[tuple[str, bool]]) -> None:
     notices: list[Notice] = changes(before, present)
     assert [(notice.key, notice.recovered) for notice in notices] == told
+
+
+def test_a_mail_is_one_every_server_takes(mailbox: tuple[Mailbox, int]) -> None:
+    """RFC 5322: Date and Message-ID; seven bits, for the server has not said that it takes eight; one line a header."""
+    box, port = mailbox
+    settings = SmtpSettings.model_validate({"host": "127.0.0.1", "port": port, "recipients": ["it@example.org"]})
+    send_mail(settings, [Notice(key="x", text="Принтер «Süd»\nзупинено. " + "ж" * 1200)])
+    assert box.raw[0].isascii() and max(map(len, box.raw[0].splitlines())) <= 998
+    mail = email.message_from_bytes(box.raw[0], policy=email.policy.strict)
+    assert abs(mail["Date"].datetime - now()) < dt.timedelta(minutes=1)
+    assert mail["Message-ID"].startswith("<") and "@" in mail["Message-ID"]
+    assert "Принтер «Süd» зупинено." in mail["Subject"]
+    assert mail.get_content().splitlines()[0] == "Принтер «Süd»"
 
 
 def test_notices_come_in_the_language_set(store: Store, mailbox: tuple[Mailbox, int]) -> None:
