@@ -152,7 +152,12 @@ def _security(store: Store) -> str:
         ("Peers' certificates", "demanded" if tls.mutual else "not demanded; a peer may be bound to one"),
         ("User identity", "not negotiated"),
         ("Associations", "by AE title, address and certificate; permissions print, store, commit, media-creation"),
-        ("Audit trail", "PS3.15 A.5 messages, sent by syslog where that is set"),
+        (
+            "Audit trail",
+            "PS3.15 A.5 messages, sent by syslog where that is set. Extensions: Event Outcome Description is our name "
+            "of the event; what is no study, patient, user, node or log is identified by codes of 99APPLIANCE. Films "
+            "name their print job: Print Management tells no study or patient",
+        ),
         (
             "De-identification",
             "PS3.15 Annex E Basic Application Level Confidentiality Profile; options: Retain Longitudinal Temporal "

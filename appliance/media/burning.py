@@ -301,6 +301,7 @@ class _Burn:
             "patient_id": disc.patient_id,
             "studies": discs.studies(connection, disc.disc_id),
             "profile": disc.profile,
+            "medium": self.requests.medium.kind,
             "copy_type": disc.copy_type,
             "file_set_uid": volume.file_set_uid,
             "sha256": volume.sha256,

@@ -28,7 +28,13 @@ def record(
     object_id: str = "",
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an entry inside the transaction of what it tells of: both are kept, or neither."""
+    """Add an entry inside the transaction of what it tells of: both are kept, or neither.
+
+    One about a study names its patient, as PS3.15 A.5.3 wants it: the study may be gone when somebody asks.
+    """
+    detail = dict(detail or {})
+    if object_kind == "study" and (patient := audit.patient_of(connection, object_id)):
+        detail["patient_id"] = patient
     entry = {
         "at": now(),
         "event": event,
@@ -38,7 +44,7 @@ def record(
         "address": actor.address,
         "object_kind": object_kind,
         "object_id": object_id,
-        "detail": json.loads(json.dumps(detail or {}, default=str)),
+        "detail": json.loads(json.dumps(detail, default=str)),
     }
     entry = storable(entry)
     previous = audit.last_hash(connection) or FIRST

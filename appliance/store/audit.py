@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, or_, select, true
 
 from appliance.store.tables.security import audit
+from appliance.store.tables.studies import study
 
 HASHED = ("at", "event", "outcome", "actor", "actor_kind", "address", "object_kind", "object_id", "detail")
 """The columns an entry's hash covers."""
@@ -33,6 +34,12 @@ def newest(connection: Connection) -> tuple[int, str] | None:
 def has_hash(connection: Connection, wanted: str) -> bool:
     """Whether an entry bears this hash. Reads them all: there is no index of it."""
     return connection.scalar(select(audit.c.audit_id).where(audit.c.hash == wanted).limit(1)) is not None
+
+
+def patient_of(connection: Connection, study_instance_uid: str) -> str:
+    """The Patient ID of a study that is here, else nothing."""
+    query = select(study.c.patient_id).where(study.c.study_instance_uid == study_instance_uid)
+    return connection.scalar(query) or ""
 
 
 def append(connection: Connection, **values: Any) -> None:

@@ -71,10 +71,9 @@ def purge_study(store: Store, study_instance_uid: str, actor: Actor, *, used: dt
 
 
 def _forget(connection: Any, row: studies.Study, actor: Actor, event: str) -> list[str]:
-    paths = instances.remove_study(connection, row.study_id)
     detail = {"instances": row.instances, "bytes": row.bytes}
     record(connection, event, actor, object_kind="study", object_id=row.study_instance_uid, detail=detail)
-    return paths
+    return instances.remove_study(connection, row.study_id)
 
 
 def decide_content(store: Store, sop_instance_uid: str, sha256: str, actor: Actor) -> None:

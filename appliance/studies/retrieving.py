@@ -47,7 +47,10 @@ def request_retrieve(
             method=method,
             requested_by=str(actor),
         )
-        record(connection, "retrieve-requested", actor, object_kind="study", object_id=study_instance_uid)
+        detail = {"peer": peer_name}
+        record(
+            connection, "retrieve-requested", actor, object_kind="study", object_id=study_instance_uid, detail=detail
+        )
     return number
 
 

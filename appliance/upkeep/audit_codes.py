@@ -29,17 +29,21 @@ LOGOUT = ("110123", "Logout")
 NODE_AUTHENTICATION = ("110126", "Node Authentication")
 NETWORK_CONFIGURATION = ("110128", "Network Configuration")
 SECURITY_CONFIGURATION = ("110129", "Security Configuration")
+RESTRICTED_FUNCTION = ("110132", "Use of Restricted Function")
 SOFTWARE_CONFIGURATION = ("110131", "Software Configuration")
 USER_ATTRIBUTES_CHANGED = ("110137", "User security Attributes Changed")
 
 # CID 402 Audit Active Participant Role ID Code
 APPLICATION = ("110150", "Application")
+APPLICATION_LAUNCHER = ("110151", "Application Launcher")
 DESTINATION = ("110152", "Destination Role ID")
 SOURCE = ("110153", "Source Role ID")
 DESTINATION_MEDIA = ("110154", "Destination Media")
+SOURCE_MEDIA = ("110155", "Source Media")
 
 # CID 405 Media Type Code
 FILM = ("110010", "Film")
+USB = ("110030", "USB Disk Emulation")
 CD = ("110032", "CD")
 DVD = ("110033", "DVD")
 URI = ("110037", "URI")
@@ -52,7 +56,19 @@ class Kind:
     event: Code
     action: str  # C R U D E
     type: Code | None = None
-    media: Code | None = None  # what the data left on
+    media: Code | None = None  # what the data left or came on
+    archive: Code | None = None  # the role of the peer we call
+
+
+ROLES: dict[Code, tuple[Code | None, Code]] = {
+    APPLICATION_ACTIVITY: (APPLICATION_LAUNCHER, APPLICATION),
+    BEGIN_TRANSFERRING: (SOURCE, DESTINATION),
+    EXPORT: (SOURCE, SOURCE),
+    IMPORT: (DESTINATION, DESTINATION),
+    INSTANCES_TRANSFERRED: (SOURCE, DESTINATION),
+    QUERY: (SOURCE, DESTINATION),
+}
+"""Of the one who asks, and ours, where the tables of A.5.3 demand them."""
 
 
 _LOOKED = Kind(event=PATIENT_RECORD, action="R")
@@ -69,17 +85,19 @@ KINDS: dict[str, Kind] = {
     "login": Kind(event=USER_AUTHENTICATION, action="E", type=LOGIN),
     "logout": Kind(event=USER_AUTHENTICATION, action="E", type=LOGOUT),
     "logout-everywhere": Kind(event=USER_AUTHENTICATION, action="E", type=LOGOUT),
+    "access-denied": Kind(event=SECURITY_ALERT, action="E", type=RESTRICTED_FUNCTION),
     "association-refused": _ALERT,
     "peer-misbehaved": _ALERT,
     "certificate-made": Kind(event=SECURITY_ALERT, action="E", type=SECURITY_CONFIGURATION),
     "certificate-trusted": Kind(event=SECURITY_ALERT, action="E", type=SECURITY_CONFIGURATION),
     "instances-received": Kind(event=INSTANCES_TRANSFERRED, action="C"),
-    "instances-imported": Kind(event=IMPORT, action="C"),
-    "study-imported": Kind(event=IMPORT, action="C"),
+    "instances-imported": Kind(event=IMPORT, action="C", media=URI),
+    "study-imported": Kind(event=IMPORT, action="C", media=URI),
     "import-requested": Kind(event=BEGIN_TRANSFERRING, action="E"),
     "import-canceled": Kind(event=BEGIN_TRANSFERRING, action="E"),
-    "retrieve-requested": Kind(event=BEGIN_TRANSFERRING, action="E"),
+    "retrieve-requested": Kind(event=BEGIN_TRANSFERRING, action="E", archive=SOURCE),
     "studies-searched": Kind(event=QUERY, action="E"),
+    "archive-queried": Kind(event=QUERY, action="E", archive=DESTINATION),
     "study-viewed": Kind(event=INSTANCES_ACCESSED, action="R"),
     "study-deleted": Kind(event=STUDY_DELETED, action="D"),
     "study-purged": Kind(event=STUDY_DELETED, action="D"),
@@ -88,12 +106,12 @@ KINDS: dict[str, Kind] = {
     "disc-burned": Kind(event=EXPORT, action="R", media=CD),
     "disc-downloaded": Kind(event=EXPORT, action="R", media=URI),
     "backup-made": Kind(event=EXPORT, action="R", media=URI),
-    "backup-restored": Kind(event=IMPORT, action="C"),
+    "backup-restored": Kind(event=IMPORT, action="C", media=URI),
     "films-purged": Kind(event=PATIENT_RECORD, action="D"),
     "disc-images-purged": Kind(event=PATIENT_RECORD, action="D"),
     "audit-viewed": _LOG_USED,
     "audit-exported": _LOG_USED,
-    "audit-purged": Kind(event=AUDIT_LOG_USED, action="D"),
+    "audit-purged": Kind(event=SECURITY_ALERT, action="E", type=SECURITY_CONFIGURATION),
 }
 
 OF_OBJECTS: dict[str, Kind] = {
