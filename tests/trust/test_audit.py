@@ -9,6 +9,8 @@ import json
 import socket
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -338,6 +340,22 @@ def test_a_collector_of_two_addresses_is_told_by_udp_where_there_is_a_way(
         monkeypatch.setattr(socket, "socket", WithoutIPv6)
         assert Forwarder(sending_to(trail, "udp", collector.port)).forward() > 0
         collector.wait_for(1)
+
+
+def test_a_slow_collector_loses_nothing_of_a_backlog_by_udp(trail: Store, clerk: Actor) -> None:
+    """What came while it was away goes out at once; one that takes a datagram a millisecond has a small buffer."""
+    for number in range(60):
+        add(trail, "study-viewed", clerk, object_kind="study", object_id=f"1.3.{number}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        slow.bind(("127.0.0.1", 0))
+        slow.settimeout(5)
+        sender = threading.Thread(target=Forwarder(sending_to(trail, "udp", slow.getsockname()[1])).forward)
+        sender.start()
+        for _ in range(67):
+            assert slow.recv(65536).startswith(b"<85>1 ")
+            time.sleep(0.001)
+        sender.join()
 
 
 class WithoutIPv6(socket.socket):
