@@ -1,5 +1,7 @@
 # Each target does its own set-up; a newcomer needs python3 and make, nothing else.
 PYTHON := .venv/bin/python
+# where it is set, every process we start compiles every module anew
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help install run demo test bench check deb sbom faults faults-tally fuzz soak debian-run debian-test clean
 help:
@@ -36,8 +38,10 @@ run: install
 demo: install
 	@$(PYTHON) scripts/demo.py
 
+# much of a test is waiting
+TEST_WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 test: install .venv/test-packages
-	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: install .venv/test-packages
 	@$(PYTHON) -m benchmarks
