@@ -44,8 +44,11 @@ def marked(value: int) -> NDArray[Any]:
 
 @pytest.mark.parametrize("orientation", ["PORTRAIT", "LANDSCAPE"])
 @pytest.mark.parametrize("text", [r"STANDARD\2,3", r"STANDARD\3,2", r"ROW\2,1,3", r"COL\1,3,2"])
-def test_each_image_lies_in_its_box_the_right_way_up(text: str, orientation: str, tmp_path: Path) -> None:
-    images = [keep(tmp_path, marked(20 * k), name=str(k)) for k in range(1, 7)]
+@pytest.mark.parametrize("times", [1, 8], ids=["enlarged", "shrunk"])
+def test_each_image_lies_in_its_box_the_right_way_up(text: str, orientation: str, times: int, tmp_path: Path) -> None:
+    images = [
+        keep(tmp_path, marked(20 * k).repeat(times, axis=0).repeat(times, axis=1), name=str(k)) for k in range(1, 7)
+    ]
     film_box = film(text, *images, FilmOrientation=orientation)
     raster = composed(film_box, tmp_path)
     assert raster.pixels.shape == ((400, 500) if orientation == "LANDSCAPE" else (500, 400))
