@@ -32,10 +32,15 @@ def test_every_dependency_is_locked_with_its_hashes(name: str, wanted: list[str]
     assert all("--hash=sha256:" in rest for rest in entries.values())
 
 
-def test_the_list_for_a_release_names_every_locked_package() -> None:
+def test_the_list_for_a_release_names_every_locked_package_and_vendored_file() -> None:
     made = subprocess.run([sys.executable, ROOT / "scripts" / "sbom"], check=True, capture_output=True, text=True)
     bom = json.loads(made.stdout)
     assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.5")
-    assert {each["name"].lower() for each in bom["components"]} == set(locked("requirements.lock"))
+    page = {("@picocss/pico", "MIT"), ("htmx.org", "0BSD")}  # vendored: no package manager names them
+    ours = [each for each in bom["components"] if each["purl"].startswith("pkg:npm/")]
+    assert {(each["name"], each["licenses"][0]["license"]["id"]) for each in ours} == page
+    assert all(each["version"] and each["hashes"] for each in ours)
+    others = {each["name"].lower() for each in bom["components"]} - {name for name, _ in page}
+    assert others == set(locked("requirements.lock"))
     unlicensed = [each["name"] for each in bom["components"] if "licenses" not in each]
     assert unlicensed == []
