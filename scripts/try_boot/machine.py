@@ -165,7 +165,8 @@ class Machine:
 
 def _listened_to(line: list[str]) -> tuple[int, str, str]:
     """Exit code, output, errors. nsenter stops when its child was stopped, and doesn't wake up with it: we wake it."""
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(line, stdin=quiet, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while True:
             try:
                 out, error = process.communicate(timeout=5)

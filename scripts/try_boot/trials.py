@@ -160,7 +160,9 @@ def page(machine: Machine, modality: Modality) -> None:
         raise AssertionError("the first admin's link works twice")
     except urllib.error.HTTPError as error:
         assert error.code == 404
-    tell("HTTPS 443 through nginx, its certificate checked: first admin by the link, log in, pages")
+    again.get(f"http://{THERE}/health")
+    assert again.at == f"https://{THERE}/health", again.at
+    tell("HTTPS 443 through nginx, its certificate checked: first admin by the link, log in, pages; 80 leads there")
 
 
 def upkeep(machine: Machine) -> None:
@@ -278,9 +280,7 @@ def upgrade(machine: Machine, modality: Modality, older: Path, deb: Path) -> Non
     assert modality.store(modality.image())
     machine.run("sh", "-c", "echo '# of the site' >> /etc/appliance/appliance.toml")
     before, site = jobs(machine), _as_the_site_has_it(machine)
-    machine.install(
-        deb, "-o", "Dpkg::Options::=--force-confold"
-    )  # what a person answers: the proxy's settings are ours
+    machine.install(deb)  # nobody is there to answer questions, though the site has changed the proxy's settings
     _is_as_the_site_had_it(machine, site)
     units_stand(machine)
     assert jobs(machine) == before, jobs(machine)
