@@ -76,12 +76,12 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except ApplianceError as error:
-        click.echo(f"appliance: {error}", err=True)
+        click.echo(f"appliance: {error}{_refused_to_root(error)}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)
     except PermissionError as error:
-        click.echo(f"appliance: {error.filename}: {error.strerror}. Run it as root, or as who owns it.", err=True)
+        click.echo(f"appliance: {error.filename}: {error.strerror}. {_who_may(error)}", err=True)
         sys.exit(1)
     except UnicodeEncodeError as error:  # bytes that are no text come as halves of characters: PEP 383
         click.echo(f"appliance: {ascii(error.object)} is no text in UTF-8.", err=True)
@@ -90,6 +90,20 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"appliance: {where}{error.strerror or error}.", err=True)
         sys.exit(1)
+
+
+def _who_may(error: PermissionError) -> str:
+    return _refused_to_root(error).strip() or "Run it as root, or as who owns it."
+
+
+def _refused_to_root(error: BaseException) -> str:
+    """Root is refused nothing as a rule, and would look for the fault elsewhere."""
+    from appliance.commands import common
+
+    refused = isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError)
+    if not common.owner_of or not refused:
+        return ""
+    return f" (Here root acts as who owns {common.owner_of[0]}: the file must be where that user may read and write.)"
 
 
 def _open_standard_files() -> None:

@@ -334,13 +334,16 @@ class Settings(Section):
     log: LogSettings = LogSettings()
 
 
+SYSTEM_FILE = Path("/etc/appliance/appliance.toml")
+
+
 def find_config(data: Path, config: Path | None = None) -> Path | None:
     """The file settings are read from: the one given, else the data folder's, else /etc/appliance's."""
     if config is not None:
         if not config.is_file():
             raise SettingError(f"There is no settings file {config}.")
         return config
-    places = (data / "appliance.toml", Path("/etc/appliance/appliance.toml"))
+    places = (data / "appliance.toml", SYSTEM_FILE)
     return next((place for place in places if place.is_file()), None)
 
 

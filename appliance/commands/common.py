@@ -76,6 +76,10 @@ data_not_needed = click.option("--data", expose_value=False, help="Not needed he
 """For commands that open no data folder: a script may give the same options to all."""
 
 
+owner_of: list[Path] = []
+"""The folder as whose owner root's command acts, once it does."""
+
+
 def become_owner(folder: Path) -> None:
     """Root's command on the service's folder acts as the folder's owner: what it makes must be the service's to use."""
     owner = folder.stat() if folder.is_dir() else None
@@ -87,6 +91,7 @@ def become_owner(folder: Path) -> None:
         os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
+    owner_of.append(folder)
 
 
 def prepare_first(store: Store) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from appliance.commands.backup import passphrase_from
-from appliance.commands.common import actor, json_option, refuse_nothing_there, show
+from appliance.commands.common import actor, become_owner, json_option, refuse_nothing_there, show
 from appliance.config import load_settings
 from appliance.errors import UsageError
 from appliance.store.folder import find_data_folder
@@ -54,5 +54,7 @@ def command(
         raise UsageError(say("Name the backup FILE."))
     passphrase = passphrase_from(passphrase_file, decrypt)
     folder = find_data_folder(data)
-    done = restore(file, folder, actor(), passphrase=passphrase, replace=replace)
+    done = restore(
+        file, folder, actor(), passphrase=passphrase, replace=replace, once_open=lambda: become_owner(folder)
+    )
     show({key: str(value) if isinstance(value, Path) else value for key, value in vars(done).items()}, as_json=as_json)

@@ -1,8 +1,8 @@
 """``appliance backup``: the data folder in one file, while the service runs.
 
-A tar archive: backup.json (what it is), appliance.db (one moment of the database), the files its rows name, and last
-SHA256SUMS. The database comes first: files lie in their place before their row is written and never change afterwards,
-so every row of that moment finds its file, unless it was purged in between.
+A tar archive: backup.json (what it is), appliance.db (one moment of the database), this machine's settings, the files
+its rows name, and last SHA256SUMS. The database comes first: files lie in their place before their row is written and
+never change afterwards, so every row of that moment finds its file, unless it was purged in between.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO
 
+from appliance.config import find_config
 from appliance.errors import ResourceError
 from appliance.events import Actor
 from appliance.security.audit import record
@@ -38,6 +39,8 @@ SETTINGS_FOLDERS = ("tls", "layouts", "templates")
 FOLDERS = (*SETTINGS_FOLDERS, "jobs", "instances", "discs")
 """Below the data folder. Not in a backup: spool, locks, logs, quarantine, and what was printed and burned."""
 SINGLE_FILES = ("appliance.toml",)
+SYSTEM_SETTINGS = "etc/appliance.toml"
+"""Settings that lie outside the data folder: on another machine they are for a person to compare, names differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +113,9 @@ def _members(root: Path, settings_only: bool) -> Iterator[tuple[Path, str]]:
     for name in SINGLE_FILES:
         if (root / name).is_file():
             yield root / name, name
+    settings = find_config(root)
+    if settings is not None and settings.parent != root:
+        yield settings, SYSTEM_SETTINGS
     for folder in SETTINGS_FOLDERS if settings_only else FOLDERS:
         for path in _walk(root / folder):
             yield path, str(path.relative_to(root))

@@ -2,6 +2,7 @@
 
 All is unpacked beside, checked against its sums, made durable, and only then moved into place, the database last. What
 waited when the backup was made is held: it may have been printed or burned since. Numbers go on far above the old ones.
+Settings of the machine itself (/etc) are laid beside, for a person to compare: its names and addresses differ.
 Printers and burners that wrote below the old data folder write below the new one.
 """
 
@@ -12,7 +13,7 @@ import hashlib
 import json
 import secrets
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,13 +29,14 @@ from appliance.store.file_locks import FileLocks
 from appliance.store.folder import DataFolder, place_of
 from appliance.store.store import Store, open_store
 from appliance.upkeep import gpg
-from appliance.upkeep.backup import ABOUT, DATABASE, FOLDERS, SINGLE_FILES, SUMS
+from appliance.upkeep.backup import ABOUT, DATABASE, FOLDERS, SINGLE_FILES, SUMS, SYSTEM_SETTINGS
 from appliance.words import say
 
 GPG_PACKETS = (0x8C, 0xC3)
 """First byte of an OpenPGP file with a passphrase: symmetric-key encrypted session key, old and new format."""
 CHUNK = 1 << 20
 SCRATCH = "restore-"
+RESTORED_SETTINGS = "appliance.toml.restored"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,29 +50,43 @@ class Restored:
     jobs_held: int
     discs_held: int
     moved_to: Path | None  # where the old data lies
+    settings: Path | None  # of the machine of the backup; None: it had them in its data folder
 
 
-def restore(path: Path, data: Path, actor: Actor, *, passphrase: str = "", replace: bool = False) -> Restored:
+def restore(
+    path: Path,
+    data: Path,
+    actor: Actor,
+    *,
+    passphrase: str = "",
+    replace: bool = False,
+    once_open: Callable[[], None] = lambda: None,
+) -> Restored:
     """Make the data folder `data` from the backup `path`; one that is there is moved aside with `replace`.
 
+    `once_open` is called when the backup is open: root, who alone may read it, becomes who owns the folder.
     Raises ConflictError while a service runs there or when data is there, DamagedError, NotFoundError, UsageError.
     """
     if (data / DATABASE).exists() and not replace:
         raise ConflictError(
             say("There is an appliance in %(data)s already: use --replace to move it aside.", data=data)
         )
-    files.make_folder(data)
-    with occupancy.alone(data):
-        _refuse_workers(data)
-        _sweep(data)
-        return _restore(path, data, actor, passphrase)
+    if not path.is_file():
+        raise NotFoundError(say("There is no backup %(path)s.", path=path))
+    with path.open("rb", buffering=0) as file:  # unbuffered: gpg reads the same descriptor
+        once_open()
+        files.make_folder(data)
+        with occupancy.alone(data):
+            _refuse_workers(data)
+            _sweep(data)
+            return _restore(file, data, actor, passphrase)
 
 
-def _restore(path: Path, data: Path, actor: Actor, passphrase: str) -> Restored:
+def _restore(file: IO[bytes], data: Path, actor: Actor, passphrase: str) -> Restored:
     """What is unpacked may go at any moment; from the mark on it must be moved in, now or by the next restore."""
     scratch = files.make_folder(data / f"{SCRATCH}{secrets.token_hex(4)}")
     try:
-        sums = _unpack(path, scratch, passphrase)
+        sums = _unpack(file, scratch, passphrase)
         about = _about(scratch)
         tables.check(scratch / DATABASE)
         jobs, discs = _settle(scratch, about, data, actor)
@@ -82,6 +98,7 @@ def _restore(path: Path, data: Path, actor: Actor, passphrase: str) -> Restored:
         moved_to = _move_aside(data, aside)
         files.failpoint("restore.aside")
         _move_in(scratch, data)
+        settings = _lay_beside(scratch, data)
         occupancy.clear_broken_off(data)
     finally:
         files.remove_tree(scratch)
@@ -93,6 +110,7 @@ def _restore(path: Path, data: Path, actor: Actor, passphrase: str) -> Restored:
         jobs_held=jobs,
         discs_held=discs,
         moved_to=moved_to,
+        settings=settings,
     )
 
 
@@ -110,20 +128,18 @@ def _sweep(data: Path) -> None:
         files.remove_tree(path)
 
 
-def _unpack(path: Path, target: Path, passphrase: str) -> dict[str, str]:
+def _unpack(file: IO[bytes], target: Path, passphrase: str) -> dict[str, str]:
     """Unpack and check every file; their sums. Raises DamagedError."""
-    if not path.is_file():
-        raise NotFoundError(say("There is no backup %(path)s.", path=path))
-    with path.open("rb", buffering=0) as file, ExitStack() as stack:  # unbuffered: gpg reads the same descriptor
+    with ExitStack() as stack:
         encrypted = file.read(1)[:1] in [bytes((each,)) for each in GPG_PACKETS]
         file.seek(0)
         if encrypted and not passphrase:
-            raise UsageError(say("%(path)s is encrypted: give its passphrase.", path=path))
+            raise UsageError(say("%(path)s is encrypted: give its passphrase.", path=file.name))
         source: IO[bytes] = stack.enter_context(gpg.decrypting(file, passphrase)) if encrypted else file
         try:
             return _unpack_stream(source, target)
         except (tarfile.TarError, EOFError) as error:
-            raise DamagedError(say("%(path)s is no backup, or damaged: %(why)s.", path=path, why=error)) from error
+            raise DamagedError(say("%(path)s is no backup, or damaged: %(why)s.", path=file.name, why=error)) from error
 
 
 def _unpack_stream(source: IO[bytes], target: Path) -> dict[str, str]:
@@ -157,7 +173,7 @@ def _is_ours(name: str) -> bool:
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or name.startswith("/"):
         return False
-    return name in (ABOUT, DATABASE, SUMS, *SINGLE_FILES) or (len(parts) > 1 and parts[0] in FOLDERS)
+    return name in (ABOUT, DATABASE, SUMS, SYSTEM_SETTINGS, *SINGLE_FILES) or (len(parts) > 1 and parts[0] in FOLDERS)
 
 
 def _hashed(content: IO[bytes], digest: Any) -> Iterator[bytes]:
@@ -212,6 +228,14 @@ def _move_in(scratch: Path, data: Path) -> None:
                 (data / name).rmdir()  # an empty one of a fresh folder; else OSError, and nothing is lost
             files.rename(scratch / name, data / name)
             files.failpoint("restore.moved")
+
+
+def _lay_beside(scratch: Path, data: Path) -> Path | None:
+    """The settings of the other machine, where no part reads them."""
+    if not (scratch / SYSTEM_SETTINGS).exists():
+        return None
+    files.rename(scratch / SYSTEM_SETTINGS, data / RESTORED_SETTINGS)
+    return data / RESTORED_SETTINGS
 
 
 def _settle(folder: Path, about: dict[str, Any], data: Path, actor: Actor) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from appliance import cli, config
+from appliance.commands import common
 from appliance.errors import ApplianceError, ConflictError, DamagedError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.media.burners import add_first_burner, all_burners
@@ -151,6 +154,52 @@ def test_an_import_half_done_says_elsewhere_that_its_files_are_gone(
     found = uploads.get_import(there, import_id)
     assert found["state"] == "aborted" and "upload them again" in found["message"]
     there.close()
+
+
+@pytest.mark.parametrize("settings_only", [False, True])
+def test_settings_that_lie_elsewhere_come_along_and_are_laid_beside(
+    store: Store, tmp_path: Path, clerk: Actor, monkeypatch: pytest.MonkeyPatch, settings_only: bool
+) -> None:
+    """As the package has them, in /etc: who is told, where audit goes. They hold names of the machine that is gone."""
+    ours = tmp_path / "etc" / "appliance.toml"
+    ours.parent.mkdir()
+    ours.write_text('[smtp]\nrecipients = ["it@hospital.example"]\n')
+    monkeypatch.setattr(config, "SYSTEM_FILE", ours)
+    make_backup(store, tmp_path / "b.tar", clerk, settings_only=settings_only)
+    there = tmp_path / "there"
+    done = restore(tmp_path / "b.tar", there, clerk)
+    assert done.settings == there / "appliance.toml.restored"
+    assert done.settings.read_text() == ours.read_text()
+    assert config.find_config(there) == ours, "another machine's names and addresses count here"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_what_root_restores_belongs_to_who_owns_the_folder(store: Store, tmp_path: Path, clerk: Actor) -> None:
+    """From a file that root alone may read; else no part could open its database."""
+    make_backup(store, tmp_path / "b.tar", clerk)
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are root's alone
+        Path(place).chmod(0o755)
+        there = Path(place) / "data"
+        there.mkdir(mode=0o700)
+        os.chown(there, 65534, 65534)
+        command(there, "restore", str(tmp_path / "b.tar"))
+        assert {path.stat().st_uid for path in (there, *there.rglob("*"))} == {65534}
+
+
+def test_root_is_told_as_whom_it_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was advised to be root."""
+
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/root/b.tar")
+
+    monkeypatch.setattr(cli, "cli", refuse)
+    monkeypatch.setattr(common, "owner_of", [tmp_path])
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = capsys.readouterr().err
+    assert f"as who owns {tmp_path}" in said and "Run it as root" not in said
 
 
 def test_printers_and_burners_of_the_data_folder_follow_to_the_new_one(
