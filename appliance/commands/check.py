@@ -17,11 +17,26 @@ from appliance.upkeep.finding import Finding
 MARKS = {"error": "[bold red]✗[/]", "warning": "[bold yellow]![/]", "fine": "[green]✓[/]"}
 
 
+JOURNAL = "appliance.journal"
+
+
+def _journal_first(ctx: click.Context, _: click.Parameter, bundle: Path | None) -> Path | None:
+    """Read while root is root: the command becomes who owns the data folder, to whom the journal is closed."""
+    if bundle is not None:
+        from appliance.upkeep.bundle import journal
+
+        ctx.meta[JOURNAL] = journal()
+    return bundle
+
+
 @click.command("check")
 @click.option("--quick", is_flag=True, help="Read what is known; call nobody.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--bundle", type=click.Path(path_type=Path, dir_okay=False), help="Write a zip for support: no patient data."
+    "--bundle",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_journal_first,
+    help="Write a zip for support: no patient data.",
 )
 @with_store
 def command(store: Store, quick: bool, as_json: bool, bundle: Path | None) -> None:
@@ -34,7 +49,7 @@ def command(store: Store, quick: bool, as_json: bool, bundle: Path | None) -> No
     if bundle is not None:
         from appliance.upkeep.bundle import write_bundle
 
-        write_bundle(store, bundle, findings)
+        write_bundle(store, bundle, findings, click.get_current_context().meta[JOURNAL])
     wrong = sum(finding.level == "error" for finding in findings)
     if wrong:
         raise ApplianceError(f"{wrong} thing{'s are' if wrong > 1 else ' is'} wrong: see above.")

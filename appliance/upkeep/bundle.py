@@ -27,11 +27,11 @@ NAMES = re.compile(r"[^\s\"'=,]*\^[^\s\"',]*")
 """Names as DICOM writes them. The log has none on purpose; what a library may have written is blotted out."""
 
 
-def write_bundle(store: Store, path: Path, findings: list[Finding]) -> Path:
-    """Write the zip. Raises ResourceError."""
+def write_bundle(store: Store, path: Path, findings: list[Finding], log: str | None = None) -> Path:
+    """Write the zip, with the journal or what of it was read before. Raises ResourceError."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in _contents(store, findings).items():
+        for name, content in _contents(store, findings, journal() if log is None else log).items():
             text = content if isinstance(content, str) else json.dumps(content, indent=2, default=str)
             archive.writestr(name, text)
     try:
@@ -40,7 +40,7 @@ def write_bundle(store: Store, path: Path, findings: list[Finding]) -> Path:
         raise ResourceError(say("%(path)s can't be written: %(why)s.", path=path, why=error.strerror)) from error
 
 
-def _contents(store: Store, findings: list[Finding]) -> dict[str, Any]:
+def _contents(store: Store, findings: list[Finding], log: str) -> dict[str, Any]:
     return {
         "health.json": [finding.to_json() for finding in findings],
         "packages.json": {each.metadata["Name"]: each.version for each in metadata.distributions()},
@@ -59,7 +59,7 @@ def _contents(store: Store, findings: list[Finding]) -> dict[str, Any]:
             {"name": peer.name, "ae_title": peer.ae_title, "allows": peer.allows} for peer in all_peers(store)
         ],
         "jobs.json": _jobs(store),
-        "log.txt": _log(),
+        "log.txt": log,
     }
 
 
@@ -82,7 +82,7 @@ def _jobs(store: Store) -> dict[str, int]:
     return {f"{printer} {state}": count for (printer, state), count in counts.items()}
 
 
-def _log() -> str:
+def journal() -> str:
     """The journal of our units, where there is one."""
     if shutil.which("journalctl") is None:
         return "There is no journal here."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from dataclasses import replace
@@ -9,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from appliance.commands import common
 from appliance.config import Settings
-from appliance.errors import ResourceError
+from appliance.errors import ApplianceError, ResourceError
 from appliance.events import Actor
 from appliance.printing.printer_verbs import add_printer, printer_settings
 from appliance.printing.printers import Printer
 from appliance.store import print_jobs
 from appliance.store.store import Store
-from appliance.upkeep import health
+from appliance.upkeep import bundle, health
 from appliance.upkeep.bundle import NAMES, write_bundle
 from tests.printing.films import add_folder_printer, submit_films
+from tests.support.cli import run
 
 
 def test_a_bundle_names_no_patient_and_no_password(store: Store, tmp_path: Path, clerk: Actor) -> None:
@@ -47,3 +50,16 @@ def test_a_name_that_got_into_the_log_is_blotted_out() -> None:
 def test_a_bundle_that_has_no_place_is_said_in_words(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="No such file or directory"):
         write_bundle(store, tmp_path / "nowhere" / "bundle.zip", [])
+
+
+def test_the_journal_is_read_before_root_becomes_who_owns_the_folder(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To him it is closed: on an installed machine the bundle held no log at all."""
+    became: list[Path] = []
+    monkeypatch.setattr(common, "become_owner", became.append)
+    monkeypatch.setattr(bundle, "journal", lambda: f"read before {became == []}")
+    path = tmp_path / "bundle.zip"
+    with contextlib.suppress(ApplianceError):
+        run("check", "--quick", "--bundle", str(path), "--data", str(store.folder.root))
+    assert became and zipfile.ZipFile(path).read("log.txt") == b"read before True"
