@@ -25,6 +25,8 @@ from appliance.words import say
 LOG_LINES = 5000
 NAMES = re.compile(r"[^\s\"'=,]*\^[^\s\"',]*")
 """Names as DICOM writes them. The log has none on purpose; what a library may have written is blotted out."""
+FIRST_LINK = re.compile(r"/first-run/[\w-]+")
+"""Until somebody has followed it, it makes an admin."""
 
 
 def write_bundle(store: Store, path: Path, findings: list[Finding], log: str | None = None) -> Path:
@@ -88,4 +90,8 @@ def journal() -> str:
         return "There is no journal here."
     command = ["journalctl", "--unit=appliance*", f"--lines={LOG_LINES}", "--no-pager", "--output=short-iso"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return NAMES.sub("(name)", result.stdout) or result.stderr
+    return blotted(result.stdout) or result.stderr
+
+
+def blotted(log: str) -> str:
+    return FIRST_LINK.sub("/first-run/(secret)", NAMES.sub("(name)", log))

@@ -63,3 +63,8 @@ def test_the_journal_is_read_before_root_becomes_who_owns_the_folder(
     with contextlib.suppress(ApplianceError):
         run("check", "--quick", "--bundle", str(path), "--data", str(store.folder.root))
     assert became and zipfile.ZipFile(path).read("log.txt") == b"read before True"
+
+
+def test_the_link_that_makes_the_first_admin_does_not_go_along() -> None:
+    log = '{"says": "Make the first admin at https://films.example/first-run/Vuwe-SiO_jQ0 (the link works once)."}'
+    assert "Vuwe-SiO_jQ0" not in bundle.blotted(log) and "(the link works once)" in bundle.blotted(log)
