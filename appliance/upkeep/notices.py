@@ -7,24 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
-import json
 import logging
 import smtplib
-import socket
-import ssl
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from email import policy
-from email.message import EmailMessage
-from email.utils import localtime, make_msgid
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
 
-from appliance.config import NoticesSettings, SmtpSettings
 from appliance.errors import SettingError
-from appliance.language import in_language
 from appliance.media.burners import all_burners
 from appliance.media.ruled import rules_at_fault
 from appliance.printing.printer_verbs import all_printers
@@ -36,30 +23,16 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import absences, kept, node_checks
 from appliance.upkeep.certificate_checks import ENDING_DAYS
-from appliance.upkeep.limited import Limit
+from appliance.upkeep.mailing import Mailer
+from appliance.upkeep.notice import Notice
 from appliance.upkeep.service_checks import BACKUP_DAYS
+from appliance.upkeep.webhook import post
 from appliance.words import say
-
-SECONDS = 15.0
-IN_ALL = 60.0
-"""Seconds after which a mail server or a webhook is cut off: one that drips would hold up all upkeep."""
-
-SEVEN_BITS = policy.SMTP.clone(cte_type="7bit")
-"""smtplib sends eight bits without asking whether the server takes them (8BITMIME)."""
 
 log = logging.getLogger(__name__)
 
 Problems = Mapping[str, str]
 """Key that stays the same while it lasts -> what it is, in words."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """One thing to tell."""
-
-    key: str
-    text: str
-    recovered: bool = False
 
 
 def problems(store: Store) -> dict[str, str]:
@@ -251,8 +224,9 @@ class Notifier:
         self.store = store
         settings = store.settings
         self.ways: dict[str, Callable[[list[Notice]], None]] = {}
+        self._mailer = Mailer(settings.smtp, settings.notices.language)
         if settings.smtp.host and settings.smtp.recipients:
-            self.ways["mail"] = lambda notices: send_mail(settings.smtp, notices, settings.notices.language)
+            self.ways["mail"] = self._mailer.send
         if settings.notices.webhook:
             self.ways["webhook"] = lambda notices: post(settings.notices, notices)
         self._failing: set[str] = set()
@@ -261,6 +235,7 @@ class Notifier:
         """Tell what changed; how many notices. One that could not be sent is tried again the next time."""
         if not self.ways:
             return 0
+        self._mailer.send_owed()
         present = problems(self.store)
         told = kept.recall(self.store, kept.TOLD, {})
         count = 0
@@ -283,88 +258,3 @@ class Notifier:
         self._failing.discard(way)
         kept.note_well(self.store, way)
         return True
-
-
-def send_mail(settings: SmtpSettings, notices: list[Notice], language: str = "en") -> None:
-    """One mail with all of them, in `language`. Raises OSError, SMTPException."""
-    with mail_server(settings) as server:
-        refused = server.send_message(_mail(settings, notices, language))
-    if refused:
-        log.warning("the mail server took a notice, but not for %s", ", ".join(refused))
-
-
-def _mail(settings: SmtpSettings, notices: list[Notice], language: str) -> EmailMessage:
-    host = socket.gethostname()
-    mail = EmailMessage(SEVEN_BITS)
-    mail["Date"] = localtime()
-    mail["Message-ID"] = make_msgid(domain=host)
-    mail["Subject"] = " ".join(f"Appliance {host}: {in_language(_subject(notices), language)}".split())
-    mail["From"] = settings.sender or f"appliance@{host}"
-    mail["To"] = ", ".join(settings.recipients)
-    mail["Auto-Submitted"] = "auto-generated"
-    lines = [in_language(_line(notice), language) for notice in notices]
-    mail.set_content("\n".join(lines) + f"\n\nAppliance {host}\n")
-    return mail
-
-
-class _Mail(smtplib.SMTP):
-    def __init__(self, limit: Limit, host: str, port: int) -> None:
-        self._limit = limit
-        super().__init__(host, port, timeout=SECONDS)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return self._limit.connect((host, port), timeout, self.source_address)
-
-
-@contextmanager
-def mail_server(settings: SmtpSettings) -> Iterator[smtplib.SMTP]:
-    """The mail server, greeted. Raises OSError, SMTPException."""
-    with Limit(IN_ALL) as limit, _Mail(limit, settings.host, settings.port) as server:
-        if settings.starttls:
-            server.starttls(context=ssl.create_default_context())
-        yield server
-
-
-def _line(notice: Notice) -> str:
-    return say("Well again: %(text)s", text=notice.text) if notice.recovered else notice.text
-
-
-def _subject(notices: list[Notice]) -> str:
-    first, more = _line(notices[0]), len(notices) - 1
-    return say("%(first)s (and %(more)s more)", first=first, more=more) if more else first
-
-
-def post(settings: NoticesSettings, notices: list[Notice]) -> None:
-    """One POST with all of them as JSON. Raises OSError for anything but a 2xx answer."""
-    lines = [in_language(_line(notice), settings.language) for notice in notices]
-    body = {
-        "host": socket.gethostname(),
-        "at": now().isoformat(timespec="seconds"),
-        "text": "\n".join(lines),  # what chat programs show
-        "notices": [vars(notice) for notice in notices],
-    }
-    headers = {"Content-Type": "application/json", "User-Agent": "appliance"}
-    if not _is_address(settings.webhook):
-        raise ValueError("notices.webhook is no address like https://host/path")  # it may hold a secret
-    request = urllib.request.Request(settings.webhook, json.dumps(body).encode(), headers, method="POST")
-    with Limit(IN_ALL) as limit, limit.opener(_NoRedirects).open(request, timeout=SECONDS) as answer:
-        answer.read(4096)
-        limit.check()
-
-
-def _is_address(url: str) -> bool:
-    """Whether urllib takes it: what it says of others has the secret in it."""
-    try:
-        parts = urlsplit(url)
-        sound = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    plain = url.isascii() and url.isprintable() and " " not in url
-    return plain and sound and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Makes a redirect an error: urllib would follow it by GET, and a log-in page's 200 pass for a notice taken."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None

@@ -19,7 +19,7 @@ from appliance.printing.sending import device_of
 from appliance.security.peers import Peer
 from appliance.store.store import Store
 from appliance.upkeep.finding import Finding, error, fine, warning
-from appliance.upkeep.notices import mail_server
+from appliance.upkeep.mailing import mail_server
 from appliance.upkeep.service_checks import peer_names
 from appliance.words import row, say
 

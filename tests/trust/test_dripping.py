@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from appliance.config import NoticesSettings, SmtpSettings, SyslogSettings
-from appliance.upkeep import notices, syslog
-from appliance.upkeep.notices import Notice
+from appliance.upkeep import mailing, syslog
+from appliance.upkeep import webhook as webhook_of
+from appliance.upkeep.notice import Notice
 
 TOLD = [Notice(key="disk", text="The disk is short.")]
 
@@ -39,11 +40,11 @@ def dripping(first: bytes, drop: bytes) -> Iterator[int]:
 
 
 def mail(port: int) -> None:
-    notices.send_mail(SmtpSettings(host="127.0.0.1", port=port, recipients=("x@example.org",)), TOLD)
+    mailing.Mailer(SmtpSettings(host="127.0.0.1", port=port, recipients=("x@example.org",))).send(TOLD)
 
 
 def webhook(port: int) -> None:
-    notices.post(NoticesSettings(webhook=f"http://127.0.0.1:{port}/"), TOLD)
+    webhook_of.post(NoticesSettings(webhook=f"http://127.0.0.1:{port}/"), TOLD)
 
 
 @pytest.mark.timeout(20)
@@ -55,7 +56,8 @@ def webhook(port: int) -> None:
 def test_who_drips_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, tell: Callable[[int], None], first: bytes, drop: bytes
 ) -> None:
-    monkeypatch.setattr(notices, "IN_ALL", 0.5, raising=False)
+    for module in (mailing, webhook_of):
+        monkeypatch.setattr(module, "IN_ALL", 0.5)
     with dripping(first, drop) as port, pytest.raises(TimeoutError, match="did not end"):
         tell(port)
 

@@ -35,7 +35,9 @@ from appliance.store.tables.media import disc
 from appliance.store.tables.printing import print_job, printer
 from appliance.upkeep import absences, health, kept, service_checks, wire_checks
 from appliance.upkeep.keeper import Keeper
-from appliance.upkeep.notices import Notice, Notifier, changes, problems, send_mail
+from appliance.upkeep.mailing import Mailer
+from appliance.upkeep.notice import Notice
+from appliance.upkeep.notices import Notifier, changes, problems
 from tests.media.disc_helpers import add, ordered, with_study
 from tests.printing.films import add_folder_printer, submit_films
 from tests.support.ports import free_port
@@ -434,13 +436,38 @@ def test_a_mail_is_one_every_server_takes(mailbox: tuple[Mailbox, int]) -> None:
     """RFC 5322: Date and Message-ID; seven bits, for the server has not said that it takes eight; one line a header."""
     box, port = mailbox
     settings = SmtpSettings.model_validate({"host": "127.0.0.1", "port": port, "recipients": ["it@example.org"]})
-    send_mail(settings, [Notice(key="x", text="Принтер «Süd»\nзупинено. " + "ж" * 1200)])
+    Mailer(settings).send([Notice(key="x", text="Принтер «Süd»\nзупинено. " + "ж" * 1200)])
     assert box.raw[0].isascii() and max(map(len, box.raw[0].splitlines())) <= 998
     mail = email.message_from_bytes(box.raw[0], policy=email.policy.strict)
     assert abs(mail["Date"].datetime - now()) < dt.timedelta(minutes=1)
     assert mail["Message-ID"].startswith("<") and "@" in mail["Message-ID"]
     assert "Принтер «Süd» зупинено." in mail["Subject"]
     assert mail.get_content().splitlines()[0] == "Принтер «Süd»"
+
+
+def test_who_is_put_off_by_the_mail_server_is_told_later_and_nobody_twice(store: Store) -> None:
+    class Greylisting(Mailbox):
+        async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+            if address == "gone@example.org":
+                return "550 no such user"
+            if address == "ray@example.org" and not self.mails:
+                return "451 come again"
+            envelope.rcpt_tos.append(address)
+            return "250 OK"
+
+    box, port = Greylisting(), free_port()
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        add_first_printer(store)
+        set_printer_state(store, "stopped")
+        who = ["it@example.org", "ray@example.org", "gone@example.org"]
+        notifier = Notifier(with_settings(store, smtp={"host": "127.0.0.1", "port": port, "recipients": who}))
+        assert [notifier.tell(), notifier.tell(), notifier.tell()] == [1, 0, 0]
+        assert [told for told, _ in box.mails] == [["it@example.org"], ["ray@example.org"]]
+        assert box.texts[0] == box.texts[1]
+    finally:
+        controller.stop()
 
 
 def test_notices_come_in_the_language_set(store: Store, mailbox: tuple[Mailbox, int]) -> None:
