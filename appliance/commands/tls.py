@@ -36,6 +36,8 @@ def init(store: Store, names: tuple[str, ...], days: int, replace: bool, as_json
     if not as_json:
         ours = certificates.tls_folder(store) / "certificate.pem"
         click.echo(f"Peers import {ours}. A TLS port that is open uses it from now on; else restart the service.")
+        if store.settings.tls.mutual and certificates.trusted_file(store) is None:
+            click.echo("It stays closed until a peer is trusted: appliance tls trust FILE.")
 
 
 @command.command("trust")

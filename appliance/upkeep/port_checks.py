@@ -9,10 +9,11 @@ import socket
 
 from appliance.security import certificates as tls
 from appliance.store.store import Store
-from appliance.upkeep.finding import Finding, error, fine
+from appliance.upkeep.finding import Finding, error, fine, warning
 from appliance.words import say
 
 CONNECT_SECONDS = 2.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def dicom_ports(store: Store) -> dict[int, Finding]:
@@ -28,10 +29,23 @@ def dicom_ports(store: Store) -> dict[int, Finding]:
 
 def ports(store: Store) -> list[Finding]:
     web = store.settings.web
-    found = list(dicom_ports(store).values())
+    found = [*dicom_ports(store).values(), *_page_name(store)]
     if web.port:
         found.append(_port(say("page"), web.address, web.port, ours=_is_our_page(store)))
     return found
+
+
+def _page_name(store: Store) -> list[Finding]:
+    """Where others reach the page: whether it answers to what this machine is called now."""
+    web, name = store.settings.web, socket.gethostname().lower()
+    if web.address in LOOPBACK and not web.trusted_proxy:
+        return []
+    hosts = [host.lower() for host in web.hosts]
+    if name in hosts or any(host.startswith(".") and name.endswith(host) for host in hosts):
+        return []
+    text = say("The page does not answer to this machine's name, %(name)s.", name=name)
+    advice = say("Add it to web.hosts in the settings and restart; see that the page's certificate has it, too.")
+    return [warning("ports", text, advice)]
 
 
 def _reached_at(address: str) -> str:

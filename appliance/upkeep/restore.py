@@ -134,7 +134,12 @@ def _unpack(file: IO[bytes], target: Path, passphrase: str) -> dict[str, str]:
         encrypted = file.read(1)[:1] in [bytes((each,)) for each in GPG_PACKETS]
         file.seek(0)
         if encrypted and not passphrase:
-            raise UsageError(say("%(path)s is encrypted: give its passphrase.", path=file.name))
+            raise UsageError(
+                say(
+                    "%(path)s is encrypted: give its passphrase (--decrypt asks for it, --passphrase-file reads it).",
+                    path=file.name,
+                )
+            )
         source: IO[bytes] = stack.enter_context(gpg.decrypting(file, passphrase)) if encrypted else file
         try:
             return _unpack_stream(source, target)

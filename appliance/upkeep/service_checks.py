@@ -18,6 +18,7 @@ from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import kept, node_checks
 from appliance.upkeep.finding import Finding, error, fine, warning
+from appliance.upkeep.port_checks import LOOPBACK
 from appliance.words import Words, row, say, say_many
 
 BACKUP_DAYS = 2
@@ -35,7 +36,6 @@ BURNER_IS = {
     "stopped": say("Burner %(burner)s is stopped"),
     "unknown": say("Burner %(burner)s is unknown"),
 }
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def access(store: Store) -> list[Finding]:

@@ -75,6 +75,24 @@ def _say_something_else(listener: socket.socket) -> None:
             connection.close()
 
 
+@pytest.mark.parametrize(
+    ("web", "said"),
+    [
+        ({}, 0),  # on this machine alone
+        ({"trusted_proxy": "127.0.0.1"}, 1),
+        ({"address": "0.0.0.0", "hosts": ["appliance.example"]}, 1),
+        ({"trusted_proxy": "127.0.0.1", "hosts": [socket.gethostname().upper()]}, 0),
+    ],
+)
+def test_a_machine_that_was_renamed_hears_that_its_page_does_not_know(
+    tmp_path: Path, web: dict[str, object], said: int
+) -> None:
+    store = open_store(tmp_path, settings=Settings.model_validate({"web": {"port": 0, **web}}))
+    found = about(health.look(store), "ports", "warning")
+    assert len(found) == said and all("web.hosts" in each.advice for each in found)
+    store.close()
+
+
 def test_the_end_of_the_page_s_certificate_is_told(tmp_path: Path, clerk: Actor) -> None:
     page = tmp_path / "page.pem"
     settings = Settings.model_validate({"web": {"certificate": page}})
