@@ -118,7 +118,7 @@ def test_sent_twice_is_acknowledged_twice_and_kept_once(store: Store, door: Dico
         if len(audit) == 2:
             break
         time.sleep(0.05)
-    assert audit == ['{"stored": 2}', '{"known": 2}']
+    assert audit == ['{"stored": 2, "patient_id": "P-1"}', '{"known": 2, "patient_id": "P-1"}']
 
 
 def test_when_the_disk_is_short_the_sender_is_told_a700_and_nothing_is_kept(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ SECTIONS: dict[str, LazyString] = {
     "node": _("This machine among several that are one appliance"),
     "database": _("Where rows are kept"),
     "storage": _("Room on the disk, and how long things are kept"),
+    "limits": _("How large what comes from outside may be"),
     "printing": _("Film workers"),
     "discs": _("Disc workers"),
     "smtp": _("Mail"),
