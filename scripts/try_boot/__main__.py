@@ -32,6 +32,8 @@ def main() -> None:
     try:
         if "first" in lives:
             one_life(machine, debs[0], folder)
+            for made in machines:  # each has the one address
+                made.cut_power()
         if "upgrade" in lives and len(debs) > 1:
             old = machine("old")
             trials.upgrade(old, Modality(folder / "modality-old"), debs[1], debs[0])

@@ -126,8 +126,9 @@ class Machine:
     def cut_power(self) -> None:
         """Everything in it is gone at once. (What the kernel had not written to the disk stays: no real power cut.)"""
         assert self.process is not None
-        os.kill(self.leader, 9)
-        self.process.wait(30)
+        if self.process.poll() is None:
+            os.kill(self.leader, 9)
+            self.process.wait(30)
 
     def switch_off(self) -> float:
         """As by its button; the seconds it took."""

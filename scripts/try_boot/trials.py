@@ -280,6 +280,7 @@ def upgrade(machine: Machine, modality: Modality, older: Path, deb: Path) -> Non
     assert modality.store(modality.image())
     machine.run("sh", "-c", "echo '# of the site' >> /etc/appliance/appliance.toml")
     before, site = jobs(machine), _as_the_site_has_it(machine)
+    assert sum(before.values()) == 3, before
     machine.install(deb)  # nobody is there to answer questions, though the site has changed the proxy's settings
     _is_as_the_site_had_it(machine, site)
     units_stand(machine)
