@@ -38,8 +38,8 @@ run: install
 demo: install
 	@$(PYTHON) scripts/demo.py
 
-# much of a test is waiting
-TEST_WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+# some of a test is waiting: three on two cores
+TEST_WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2 + ($$(nproc) == 1))))
 test: install .venv/test-packages
 	@$(PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 

@@ -18,6 +18,7 @@ from pynetdicom import evt
 
 from appliance.errors import DeviceError, UsageError
 from appliance.network.following import Following, Retrieved
+from appliance.network.limits import DEFAULT_LIMITS
 from appliance.network.requestor import NoAssociationError, Peer
 from appliance.network.scu import echo, find, get, move
 from appliance.network.server import Listen
@@ -186,6 +187,7 @@ def test_a_study_is_moved_to_us(archive: Archive, bench: Bench) -> None:
     group = bench.serve(
         (evt.EVT_C_STORE, lambda event: stored.append(event.request.MoveOriginatorApplicationEntityTitle) or 0),
         listen=[Listen(port=archive.our_port)],
+        limits=DEFAULT_LIMITS,  # a busy archive is no slow peer
     )
     result = move(archive.peer, study_of(CT), "APPLIANCE")
     assert (result.ok, result.completed) == (True, 1)
