@@ -16,29 +16,6 @@ from tests.faults.plant import Zygote
 from tests.support import postgres
 
 DATABASES = ("sqlite", "postgresql")
-LONG = (
-    "tests/faults/test_kill_discs.py",
-    "tests/faults/test_kill.py",
-    "tests/faults/test_operations.py",
-    "tests/fuzz/test_associations.py",
-    "tests/web/test_access.py",
-    "tests/faults/test_two_nodes.py",
-    "tests/web/test_archive_journey.py",
-    "tests/media/test_agent_kills.py",
-    "tests/journeys/test_service.py",
-    "tests/media/test_disc_life.py",
-    "tests/printing/test_print_job.py",
-    "tests/trust/test_backup.py",
-    "tests/trust/test_audit.py",
-    "tests/web/test_api.py",
-)
-"""Files that take long begin first: else one is at work alone in the end."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {name: place for place, name in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
