@@ -38,8 +38,8 @@ run: install
 demo: install
 	@$(PYTHON) scripts/demo.py
 
-# two: with more, two files of Chromium tests may meet in one process, which Playwright refuses
-TEST_WORKERS ?= 2
+# some of a test is waiting: three on two cores
+TEST_WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2 + ($$(nproc) == 1))))
 test: install .venv/test-packages
 	@$(PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 

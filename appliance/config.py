@@ -11,7 +11,7 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,6 +42,13 @@ def is_host(text: str) -> bool:
     except ValueError:
         return bool(re.fullmatch(r"[\w.-]+", text)) and _resolves(text)
     return True
+
+
+def answers_to(name: str, hosts: Iterable[str]) -> bool:
+    """Whether a page of these `hosts` is meant by a name; ".example.org" stands for every name below it."""
+    known = {f"[{host}]" if ":" in host and host[0] != "[" else host for host in map(str.lower, hosts)}
+    name = name.lower()
+    return name in known or any(host.startswith(".") and name.endswith(host) for host in known)
 
 
 def _resolves(name: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from appliance.config import Settings
 from appliance.events import Actor
@@ -16,6 +17,10 @@ from tests.faults.plant import Zygote
 from tests.support import postgres
 
 DATABASES = ("sqlite", "postgresql")
+CHROMIUM_ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -86,6 +91,15 @@ def store(tmp_path: Path, settings: Settings, request: pytest.FixtureRequest) ->
     store = open_store(tmp_path / "data", settings=settings)
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium: one for all rooms, for Playwright refuses a second one in the same thread."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -105,13 +105,13 @@ def _burners(store: Store) -> Problems:
 
 def _discs(store: Store) -> Problems:
     """Those that wait for a person or a burner, and those that failed lately: one made again, or purged, is well."""
-    late = now() - dt.timedelta(minutes=store.settings.notices.film_minutes)
+    minutes = store.settings.notices.film_minutes
+    late = now() - dt.timedelta(minutes=minutes)
     since = now() - dt.timedelta(days=store.settings.storage.discs_days)
     with store.database.read() as connection:
         held, failed = discs.held_since(connection, late), discs.failed_since(connection, since)
         waiting = discs.waiting_since(connection, late)
     told = {f"disc:{number}": say("Disc %(number)s failed: see the discs page.", number=number) for number in failed}
-    minutes = store.settings.notices.film_minutes
     told |= {
         f"discs:{name}": say(
             "Discs wait longer than %(minutes)s minutes for burner %(name)s.", minutes=minutes, name=name

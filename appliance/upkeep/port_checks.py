@@ -7,6 +7,7 @@ import errno
 import http.client
 import socket
 
+from appliance.config import answers_to
 from appliance.security import certificates as tls
 from appliance.store.store import Store
 from appliance.upkeep.finding import Finding, error, fine, warning
@@ -40,8 +41,7 @@ def _page_name(store: Store) -> list[Finding]:
     web, name = store.settings.web, socket.gethostname().lower()
     if web.address in LOOPBACK and not web.trusted_proxy:
         return []
-    hosts = [host.lower() for host in web.hosts]
-    if name in hosts or any(host.startswith(".") and name.endswith(host) for host in hosts):
+    if answers_to(name, web.hosts):
         return []
     text = say("The page does not answer to this machine's name, %(name)s.", name=name)
     advice = say("Add it to web.hosts in the settings and restart; see that the page's certificate has it, too.")

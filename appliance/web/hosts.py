@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from appliance.config import answers_to
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -13,13 +15,11 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::\d{1,5})?")
 
 
 class OnlyOurHosts:
-    """A WSGI application that answers to its own names alone; ".example.org" stands for every name below it."""
+    """A WSGI application that answers to its own names alone."""
 
     def __init__(self, app: WSGIApplication, hosts: Iterable[str]) -> None:
         self.app = app
-        self.hosts = frozenset(
-            f"[{host}]" if ":" in host and host[0] != "[" else host for host in map(str.lower, hosts)
-        )
+        self.hosts = tuple(hosts)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self.is_ours(environ.get("HTTP_HOST", "")):
@@ -31,7 +31,4 @@ class OnlyOurHosts:
 
     def is_ours(self, header: str) -> bool:
         match = _HOST.fullmatch(header)
-        if match is None:
-            return False
-        name = match[1].lower()
-        return name in self.hosts or any(host.startswith(".") and name.endswith(host) for host in self.hosts)
+        return match is not None and answers_to(match[1], self.hosts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -29,7 +28,6 @@ from appliance.store.store import Store
 from tests.media import made
 from tests.media.disc_helpers import CLERK, PLAIN, STUDY, fresh, keep, ordered, work_off
 from tests.media.test_video import VIDEO_ENDOSCOPY
-from tests.media.test_viewer import FLAGS
 
 MPEG2, H264, HEVC = (f"1.2.840.10008.1.2.4.{number}" for number in (100, 102, 107))
 FRAMES = 40
@@ -160,11 +158,10 @@ def test_it_is_told_in_plan_record_readme_and_checksums_and_not_in_the_directory
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield browser.new_page()
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 ENDED = "video => video.ended && video.videoWidth === 160"

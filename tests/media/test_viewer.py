@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from jpeg_ls import CharLS
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -26,8 +26,6 @@ from tests.media.content_helpers import document, volume, with_overlay
 from tests.pixels.conftest import SHIPPED, grey
 from tests.pixels.test_display import lut
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 STUDY = "1.2.826.0.1"
 
 
@@ -93,14 +91,6 @@ class Disc:
 def decoder() -> Iterator[Decoder]:
     with Decoder() as decoder:
         yield decoder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
@@ -28,11 +28,6 @@ from appliance.web.serve import make_server
 
 PASSWORD = "three odd words"
 TESTER = process_actor("tests")
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 
 
 def settings(**web: Any) -> Settings:
@@ -179,22 +174,13 @@ def empty_url(empty_store: Store) -> Iterator[str]:
     yield from serving(empty_store)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def window(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
+def window(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """Makes windows (browser contexts) in English, closed at the end."""
     contexts: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:
-        contexts.append(chromium.new_context(**{"locale": "en-GB", **options}))
+        contexts.append(browser.new_context(**{"locale": "en-GB", **options}))
         return contexts[-1]
 
     yield make
