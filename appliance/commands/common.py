@@ -53,7 +53,7 @@ def _with_store(function: Function, words: str, *, when_absent: Callable[[Path],
         settings = load_settings(folder, config)
         if not holds_appliance(folder, settings):
             when_absent(folder)
-        store = open_store(folder, settings=settings)
+        store = open_store(folder, config, settings)
         try:
             prepare_first(store)
             return function(store, **values)

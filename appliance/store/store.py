@@ -10,7 +10,7 @@ from socket import gethostname
 
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from appliance.config import Settings, load_settings
+from appliance.config import Settings, find_config, load_settings
 from appliance.errors import ResourceError
 from appliance.store import files
 from appliance.store.belonging import refuse_strange_folder
@@ -34,6 +34,7 @@ class Store:
     database: Database
     locks: Locks
     tally: Tally = field(default_factory=Tally, compare=False)
+    config: Path | None = None  # the settings file that was named
 
     def has_room(self, wanted: int = 0) -> bool:
         """Whether `wanted` bytes can be taken without touching the reserve."""
@@ -49,6 +50,11 @@ class Store:
         moment = probe.stat().st_mtime
         files.remove(probe)
         return moment
+
+    @property
+    def settings_file(self) -> Path | None:
+        """Where the next start reads its settings; None: there is no file."""
+        return self.config or find_config(self.folder.root)
 
     @property
     def node(self) -> str:
@@ -83,7 +89,7 @@ def open_store(data: Path, config: Path | None = None, settings: Settings | None
         raise damaged(folder.database, str(error.orig)) from error
     refuse_strange_folder(database, folder)
     folder.make()  # where the share is not mounted nothing is made: a part that goes on could write into it
-    return Store(settings, folder, database, open_locks(database, folder, folder.node))
+    return Store(settings, folder, database, open_locks(database, folder, folder.node), config=config)
 
 
 def _bring_up(database: Database, folder: DataFolder) -> None:

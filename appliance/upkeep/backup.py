@@ -22,7 +22,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO
 
-from appliance.config import find_config
 from appliance.errors import ResourceError
 from appliance.events import Actor
 from appliance.security.audit import record
@@ -100,7 +99,7 @@ def _write(store: Store, path: Path, database: Path, passphrase: str, settings_o
         archive = _Archive(plain)
         archive.add_bytes(ABOUT, json.dumps(asdict(about), indent=2).encode())
         archive.add(database, DATABASE)
-        for source, name in _members(store.folder.root, settings_only):
+        for source, name in _members(store, settings_only):
             archive.add(source, name)
             files.failpoint("backup.file")
         archive.close()
@@ -109,12 +108,12 @@ def _write(store: Store, path: Path, database: Path, passphrase: str, settings_o
     return Made(path=path, bytes=path.stat().st_size, files=len(archive.sums), vanished=archive.vanished)
 
 
-def _members(root: Path, settings_only: bool) -> Iterator[tuple[Path, str]]:
+def _members(store: Store, settings_only: bool) -> Iterator[tuple[Path, str]]:
+    root, settings = store.folder.root, store.settings_file
     for name in SINGLE_FILES:
         if (root / name).is_file():
             yield root / name, name
-    settings = find_config(root)
-    if settings is not None and settings.parent != root:
+    if settings is not None and settings.parent != root and settings.is_file():
         yield settings, SYSTEM_SETTINGS
     for folder in SETTINGS_FOLDERS if settings_only else FOLDERS:
         for path in _walk(root / folder):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,15 @@ def test_settings_that_lie_elsewhere_come_along_and_are_laid_beside(
     assert done.settings == there / "appliance.toml.restored"
     assert done.settings.read_text() == ours.read_text()
     assert config.find_config(there) == ours, "another machine's names and addresses count here"
+
+
+def test_a_settings_file_that_was_named_comes_along(store: Store, tmp_path: Path, clerk: Actor) -> None:
+    named = tmp_path / "named.toml"
+    named.write_text("[log]\n")
+    make_backup(replace(store, config=named), tmp_path / "b.tar", clerk)
+    assert restore(tmp_path / "b.tar", tmp_path / "there", clerk).settings is not None
+    make_backup(replace(store, config=tmp_path / "gone"), tmp_path / "c.tar", clerk)
+    assert restore(tmp_path / "c.tar", tmp_path / "other", clerk).settings is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")

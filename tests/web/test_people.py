@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from appliance.media.burners import add_first_burner
 from appliance.security import peer_verbs, tokens, users
 from appliance.security.peers import Peer
 from appliance.store import audit
-from appliance.store.store import Store
+from appliance.store.store import Store, open_store
+from appliance.web.app import create_app
 from tests.web.conftest import PASSWORD, TESTER, PageClient
 
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}", "a\u2028b", "\u202egnp.exe"]
@@ -195,6 +197,20 @@ def test_settings_show_where_they_come_from_and_what_waits_for_a_restart(
     assert "after a restart: 99" in page and "after a restart: OTHER" in page and "environment" in page
     (store.folder.root / "appliance.toml").write_text("[storage]\nfilm_days = 99\n")
     assert "did you mean storage.films_days" in admin.get("/settings").text
+
+
+def test_settings_of_a_file_that_was_named_wait_for_no_restart(tmp_path: Path) -> None:
+    named = tmp_path / "named.toml"
+    named.write_text("[storage]\nfilms_days = 99\n")
+    store = open_store(tmp_path / "data", named)
+    users.add_user(store, "ada", "admin", PASSWORD, TESTER)
+    app = create_app(store)
+    app.test_client_class = PageClient
+    client = app.test_client()
+    assert isinstance(client, PageClient) and client.log_in("ada").status_code == 303
+    page = client.get("/settings").text
+    assert str(named) in page and ">99<" in page and "after a restart" not in page
+    store.close()
 
 
 def test_a_password_in_the_databases_address_is_not_shown() -> None:

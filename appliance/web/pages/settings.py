@@ -11,7 +11,7 @@ from flask import Blueprint, render_template
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
-from appliance.config import ENVIRONMENT, Settings, find_config, load_settings
+from appliance.config import ENVIRONMENT, Settings, load_settings
 from appliance.errors import SettingError
 from appliance.store.store import Store
 from appliance.web.language import translated
@@ -57,14 +57,14 @@ def index() -> Any:
         (name, SECTIONS.get(name, name), [_shown(name, key, later) for key in type(section).model_fields])
         for name, section in store().settings
     ]
-    file = find_config(store().folder.root) or store().folder.root / "appliance.toml"
+    file = store().settings_file or store().folder.root / "appliance.toml"
     return render_template("settings.html", sections=sections, file=file, problem=problem)
 
 
 def _after_restart(store: Store) -> tuple[Settings, str]:
     """The settings a restart would find, and what is wrong with them."""
     try:
-        return load_settings(store.folder.root), ""
+        return load_settings(store.folder.root, store.config), ""
     except SettingError as error:
         return store.settings, translated(error)
 
