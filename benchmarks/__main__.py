@@ -13,6 +13,7 @@ import os
 import pkgutil
 import platform
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,28 @@ TABLE = HERE.parent / "docs" / "performance.md"
 
 
 def main(names: list[str]) -> None:
-    """Run the named benchmarks, or all; results of those not run stay as they were."""
+    """Run the named benchmarks, or all; results of those not run, or that failed, stay as they were.
+
+    Raises SystemExit in the end when one failed.
+    """
+    failed = []
     kept = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     results: dict[str, Any] = kept.get("results", {})
     for name in names or modules():
         print(f"== {name}", flush=True)
-        rows = importlib.import_module(f"benchmarks.{name}").run()
+        try:
+            rows = _module(name).run()
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+            continue
         results[name] = {"at": dt.date.today().isoformat(), "machine": machine(), "rows": rows}
         for row in rows:
             print("  " + line(row), flush=True)
         RESULTS.write_text(json.dumps({"results": results}, indent=2) + "\n", "utf-8")
         TABLE.write_text(page(results), "utf-8")
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 def modules() -> list[str]:

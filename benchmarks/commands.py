@@ -25,10 +25,7 @@ def run() -> list[dict[str, Any]]:
         add_first_printer(store)
         add_first_burner(store)
         store.close()
-        here = ["--data", str(folder / "data")]
-        return [
-            _paired(noun, [sys.executable, "-m", "appliance", noun, "list", *here]) for noun in ("study", "disc", "job")
-        ]
+        return [_paired(noun, folder / "data") for noun in ("study", "disc", "job")]
 
 
 def _paired(noun: str, data: Path) -> dict[str, Any]:

@@ -78,10 +78,8 @@ def filled(data: Path, settings: Settings) -> Store:
     """An appliance with a hundred films queued for two printers."""
     store = open_store(data, settings=settings)
     for name in ("one", "two"):
-        settings = PrinterSettings(maximum_jobs=FILMS * 2)
-        add_printer(
-            store, Printer(name=name, device_uri=f"folder:{data}/{name}", ae_titles=(), settings=settings), BENCH
-        )
+        room = PrinterSettings(maximum_jobs=FILMS * 2)
+        add_printer(store, Printer(name=name, device_uri=f"folder:{data}/{name}", ae_titles=(), settings=room), BENCH)
     pixels = np.random.default_rng(2).integers(0, 4096, (SIDE, SIDE), dtype=np.uint16).tobytes()
     for number in range(FILMS):
         _submit(store, ("one", "two")[number % 2], pixels, number)
@@ -105,11 +103,12 @@ def _submit(store: Store, name: str, pixels: bytes, number: int) -> None:
     boxes = tuple(ImageBox(ImageBoxPosition=position, image=image) for position in range(1, 21))
     film = FilmBox(ImageDisplayFormat="STANDARD\\4,5", FilmSizeID="14INX17IN", image_boxes=boxes)
     with store.database.read() as connection:
-        printer = printer_from_row(printers.get(connection, name))
+        row = printers.get(connection, name)
+    assert row is not None
     request = Submission(
         session=FilmSession(film_boxes=(film,)),
         folder=folder,
-        printer=printer,
+        printer=printer_from_row(row),
         print_job_uid=generate_uid(),
         originator="BENCH",
         intended=True,
@@ -176,7 +175,8 @@ def _associate(port: int) -> Any:
     if not association.is_established:
         raise SystemExit("no association")
     # else Nagle and delayed acknowledgement of the client's own make 40 ms of every exchange
-    association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection: Any = association.dul.socket
+    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return association
 
 

@@ -11,9 +11,11 @@ import socket
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydicom import dcmread
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.dimse_primitives import C_STORE
 
 KEYS = ("PatientName", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "StudyDate", "Modality")
 
@@ -26,6 +28,7 @@ def durable(path: Path, flags: int) -> None:
 
 def store(event: evt.Event, folder: Path) -> int:
     """One instance, kept before it is answered."""
+    assert isinstance(event.request, C_STORE)
     kept = folder / f"{event.request.AffectedSOPInstanceUID}.dcm"
     os.link(event.dataset_path, kept)
     with kept.open("rb") as file:
@@ -42,7 +45,8 @@ def store(event: evt.Event, folder: Path) -> int:
 
 
 def no_delay(event: evt.Event) -> None:
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    peer: Any = event.assoc.dul.socket
+    peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def main(folder: Path, port: int) -> None:
