@@ -26,15 +26,20 @@ def messages(peer: int) -> Iterator[bytes]:
     for number in range(1, EACH + 1):
         uid = f"{ROOT}.{700_000 + peer}.1.{number}"
         data = ct_file(700_000 + peer, number, _PIXELS, SIDE, SIDE)[len(head_of_file(CT, uid, EXPLICIT_LE)) :]
-        request = {"AffectedSOPClassUID": CT, "CommandField": 1, "MessageID": number, "Priority": 0}
-        pieces = [data[start : start + _FRAGMENT] for start in range(0, len(data), _FRAGMENT)]
-        yield b"".join(
-            (
-                command({**request, "CommandDataSetType": 1, "AffectedSOPInstanceUID": uid}),
-                *(p_data((1, 0, piece)) for piece in pieces[:-1]),
-                p_data((1, 2, pieces[-1])),
-            )
+        yield c_store(CT, uid, number, data)
+
+
+def c_store(sop_class_uid: str, uid: str, message_id: int, data: bytes) -> bytes:
+    """The PDUs of one C-STORE in presentation context 1."""
+    request = {"AffectedSOPClassUID": sop_class_uid, "CommandField": 1, "MessageID": message_id, "Priority": 0}
+    pieces = [data[start : start + _FRAGMENT] for start in range(0, len(data), _FRAGMENT)]
+    return b"".join(
+        (
+            command({**request, "CommandDataSetType": 1, "AffectedSOPInstanceUID": uid}),
+            *(p_data((1, 0, piece)) for piece in pieces[:-1]),
+            p_data((1, 2, pieces[-1])),
         )
+    )
 
 
 def stores(port: int, peer: int) -> int:
