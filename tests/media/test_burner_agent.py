@@ -160,6 +160,17 @@ def test_an_agents_token_opens_what_agents_need_and_nothing_else(desk: Desk) -> 
             urlopen(asked, timeout=10)
 
 
+def test_a_burner_may_be_opened_by_one_agents_token_alone(desk: Desk) -> None:
+    """A desk that was broken into opens the discs of its own drive."""
+    add(desk.store, "other", "agent:desk-8", token="desk-8")
+    jobs = f"http://127.0.0.1:{desk.port}/api/v1/burners/other/agent-jobs"
+    theirs = create_token(desk.store, "desk-8", "agent", CLERK)
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(Request(jobs, headers={"Authorization": f"Bearer {desk.token}"}), timeout=10)
+    with urlopen(Request(jobs, headers={"Authorization": f"Bearer {theirs}"}), timeout=10) as answer:
+        assert answer.status == 200
+
+
 @pytest.mark.parametrize(
     "answer",
     [

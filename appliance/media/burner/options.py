@@ -20,6 +20,7 @@ class BurnerOptions:
     speed: str = ""  # drive: as the drive knows it (8, 16); robots: 0 is the fastest
     eject: bool = True  # drive: when a disc is done
     blank_rewritable: bool = False  # drive: a rewritable disc that is not blank is blanked
+    token: str = ""  # agent: name of the agents' token that opens its jobs; empty: any of them
     deadline: Seconds = 7200.0  # robots: a job taken and not ended
     taken_deadline: Seconds = 600.0  # robots: a job not taken: the robot's software is not running
     robot_root: str = ""  # robots: the job folder as the robot sees it (C:\\Jobs, or a share of a server)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import send_file
+from flask import abort, send_file
 from pydantic import Field
 
 from appliance.errors import NotFoundError
 from appliance.media.burner import agent
+from appliance.media.burner.options import burner_options
 from appliance.media.burners import get_burner
 from appliance.security.audit import record
+from appliance.security.audit_verbs import note_denied
+from appliance.security.revoking import by_token
+from appliance.security.roles import AGENT
 from appliance.web.api.describe import Open, Strict, endpoint
-from appliance.web.visitor import actor, store
+from appliance.web.visitor import actor, store, visitor
 from appliance.words import say
 
 Words = Annotated[str, Field(max_length=2000)]
@@ -51,10 +55,15 @@ class AgentReport(Strict):
 
 
 def _folder(burner: str) -> Any:
-    uri = get_burner(store(), burner).burner_uri
-    if not uri.startswith("agent:"):
+    """Where an agent's jobs lie; 403 for the token of another one."""
+    stored = get_burner(store(), burner)
+    if not stored.burner_uri.startswith("agent:"):
         raise NotFoundError(say("Burner %(burner)s has no agent.", burner=burner))
-    return agent.folder_of(store().folder.root, uri.partition(":")[2])
+    wanted = burner_options(stored.settings.options).token
+    if wanted and visitor().role == AGENT and visitor().name != by_token(wanted):
+        note_denied(store(), actor(), f"burner {burner}")
+        abort(403)
+    return agent.folder_of(store().folder.root, stored.burner_uri.partition(":")[2])
 
 
 @endpoint(
