@@ -90,6 +90,7 @@ def enabling(tmp_path: Path) -> Callable[[], str]:
     """The package's own lines that enable units, on a tree that is not booted; what they say."""
     wants = tmp_path / "etc/systemd/system"
     wants.mkdir(parents=True)
+    (tmp_path / "etc/appliance").mkdir()
     shutil.copytree(UNITS, tmp_path / "lib/systemd/system")
     script = (ROOT / "packaging/postinst").read_text()
     lines = script[script.index("units=") : script.index("if [ -d /run/systemd/system ]")]
