@@ -14,6 +14,7 @@ from appliance.media.label import label
 from appliance.media.label_layout import layout_named
 from appliance.media.label_output import label_file
 from appliance.store import discs, files
+from appliance.store.locks import machine_of
 from appliance.store.store import Store
 from appliance.words import say
 
@@ -35,6 +36,11 @@ class Group:
     def begun_at(self) -> str:
         """The address of the burner that has begun it; "" where none has, or it has ended."""
         return str(self.pieces[0].evidence) if self.state == "burning" else ""
+
+    @property
+    def begun_on(self) -> str:
+        """The machine whose worker has begun it; "" where none has, or there is but one."""
+        return "" if self.state == "waiting" else machine_of(self.pieces[0].who)
 
 
 def robot_job_name(serial: str, file_set_uid: str) -> str:

@@ -55,6 +55,11 @@ class StoredBurner:
     paused: bool = False
     version: int = 1
 
+    @property
+    def is_drive(self) -> bool:
+        """Whether it is in one machine, where a disc lies that nobody else sees."""
+        return self.burner_uri.startswith("drive:")
+
 
 def from_row(row: Row[Any]) -> StoredBurner:
     return StoredBurner(
@@ -109,7 +114,7 @@ def check_burner(store: Store, burner: StoredBurner) -> None:
     opened = open_stored(store, burner)
     if isinstance(opened, DriveBurner) and burner.settings.node in ("", store.node):
         opened.refuse_other_device()
-    if store.node and burner.burner_uri.startswith("drive:") and not burner.settings.node:
+    if store.node and burner.is_drive and not burner.settings.node:
         text = say("A drive is in one machine: name it (node), as that machine's setting node.name does.")
         raise UsageError(text, field="node")
 

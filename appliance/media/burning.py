@@ -144,6 +144,8 @@ class _Burn:
             self._decide(_lost(self.disc.disc_id), group)
         elif group.begun_at not in ("", self.stored.burner_uri):
             self._decide(_begun_elsewhere(group.begun_at), group)
+        elif self.stored.is_drive and group.begun_on != self.store.node:
+            self._decide(_begun_in_another(group.begun_on, self.stored.name), group)
         request = self._request(group)
         if group.state in ("waiting", "burning"):
             self._check_canceled(request if group.state == "burning" else None)
@@ -435,6 +437,17 @@ def _begun_elsewhere(uri: str) -> BurnResult:
     """The burner it has now knows nothing of a piece that another one, or its own old address, was given."""
     text = say(
         "It was begun at %(uri)s, which is not its burner's address any more: look there whether it came out.", uri=uri
+    )
+    return BurnResult(outcome=BurnOutcome.UNCERTAIN, message=text)
+
+
+def _begun_in_another(machine: str, burner: str) -> BurnResult:
+    """Machines have drives of one address: what is in ours says nothing of what another one's worker began."""
+    text = say(
+        "It was begun in the drive of machine %(machine)s, and burner %(burner)s is bound to another one now: look "
+        "there whether it came out.",
+        machine=machine,
+        burner=burner,
     )
     return BurnResult(outcome=BurnOutcome.UNCERTAIN, message=text)
 

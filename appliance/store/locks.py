@@ -64,6 +64,16 @@ class Locks(Protocol):
         """Give up all that is held."""
 
 
+def machine_of(worker: str) -> str:
+    """The machine of a worker, by its lock's name (KIND-MACHINE-PID-HEX); "" where there is but one machine."""
+    return "-".join(worker.split("-")[1:-2])
+
+
+def works_on(locks: Locks, worker: str) -> bool:
+    """Whether the process of a worker whose lock is gone works under another one: the database was away for a while."""
+    return any(worker.startswith(f"{name}-") for name in locks.living(worker.partition("-")[0]))
+
+
 def open_locks(database: Database, folder: DataFolder, node: str) -> Locks:
     """The locks that go with a database."""
     return FileLocks(folder.locks) if database.is_sqlite else ServerLocks(database.engine.url, node, folder.root)

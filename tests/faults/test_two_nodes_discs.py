@@ -6,12 +6,18 @@ back. The short run takes some points, FAULT_REPEATS every one so often, burners
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from appliance.events import process_actor
+from appliance.media import doubt
+from appliance.media.burners import get_burner, set_burner
+from appliance.store.store import open_store
 from tests.faults import discs
 from tests.faults.discs import order, wrong
 from tests.faults.nodes import Nodes, nodes
@@ -100,3 +106,36 @@ def test_a_drive_of_a_dead_machine_is_left_alone_and_its_disc_waits_for_it(pair:
     pair.start_on("east", "discs")
     settled(pair, disc)
     assert_made(pair, disc, "drive")
+
+
+@pytest.mark.parametrize("point", ["burn.half", "burn.recorded"] if REPEATS else ["burn.half"])
+def test_what_a_dead_machines_drive_began_is_shown_to_a_person_when_the_burner_is_bound_to_another(
+    pair: Nodes, point: str
+) -> None:
+    """Both drives have one address: the blank disc in the other one says nothing of the first."""
+    disc = order(pair, "drive")
+    dying = pair.start_on("east", "discs", fault_at(point))
+    assert dying.wait(60) and dying.code == -9, f"{point} was not met"
+    time.sleep(1.0)  # the writing program goes on without its worker
+    drive = pair.data / "drive.img"
+    drive.unlink()
+    drive.write_bytes(b"")  # the other machine's
+    bind_drive(pair, "west")
+    pair.start_on("west", "discs")
+    settled(pair, disc)
+    held, reasons, message = discs.row(pair, disc, "held, reasons, message")
+    assert held and "in-doubt" in reasons and "machine east" in message
+    assert drive.stat().st_size == 0, "a second one, of which nobody is told"
+    with contextlib.closing(open_store(pair.data, settings=pair.settings())) as store:
+        doubt.spoil(store, disc, process_actor("tests"))
+    settled(pair, disc)
+    assert discs.row(pair, disc, "execution_status") == ("DONE",)
+    assert sorted(pair.query("select state from piece")) == [("failed",), ("verified",)]
+    assert discs.unlike(discs.media(pair, "drive")) == []
+
+
+def bind_drive(pair: Nodes, node: str) -> None:
+    with contextlib.closing(open_store(pair.data, settings=pair.settings())) as store:
+        drive = get_burner(store, "drive")
+        bound = drive.settings.model_copy(update={"node": node})
+        set_burner(store, replace(drive, settings=bound), process_actor("tests"))
