@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from appliance.events import process_actor
 from appliance.media.discs import end_canceled
 from appliance.store import discs, files, job_events
+from appliance.store.locks import works_on
 from appliance.store.store import Store
 from appliance.words import say
 
@@ -44,6 +45,7 @@ def take_over_claims(store: Store, worker: str, mine: set[int], building: int | 
 
 
 def _free_building(store: Store, disc: discs.Disc, worker: str) -> None:
+    died = disc.building_by != worker and not works_on(store.locks, disc.building_by)
     with store.database.write("disc") as connection:
         if not discs.take_over_build(connection, disc.disc_id, disc.building_by, worker):
             return  # another one was first, and may be building it
@@ -53,7 +55,7 @@ def _free_building(store: Store, disc: discs.Disc, worker: str) -> None:
         if disc.cancel:
             end_canceled(connection, disc, actor)
         else:
-            _build_again(connection, disc, actor)
+            _build_again(connection, disc, actor, died=died)
     log.warning(
         "worker %s ended building without a word; the disc is built anew",
         disc.building_by,
@@ -61,18 +63,18 @@ def _free_building(store: Store, disc: discs.Disc, worker: str) -> None:
     )
 
 
-def _build_again(connection: Connection, disc: discs.Disc, actor: str) -> None:
-    """It waits to be built anew, or for a person when that has gone wrong too often."""
-    deaths = 1 + sum(DIED in event.reasons for event in job_events.of(connection, "disc", disc.disc_id))
+def _build_again(connection: Connection, disc: discs.Disc, actor: str, *, died: bool) -> None:
+    """It waits to be built anew, or for a person when that has killed too many workers."""
+    deaths = died + sum(DIED in event.reasons for event in job_events.of(connection, "disc", disc.disc_id))
     values: dict[str, Any] = {"info": "QUEUED"}
-    if deaths % MOST_DEATHS == 0:
+    if died and deaths % MOST_DEATHS == 0:
         text = say(
             "The worker died %(number)s times while it made this disc, perhaps for want of memory. Look at the log, "
             "then release the disc, or order it as several.",
             number=deaths,
         )
         values = {"info": "CHECK_MCD_OP", "message": text, "held": True}
-    seen, why = (discs.CREATING,), [DIED]
+    seen, why = (discs.CREATING,), [DIED] if died else []
     discs.settle(connection, disc.disc_id, seen, discs.PENDING, actor=actor, reasons=why, building_by=None, **values)
 
 

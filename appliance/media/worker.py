@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 
+from appliance.errors import ResourceError
 from appliance.jobs.keeping import begin
 from appliance.jobs.worker import Worker
 from appliance.media import housekeeping, recovery
@@ -12,6 +14,8 @@ from appliance.media.burning import burn_disc
 from appliance.media.making import build_disc
 from appliance.store import discs
 from appliance.store.store import Store
+
+log = logging.getLogger(__name__)
 
 
 class DiscWorker(Worker):
@@ -48,12 +52,18 @@ class DiscWorker(Worker):
         with self.store.database.write("disc") as connection:
             claimed = discs.claim_build(connection, disc_id, self.lock.name)
         if claimed:
-            arguments = (self.store, disc_id, self.lock.name, self._stopped(self.lock.name))
-            thread = threading.Thread(target=build_disc, args=arguments, name=f"build-{disc_id}", daemon=True)
+            arguments = (disc_id, self.lock.name)
+            thread = threading.Thread(target=self._make, args=arguments, name=f"build-{disc_id}", daemon=True)
             begin(thread)
             self._build = thread
             self._building = disc_id
         return claimed
+
+    def _make(self, disc_id: int, worker: str) -> None:
+        try:
+            build_disc(self.store, disc_id, worker, self._stopped(worker))
+        except ResourceError as error:  # how it ended can't be told: the claim stays, and is found to be nobody's
+            log.warning("disc %s is built anew once the database is there: %s", disc_id, error)
 
     def _start_burns(self) -> bool:
         self._reap()

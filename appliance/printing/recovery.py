@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from appliance.events import process_actor
 from appliance.store import files, job_events, print_jobs
 from appliance.store import job_states as states
+from appliance.store.locks import works_on
 from appliance.store.store import Store
 from appliance.words import say
 
@@ -49,10 +50,11 @@ def take_over_claims(store: Store, worker: str, mine: set[int]) -> list[int]:
 
 
 def _free_composing(store: Store, job: print_jobs.Job, worker: str) -> None:
+    died = job.composing_by != worker and not works_on(store.locks, job.composing_by)
     with store.database.write("print") as connection:
         if not print_jobs.release_compose(connection, job.job_id, job.composing_by):
             return  # another one was first, and may be composing it
-        if job.composing_by != worker:
+        if died:
             _count_death(connection, job, str(process_actor(worker)))
     log.warning("worker %s died composing; the job is composed again", job.composing_by, extra={"job": job.job_id})
 

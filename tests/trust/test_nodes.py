@@ -16,9 +16,14 @@ from appliance import clock
 from appliance.config import NodeSettings
 from appliance.errors import ConflictError, ResourceError, UsageError
 from appliance.events import Actor
+from appliance.media import recovery as disc_recovery
+from appliance.media.burners import add_first_burner
+from appliance.media.selection import Selection
 from appliance.printing import jobs
+from appliance.printing import recovery as print_recovery
 from appliance.printing.printer_verbs import get_printer
-from appliance.store import files, postgresql, print_jobs, server_locks
+from appliance.store import discs as disc_rows
+from appliance.store import files, job_events, postgresql, print_jobs, server_locks
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
 from appliance.studies import retention
@@ -27,7 +32,9 @@ from appliance.upkeep.backup import make_backup
 from appliance.upkeep.finding import Finding
 from appliance.upkeep.keeper import Keeper
 from appliance.upkeep.restore import hold_after_server
+from tests.faults.instances import instance
 from tests.faults.plant import wait_until
+from tests.media.disc_helpers import keep, ordered
 from tests.printing.films import add_folder_printer, submit_films
 from tests.support import postgres
 
@@ -167,6 +174,45 @@ def test_of_a_machine_that_is_gone_for_good_no_patient_s_image_stays(east: Store
     node_checks.forget_machines(east)
     assert {name for name, spool in spools.items() if spool.exists()} == {"east", "north"}
     assert kept.recall(east, node_checks.KNOWN + "west") is None
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_who_lost_the_database_for_a_while_has_not_died_of_its_work(
+    east: Store, store: Store, monkeypatch: pytest.MonkeyPatch, alive: bool
+) -> None:
+    """Three outages of the database held a disc, or a film, as one that kills whoever makes it."""
+    monkeypatch.setattr(server_locks, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(server_locks, "GRACE_SECONDS", 0.3)
+    job, disc = submit_films(east, add_folder_printer(east)), an_order(east)
+    films, discs = east.locks.hold("films"), east.locks.hold("discs")
+    with east.database.write() as connection:
+        assert print_jobs.claim_compose(connection, job, films.name)
+        assert disc_rows.claim_build(connection, disc, discs.name)
+    for lock in (films, discs):
+        lock.release()
+        if alive:  # as a worker does when its lock is lost
+            east.locks.hold(lock.name.partition("-")[0])
+    assert wait_until(
+        lambda: print_recovery.take_over_claims(store, "films", set()) == [] and free(store, job, disc), 20
+    )
+    with store.database.read() as connection:
+        events = [*job_events.of(connection, "print", job), *job_events.of(connection, "disc", disc)]
+    died = {reason for event in events for reason in event.reasons if reason.endswith("-died")}
+    assert died == (set() if alive else {"composer-died", "builder-died"})
+
+
+def an_order(store: Store) -> int:
+    keep(store, [instance(1)])
+    add_first_burner(store)
+    return ordered(store, selection=Selection(studies=(str(instance(1).StudyInstanceUID),)), burner="folder")
+
+
+def free(store: Store, job_id: int, disc_id: int) -> bool:
+    """Whether nobody claims them any more, once another worker has looked."""
+    disc_recovery.take_over_claims(store, "discs", set())
+    with store.database.read() as connection:
+        job, disc = print_jobs.get(connection, job_id), disc_rows.find(connection, disc_id)
+    return job.composing_by is None and disc.building_by is None
 
 
 def test_the_server_says_its_version_and_must_write_through(east: Store, monkeypatch: pytest.MonkeyPatch) -> None:
