@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Mapping
 from importlib import metadata
@@ -57,6 +58,12 @@ def forget_machines(store: Store) -> None:
                 secrets.remove(connection, KNOWN + name)
         finally:
             name_lock.close()
+
+
+def somebody_forwards(store: Store) -> bool:
+    """Whether this machine sends the audit to a collector, or another one that is known does."""
+    theirs = (seen.get("settings", {}).get("syslog.host", "null") for seen in _known(store).values())
+    return bool(store.settings.syslog.host) or any(json.loads(host) for host in theirs)
 
 
 def _forgotten(store: Store) -> list[str]:

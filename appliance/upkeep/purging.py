@@ -11,7 +11,7 @@ from appliance.security.audit import record
 from appliance.store import ages, audit
 from appliance.store.store import Store
 from appliance.studies import retention
-from appliance.upkeep import kept
+from appliance.upkeep import kept, node_checks
 
 KEEPER = process_actor("housekeeping")
 
@@ -29,9 +29,9 @@ def purge(store: Store, actor: Actor = KEEPER) -> dict[str, int]:
 def purge_audit(store: Store, actor: Actor = KEEPER, at: dt.datetime | None = None) -> int:
     """Forget audit entries past their days, oldest first; an entry keeps the hash where the rest begins.
 
-    What a collector has not got yet stays until it has.
+    What a collector has not got yet stays until it has, also when it is another machine that sends it there.
     """
-    sent = int(kept.recall(store, kept.FORWARDED, 0)) if store.settings.syslog.host else 1 << 62
+    sent = int(kept.recall(store, kept.FORWARDED, 0)) if node_checks.somebody_forwards(store) else 1 << 62
     moment = (at or ages.moment(store)) - dt.timedelta(days=store.settings.storage.audit_days)
     with store.database.write() as connection:
         last = audit.oldest_run(connection, moment, sent)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.config import NodeSettings
+from appliance.config import NodeSettings, SyslogSettings
 from appliance.errors import ConflictError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.media import recovery as disc_recovery
@@ -22,6 +22,7 @@ from appliance.media.selection import Selection
 from appliance.printing import jobs
 from appliance.printing import recovery as print_recovery
 from appliance.printing.printer_verbs import get_printer
+from appliance.security.audit import record
 from appliance.store import discs as disc_rows
 from appliance.store import files, job_events, postgresql, print_jobs, server_locks
 from appliance.store.store import Store, open_store
@@ -174,6 +175,24 @@ def test_of_a_machine_that_is_gone_for_good_no_patient_s_image_stays(east: Store
     node_checks.forget_machines(east)
     assert {name for name, spool in spools.items() if spool.exists()} == {"east", "north"}
     assert kept.recall(east, node_checks.KNOWN + "west") is None
+
+
+def test_a_machine_without_a_collector_keeps_what_another_one_has_still_to_send(east: Store, clerk: Actor) -> None:
+    """Whichever kept house purged by its own settings: entries past their days went, which no collector had got."""
+    update = {"node": NodeSettings(name="west"), "syslog": SyslogSettings(host="collector.example")}
+    west = open_store(east.folder.root, settings=east.settings.model_copy(update=update))
+    node_checks.be_seen(west, {})
+    west.close()
+    for _ in range(3):
+        with east.database.write() as connection:
+            record(connection, "login", clerk, object_kind="user", object_id="clerk")
+    later = now() + dt.timedelta(days=5000)
+    assert purging.purge_audit(east, clerk, later) == 0
+    kept.keep(east, kept.FORWARDED, 2)
+    assert purging.purge_audit(east, clerk, later) == 2
+    seen = kept.recall(east, node_checks.KNOWN + "west")
+    kept.keep(east, node_checks.KNOWN + "west", seen | {"at": (now() - dt.timedelta(days=31)).isoformat()})
+    assert purging.purge_audit(east, clerk, later) > 0, "it was taken away, and sends nothing any more"
 
 
 @pytest.mark.parametrize("alive", [True, False])
