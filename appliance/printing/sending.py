@@ -65,20 +65,21 @@ def _is_imager(printer: Printer) -> bool:
     return printer.device_uri.startswith(("dicom:", "dicoms:"))
 
 
-def send_job(store: Store, job_id: int, worker: str) -> None:
+def send_job(store: Store, job_id: int, worker: str) -> tuple[str, bool]:
     """Send a claimed job, or find out about an interrupted one, and settle the claim.
 
-    Raises ResourceError when the database is away: the claim stays.
+    The name of its printer, and whether that is left to another machine, for this one can't reach it. Raises
+    ResourceError when the database is away: the claim stays.
     """
     job, printer = _read(store, job_id)
     if job is None:
-        return
+        return "", False
     try:
         with store.tally.timed("send"):
             result = _send(store, job, printer, worker)
     except LockLostError:
         log.error("worker %s lost its lock: the send stops, and is found out about", worker, extra={"job": job_id})
-        return
+        return job.printer, False
     except ResourceError:
         raise
     except Exception as error:  # a device never raises: this is a fault of ours, in the middle of a send
@@ -88,14 +89,15 @@ def send_job(store: Store, job_id: int, worker: str) -> None:
             message=say("Sending broke: %(name)s: %(why)s", name=type(error).__name__, why=error),
         )
     files.failpoint("send.answered")
-    _settle(store, job_id, worker, result)
+    left = _settle(store, job_id, worker, result)
     files.failpoint("send.settled")
     said = result.message or result.evidence
     log.info("send: %s %s", result.outcome.value, said, extra={"job": job_id, "printer": job.printer})
+    return job.printer, left
 
 
-def _settle(store: Store, job_id: int, worker: str, result: SendResult) -> None:
-    """Settle the claim. The answer is known: a database that is away is waited for."""
+def _settle(store: Store, job_id: int, worker: str, result: SendResult) -> bool:
+    """Settle the claim, as settle_send does. The answer is known: a database that is away is waited for."""
     for _ in range(SETTLE_TRIES):
         try:
             return settle_send(store, job_id, worker, result)
@@ -104,7 +106,7 @@ def _settle(store: Store, job_id: int, worker: str, result: SendResult) -> None:
                 raise
             log.warning("the job is settled when the database is there: %s", error, extra={"job": job_id})
             time.sleep(1.0)
-    return None
+    return False
 
 
 def _send(store: Store, job: print_jobs.Job, printer: Printer | None, worker: str) -> SendResult:

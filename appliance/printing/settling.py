@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from appliance.events import process_actor
 from appliance.jobs.retry import wait_after
+from appliance.printing import turns
 from appliance.printing.device.outcome import SendOutcome, SendResult
 from appliance.printing.printers import PrinterSettings
 from appliance.security.audit import record
@@ -86,24 +87,33 @@ def _after_failure(result: SendResult, settings: PrinterSettings, attempts: int)
     return Settlement(state=states.HELD, reasons=(FOR_REVIEW, *reasons), message=words)
 
 
-def settle_send(store: Store, job_id: int, worker: str, result: SendResult) -> None:
-    """Settle the sending claim `worker` holds on a job, after a send or after asking about an interrupted one."""
+def settle_send(store: Store, job_id: int, worker: str, result: SendResult) -> bool:
+    """Settle the sending claim `worker` holds on a job, after a send or after asking about an interrupted one.
+
+    Whether it is another machine's turn now, which may reach the printer.
+    """
+    others = turns.others_at_work(store) if turns.is_unreached(result) else set()
     with store.database.write("print", "printer") as connection:
         job = print_jobs.get(connection, job_id)
         if job is None or job.sending_by != worker:
-            return
+            return False
         row = printers.get(connection, job.printer)
         settings = PrinterSettings.model_validate(row.settings) if row else PrinterSettings()
+        left = not settings.node and not others <= turns.have_tried(connection, job_id)
+        result = replace(result, blameless=result.blameless or left)
         canceled = "processing-to-stop-point" in job.job_state_reasons
         settlement = decide(result, settings, job.attempts, canceled=canceled)
         values: dict[str, Any] = {"sending_by": None, "send_started": False, "evidence": result.evidence}
         if result.rest_untouched:
             values["sent_documents"] = max(result.documents_done, job.sent_documents)
         # an interrupted send says nothing bad of the device: no back-off after asking about one
-        waits = settlement.wait and not result.asked
+        waits = settlement.wait and not result.asked and not left
         values["not_before"] = now() + wait_after(job.attempts) if waits else None
+        if left:
+            values["attempts"] = job.attempts - 1  # of its printer's
         _settle(connection, job, settlement, worker, values)
         _tell_printer(connection, job.printer, result, settlement)
+    return left
 
 
 def _settle(

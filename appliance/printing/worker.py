@@ -8,6 +8,7 @@ from appliance.jobs.worker import Worker
 from appliance.printing import housekeeping, recovery
 from appliance.printing.composing import compose_job
 from appliance.printing.sending import send_job
+from appliance.printing.turns import LeftToOthers
 from appliance.store import files, print_jobs
 from appliance.store.store import Store
 
@@ -20,6 +21,7 @@ class FilmWorker(Worker):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, housekeeping.keepers(store))
+        self._left = LeftToOthers(store)
 
     def _work(self) -> bool:
         sending = self._start_sends()
@@ -44,7 +46,7 @@ class FilmWorker(Worker):
     def _start_sends(self) -> bool:
         self._reap()
         with self.store.database.read() as connection:
-            due = print_jobs.to_send(connection, self.store.node)
+            due = self._left.ours(connection, print_jobs.to_send(connection, self.store.node))
         return self._start_driving(due)
 
     def _claim(self, job_id: int) -> bool:
@@ -56,4 +58,8 @@ class FilmWorker(Worker):
 
     def _drive(self, job_id: int) -> None:
         """Send (or ask about) a job this worker has claimed."""
-        self._in_thread(job_id, "send", send_job, self.store, job_id, self.lock.name)
+        self._in_thread(job_id, "send", self._send, job_id, self.lock.name)
+
+    def _send(self, job_id: int, worker: str) -> None:
+        printer, left = send_job(self.store, job_id, worker)
+        self._left.note(printer, left=left)

@@ -118,6 +118,7 @@ class Plant:
     spans: dict[str, float] = {}  # of the locks of several machines
     host = "127.0.0.1"  # where its clients call it
     drive_node = ""  # the machine a drive is in
+    cut_off = False  # parts started now have no network
 
     def __init__(
         self, folder: Path, zygote: Zygote, template: Path, outside: Path | None = None, **faults: str
@@ -173,7 +174,7 @@ class Plant:
             "APPLIANCE_STORAGE_RESERVE_MIB": "1",
             **self.environment,
         }
-        conditions = {"fault": fault, "recorded": recorded or bool(fault), "spans": self.spans}
+        conditions = {"fault": fault, "recorded": recorded or bool(fault), "spans": self.spans, "cut_off": self.cut_off}
         running = self.zygote.start(
             part, self.data, self.log, environment, limits=self.limits, clock=self.clock, **conditions
         )

@@ -6,13 +6,19 @@ How long the other machine takes is printed (-s), not judged: it depends on what
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from appliance.config import NodeSettings
+from appliance.events import process_actor
+from appliance.printing.printer_verbs import get_printer, set_printer
+from appliance.store.store import open_store
 from tests.faults.nodes import Nodes, nodes
 from tests.faults.plant import DEVICES, Zygote, wait_until
 from tests.faults.test_kill import COMPOSING, IN_DICOM, SENDING, SETTLING, fault_at
@@ -116,6 +122,62 @@ def test_a_database_killed_in_the_middle_costs_no_film(pair: Nodes, count: int) 
     pair.query("update printer set printer_state = 'idle' where printer_state = 'stopped'")  # as a person would
     pair.settled(60)
     assert_balanced(pair)
+
+
+@pytest.mark.parametrize("policy", ["retry-job", "abort-job"])
+def test_films_do_not_wait_for_a_machine_that_alone_can_not_reach_the_printer(pair: Nodes, policy: str) -> None:
+    set_policy(pair, "socket", policy)
+    pair.start_cut_off("east", "films")
+    pair.start_on("west", "dicom")
+    with seems_at_work(pair, "west"):
+        assert pair.send_to("west", "socket") == "acknowledged"
+        assert wait_until(lambda: unreached_by(pair, "east") == 1, 20), pair.evidence()
+        assert pair.query("select job_state, attempts, not_before from print_job") == [("pending", 0, None)]
+        pair.start_on("west", "films")
+        assert wait_until(lambda: workers_at_work(pair) == 3, 20)
+    assert [pair.send_to("west", "socket") for _ in range(2)] == ["acknowledged"] * 2
+    assert wait_until(lambda: list(pair.jobs().values()) == ["completed"] * 3, 20), pair.evidence()
+    assert unreached_by(pair, "east") == 1, "the printer is left to the other one for a while"
+    assert_balanced(pair)
+
+
+def test_a_printer_no_machine_reaches_has_failed(pair: Nodes) -> None:
+    set_policy(pair, "socket", "hold-job")
+    pair.start_on("west", "dicom")
+    for node in ("east", "west"):
+        pair.start_cut_off(node, "films")
+    assert wait_until(lambda: workers_at_work(pair) == 2, 20)
+    assert pair.send_to("west", "socket") == "acknowledged"
+    assert wait_until(lambda: set(pair.jobs().values()) == {"held"}, 20), pair.evidence()
+    assert pair.query("select attempts from print_job") == [(1,)]
+    assert min(unreached_by(pair, node) for node in ("east", "west")) == 1, "each had its turn"
+
+
+@contextlib.contextmanager
+def seems_at_work(pair: Nodes, node: str) -> Iterator[None]:
+    """A machine whose worker is alive, and slow to begin."""
+    settings = pair.settings().model_copy(update={"node": NodeSettings(name=node)})
+    with contextlib.closing(open_store(pair.data, settings=settings)) as store:
+        lock = store.locks.hold("films")
+        yield
+        lock.release()
+
+
+def unreached_by(pair: Nodes, node: str) -> int:
+    """How often a machine could not connect."""
+    query = f"select count(*) from job_event where actor like 'films-{node}-%' and reasons::text like '%connecting%'"
+    return int(pair.query(query)[0][0])
+
+
+def workers_at_work(pair: Nodes) -> int:
+    return int(pair.query("select count(*) from pg_stat_activity where application_name like '% locks % films'")[0][0])
+
+
+def set_policy(pair: Nodes, name: str, error_policy: str) -> None:
+    with contextlib.closing(open_store(pair.data, settings=pair.settings())) as store:
+        printer = get_printer(store, name)
+        settings = printer.settings.model_copy(update={"error_policy": error_policy, "retry_limit": 1})
+        set_printer(store, replace(printer, settings=settings), process_actor("tests"))
 
 
 @pytest.mark.parametrize("part", ["dicom", "films"])

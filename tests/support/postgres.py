@@ -70,6 +70,10 @@ class Server:
     def url(self, name: str) -> str:
         return f"postgresql://appliance@127.0.0.1:{self.port}/{name}"
 
+    def local_url(self, url: str) -> str:
+        """The same database by its socket, for who has no network."""
+        return f"postgresql://appliance@/{url.rpartition('/')[2]}?host={self.folder}&port={self.port}"
+
     def start(self) -> None:
         self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "--log", str(self.folder / "log"), "start")
 
