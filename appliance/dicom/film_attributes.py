@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from appliance.dicom.answering import (
@@ -290,4 +291,6 @@ def sent_value(dataset: Dataset, keyword: str, charset: str = "", assumed: str =
     except Exception:
         # pydicom's converters raise many kinds for a value that does not fit its VR
         return raw.decode("ascii", "replace") if isinstance(raw, bytes) else str(raw)
+    if isinstance(value, Sequence) and dictionary_VR(keyword) != "SQ":
+        return "a sequence"  # what it holds is nobody's to read
     return "" if value is None or (hasattr(value, "__len__") and len(value) == 0) else value

@@ -26,7 +26,8 @@ def text_of(dataset: Dataset, keyword: str, declared: str, assumed: str) -> str 
         return None
     raw = raw_bytes(dataset, keyword)
     if raw is None:
-        return joined(dataset[keyword].value or "").strip(" \0")
+        element = dataset[keyword]
+        return "" if element.VR == "SQ" else joined(element.value or "").strip(" \0")
     return decode(raw, declared, assumed).strip(" \0")
 
 

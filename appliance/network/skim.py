@@ -24,6 +24,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+import appliance.short_errors  # noqa: F401  pydicom errors as raised
 from appliance.config import LimitsSettings
 from appliance.errors import RefusedError
 from appliance.network.uids import is_valid_uid

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydicom.charset import CODES_TO_ENCODINGS, convert_encodings, decode_bytes, python_encoding
 
+import appliance.short_errors  # noqa: F401  pydicom errors as raised
 from appliance.legible import TO_GB_2312
 
 _CONTROL = re.compile("[\x80-\x9f\ufffd]")  # C1 controls and replacement characters: no set for texts has them

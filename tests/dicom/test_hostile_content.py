@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import random
+import struct
+
 import pytest
 from pydicom.dataset import Dataset
 
 from tests.dicom.clients import boxes, gray_image, print_client
 from tests.faults.conftest import template, works
 from tests.faults.plant import Plant
-from tests.fuzz.test_findings import ask
+from tests.fuzz.mutations import encoded
+from tests.fuzz.recording import Message
+from tests.fuzz.test_findings import META, ask, status_of
+from tests.network.raw import RawPeer, presentation_context
 
 __all__ = ["template", "works"]
 
@@ -82,3 +88,23 @@ def test_a_hostile_uid_names_no_file(door: Plant, uid: str) -> None:
     assert status in (0x0117, INVALID, 0x0110), f"{status:04X}"
     assert door.tracebacks() == []
     assert not (door.root / "x").exists()
+
+
+def nested(depth: int) -> bytes:
+    """A sequence in place of a number, and in it others, with a value of one byte that should have two."""
+    value = struct.pack("<HH2sHB", 0x0028, 0x0010, b"US", 1, 1)
+    for _ in range(depth):
+        item = struct.pack("<HHL", 0xFFFE, 0xE000, len(value)) + value
+        value = struct.pack("<HH2sHL", 0x2000, 0x0010, b"SQ", 0, len(item)) + item
+    return value
+
+
+def test_a_value_nested_deep_that_can_t_be_read_costs_nothing(door: Plant) -> None:
+    session = {"CommandField": 0x0140, "MessageID": 1, "CommandDataSetType": 1}
+    command = {"AffectedSOPClassUID": "1.2.840.10008.5.1.1.1", "AffectedSOPInstanceUID": "1.2.3", **session}
+    with RawPeer(door.port) as peer:
+        peer.associate(presentation_context(1, META, b"1.2.840.10008.1.2.1"))
+        peer.send(encoded(random.Random(1), Message(1, command, nested(60)), {}))
+        assert status_of(peer) in (INVALID, 0x0116), "answered, before memory is full"
+    assert door.send_film("folder") == "acknowledged"
+    assert door.tracebacks() == []
