@@ -145,7 +145,9 @@ class TlsSettings(Section):
     key: Path | None = None
     """Its private key, in PEM; empty: beside it."""
     authorities: Path | None = None
-    """In PEM: who vouches for peers; empty: tls/authorities.pem of the data folder, which grows on the page."""
+    """In PEM: who vouches for peers; empty: tls/authorities.pem of the data folder (`appliance tls trust`)."""
+    revoked: Path | None = None
+    """In PEM: whose certificates were taken back (CRLs); empty: tls/revoked.pem there (`appliance tls revoked`)."""
     mutual: bool = True
     """Peers must show a certificate that `authorities` vouch for."""
 

@@ -34,7 +34,7 @@ from appliance.network.server import Listen, ServerAE, ServerGroup, start_server
 from appliance.network.spool import SpoolRequest
 from appliance.network.tls import RenewedContext, server_context
 from appliance.printing.desk import Desks
-from appliance.security.certificates import tls_files
+from appliance.security.certificates import revoked_file, tls_files
 from appliance.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -122,9 +122,10 @@ class DicomServer:
             log.error("the TLS port stays closed: peers must show a certificate, and none is trusted (appliance tls)")
             return []
         try:
+            revoked = revoked_file(self.store)
+            needed = (files.certificate, files.key, files.authorities)
             context = RenewedContext(
-                partial(server_context, files.certificate, files.key, files.authorities, required=tls.mutual),
-                filter(None, (files.certificate, files.key, files.authorities)),
+                partial(server_context, *needed, required=tls.mutual, revoked=revoked), filter(None, (*needed, revoked))
             )
         except SettingError as error:
             log.error("the TLS port stays closed: %s", error)  # who calls without TLS goes on printing

@@ -7,7 +7,7 @@ import ssl
 from appliance.errors import SettingError, UsageError
 from appliance.network.requestor import Peer as Called
 from appliance.network.tls import client_context
-from appliance.security.certificates import tls_files, trusted_file
+from appliance.security.certificates import revoked_file, tls_files, trusted_file
 from appliance.security.peers import Peer
 from appliance.store.store import Store
 from appliance.words import say
@@ -31,4 +31,4 @@ def _tls(store: Store) -> ssl.SSLContext:
     if trusted is None:
         raise SettingError(say("To call a peer by TLS set tls.authorities: the certificates that vouch for peers."))
     certificate, key = (ours.certificate, ours.key) if ours else (None, None)
-    return client_context(trusted, certificate, key, check_hostname=False)
+    return client_context(trusted, certificate, key, check_hostname=False, revoked=revoked_file(store))

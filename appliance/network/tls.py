@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from appliance.errors import SettingError
+from appliance.security.revoked import refuse_revoked
 from appliance.words import say
 
 log = logging.getLogger(__name__)
@@ -26,28 +27,41 @@ CIPHERS = ":".join(
 
 
 def server_context(
-    certificate: Path, key: Path, authorities: Path | None = None, *, required: bool = True
+    certificate: Path,
+    key: Path,
+    authorities: Path | None = None,
+    *,
+    required: bool = True,
+    revoked: Path | None = None,
 ) -> ssl.SSLContext:
     """For our TLS port. With `authorities` (PEM) peers must show a certificate they vouch for (mutual TLS).
 
-    With `required` off they may come without, but not with another one. Raises SettingError naming the file that can't
-    be used.
+    With `required` off they may come without, but not with another one; never with one that the lists in `revoked`
+    name, if that file is there. Raises SettingError naming the file that can't be used.
     """
     context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     _load(context, certificate, key)
     if authorities is not None:
         _trust(context, authorities)
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    if revoked is not None:
+        refuse_revoked(context, revoked)
     return context
 
 
 def client_context(
-    authorities: Path | None, certificate: Path | None = None, key: Path | None = None, *, check_hostname: bool = True
+    authorities: Path | None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    *,
+    check_hostname: bool = True,
+    revoked: Path | None = None,
 ) -> ssl.SSLContext:
     """For calling a peer whose certificate `authorities` (PEM) vouch for; with our own certificate where it asks.
 
     None trusts the authorities of the system.
-    `check_hostname` off is for peers whose certificates name no host, common among modalities. Raises SettingError.
+    `check_hostname` off is for peers whose certificates name no host, common among modalities. `revoked` as above.
+    Raises SettingError.
     """
     context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     context.check_hostname = check_hostname
@@ -57,6 +71,8 @@ def client_context(
         _trust(context, authorities)
     if certificate is not None:
         _load(context, certificate, key or certificate)
+    if revoked is not None:
+        refuse_revoked(context, revoked)
     return context
 
 

@@ -1,7 +1,7 @@
 """Our own TLS certificate and those we trust: where they lie, what they say, how one is made.
 
 Settings name the files, or they lie in ``<data>/tls/``: certificate.pem, key.pem, and authorities.pem with the
-certificates (of authorities, or of peers themselves) that peers are believed by.
+certificates (of authorities, or of peers themselves) that peers are believed by. revoked.pem: see revocations.py.
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ def tls_files(store: Store) -> TlsFiles | None:
 def trusted_file(store: Store) -> Path | None:
     """The certificates that peers are believed by, or None."""
     return store.settings.tls.authorities or _if_there(tls_folder(store) / "authorities.pem")
+
+
+def revoked_file(store: Store) -> Path:
+    """The revocation lists in force; it need not be there."""
+    return store.settings.tls.revoked or tls_folder(store) / "revoked.pem"
 
 
 def tls_folder(store: Store) -> Path:

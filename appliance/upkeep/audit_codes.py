@@ -90,6 +90,7 @@ KINDS: dict[str, Kind] = {
     "peer-misbehaved": _ALERT,
     "certificate-made": Kind(event=SECURITY_ALERT, action="E", type=SECURITY_CONFIGURATION),
     "certificate-trusted": Kind(event=SECURITY_ALERT, action="E", type=SECURITY_CONFIGURATION),
+    "revocations-taken": Kind(event=SECURITY_ALERT, action="E", type=SECURITY_CONFIGURATION),
     "instances-received": Kind(event=INSTANCES_TRANSFERRED, action="C"),
     "instances-imported": Kind(event=IMPORT, action="C", media=URI),
     "study-imported": Kind(event=IMPORT, action="C", media=URI),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from appliance.errors import SettingError
 from appliance.network.tls import server_context
 from appliance.security import certificates as tls
+from appliance.security import revocations
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep.finding import Finding, error, fine, warning
@@ -36,7 +37,7 @@ def _of_dicom(store: Store) -> list[Finding]:
     if files is None:
         return [fine("certificates", say("DICOM TLS is off: there is no certificate (appliance tls init makes one)."))]
     try:
-        server_context(files.certificate, files.key, files.authorities)
+        server_context(files.certificate, files.key, files.authorities, revoked=tls.revoked_file(store))
     except SettingError as problem:
         text = say("The TLS port stays closed: %(why)s.", why=problem)
         return [error("certificates", text, say("Correct the file, then restart the service."))]
@@ -52,12 +53,25 @@ def _of_dicom(store: Store) -> list[Finding]:
                 for view in trusted
             ],
             *_key(files),
+            *[_list(view) for view in revocations.lists_in_force(store)],
         ]
     if store.settings.tls.mutual:
         text = say("The TLS port stays closed: peers must show a certificate, and none is trusted yet.")
         advice = say("appliance tls trust FILE for each peer or its authority, or set tls.mutual = false.")
         return [*ours, error("certificates", text, advice), *_key(files)]
     return [*ours, *_key(files)]
+
+
+def _list(view: revocations.RevocationView) -> Finding:
+    text = say_many(
+        "The revocation list of %(issuer)s refuses %(number)s certificate.",
+        "The revocation list of %(issuer)s refuses %(number)s certificates.",
+        view.revoked,
+        issuer=view.subject,
+    )
+    late = revocations.late(view)
+    advice = say("Ask the authority for its new list, then appliance tls revoked FILE.")
+    return warning("certificates", late, advice) if late else fine("certificates", text)
 
 
 def _expiry(what: str, view: tls.CertificateView, advice: str) -> Finding:

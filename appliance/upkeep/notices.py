@@ -16,7 +16,7 @@ from appliance.media.burners import all_burners
 from appliance.media.ruled import rules_at_fault
 from appliance.printing.printer_verbs import all_printers
 from appliance.reasons import in_words
-from appliance.security import certificates
+from appliance.security import certificates, revocations
 from appliance.security.certificates import CertificateView
 from appliance.store import discs, print_jobs
 from appliance.store.store import Store
@@ -147,7 +147,7 @@ def of_this_machine(store: Store) -> Problems:
 def certificates_ending(store: Store) -> Problems:
     """This machine's certificates, and those it trusts, that end soon or can't be read."""
     found: dict[str, str] = {}
-    for look in (_our_certificate, _page_certificate, _trusted_certificates):
+    for look in (_our_certificate, _page_certificate, _trusted_certificates, _late_lists):
         try:
             found |= look(store)
         except SettingError as error:
@@ -184,6 +184,12 @@ def _trusted_certificates(store: Store) -> Problems:
         for view in views
         if _ends_soon(view)
     }
+
+
+def _late_lists(store: Store) -> Problems:
+    """What was taken back since is believed."""
+    late = {view.subject: revocations.late(view) for view in revocations.lists_in_force(store)}
+    return {f"revocations-late:{subject}": text for subject, text in late.items() if text}
 
 
 def _ends_soon(view: CertificateView) -> bool:

@@ -122,6 +122,7 @@ EVENTS = {
     "peer-misbehaved": _("Peer misbehaved"),
     "certificate-made": _("Certificate made"),
     "certificate-trusted": _("Certificate trusted"),
+    "revocations-taken": _("Certificate revocation list taken"),
     "audit-purged": _("Old audit entries purged"),
     "backup-made": _("Backup made"),
     "backup-restored": _("Restored from a backup"),

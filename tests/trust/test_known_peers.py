@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +18,17 @@ from appliance.config import Settings
 from appliance.dicom.server import DicomServer
 from appliance.errors import ConflictError, SettingError, UsageError
 from appliance.events import Actor
+from appliance.network.calling import to_call
+from appliance.network.scu import echo
 from appliance.printing.first_run import add_first_printer
-from appliance.security import certificates
+from appliance.security import certificates, revocations
 from appliance.security.peer_verbs import add_peer, set_peer
 from appliance.security.peers import Peer, find_peer
 from appliance.store.store import Store, open_store
 from appliance.store.tables.base import now
 from appliance.upkeep import certificate_checks
 from appliance.upkeep.finding import Finding
+from appliance.upkeep.notices import problems
 from tests.support.ports import free_port
 from tests.trust.conftest import Identity
 
@@ -37,7 +41,8 @@ def appliance(folder: Path, clerk: Actor, *, trusted: Identity | None = None, **
         values[section] = values.get(section, {}) | given
     store = open_store(folder, settings=Settings.model_validate(values))
     add_first_printer(store)
-    certificates.make_certificate(store, clerk)
+    if store.settings.tls.certificate is None:
+        certificates.make_certificate(store, clerk)
     if trusted is not None:
         certificates.trust(store, trusted.certificate, clerk)
     yield store
@@ -263,3 +268,100 @@ def test_a_certificate_that_is_not_good_yet_is_said(
         assert about_tls(store) == []
         monkeypatch.setattr(certificate_checks, "now", lambda: now() - dt.timedelta(days=2))
         assert "Our certificate is good only from" in about_tls(store)[0].text
+
+
+def revoking(authority: Identity, folder: Path, *taken_back: Identity, late: bool = False) -> Path:
+    """The list by which `authority` takes certificates back, as `openssl ca` makes it."""
+    folder.mkdir(exist_ok=True)
+    settings, made = folder / "ca.cnf", folder / "crl.pem"
+    (folder / "index").touch()
+    settings.write_text(f"[ca]\ndefault_ca=x\n[x]\ndatabase={folder}/index\ndefault_md=sha256\n")
+    by = ["ca", "-config", settings, "-cert", authority.certificate, "-keyfile", authority.key]
+    for leaf in taken_back:
+        by_openssl(*by, "-revoke", leaf.certificate)
+    until = ["-crl_lastupdate", "20250101000000Z", "-crl_nextupdate", "20250102000000Z"] if late else ["-crldays", "2"]
+    by_openssl(*by, "-gencrl", *until, "-out", made)
+    return made
+
+
+def test_a_certificate_that_was_taken_back_is_believed_no_more(
+    tmp_path: Path, clerk: Actor, ct: Identity, stranger: Identity, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "other").mkdir()
+    lost, kept = signed_by(stranger, tmp_path), signed_by(stranger, tmp_path / "other")
+    with appliance(tmp_path / "data", clerk, trusted=stranger) as store, serving(store):
+        certificates.trust(store, ct.certificate, clerk)
+        port = store.settings.dicom.tls_port
+        assert echoes(port, *by_tls(store, lost))
+        revocations.take(store, revoking(stranger, tmp_path / "ca", lost), clerk)
+        assert not echoes(port, *by_tls(store, lost)), "without a restart"
+        assert "TLS handshake failed: certificate revoked" in caplog.text
+        assert echoes(port, *by_tls(store, kept))
+        assert echoes(port, *by_tls(store, ct)), "who is believed by its own certificate has no list"
+        assert about_tls(store) == []
+
+
+def test_a_peer_that_shows_a_certificate_taken_back_is_not_called(
+    tmp_path: Path, clerk: Actor, stranger: Identity
+) -> None:
+    lost = signed_by(stranger, tmp_path)
+    with (
+        appliance(
+            tmp_path / "pacs", clerk, tls={"certificate": lost.certificate, "key": lost.key, "mutual": False}
+        ) as pacs,
+        serving(pacs),
+        appliance(tmp_path / "data", clerk, trusted=stranger) as store,
+    ):
+        peer = Peer(name="pacs", ae_title="APPLIANCE", host="127.0.0.1", port=pacs.settings.dicom.tls_port, tls=True)
+        assert echo(to_call(store, peer)).ok
+        revocations.take(store, revoking(stranger, tmp_path / "ca", lost), clerk)
+        refused = echo(to_call(store, peer))
+        assert not refused.ok
+        assert "certificate revoked" in refused.message
+
+
+def test_a_list_that_is_late_goes_on_refusing_and_is_told(tmp_path: Path, clerk: Actor, stranger: Identity) -> None:
+    lost = signed_by(stranger, tmp_path)
+    with appliance(tmp_path / "data", clerk, trusted=stranger) as store, serving(store):
+        revocations.take(store, revoking(stranger, tmp_path / "ca", lost, late=True), clerk)
+        assert not echoes(store.settings.dicom.tls_port, *by_tls(store, lost))
+        warned = [each.text for each in certificate_checks.certificates(store) if each.level == "warning"]
+        assert any(text.startswith("The revocation list of CN=stranger is good until 2025-01-02") for text in warned)
+        assert [key for key in problems(store) if key.startswith("revocations-late:")] == [
+            "revocations-late:CN=stranger"
+        ]
+
+
+def test_a_list_nobody_who_is_trusted_signed_is_refused(
+    tmp_path: Path, clerk: Actor, ct: Identity, stranger: Identity
+) -> None:
+    with appliance(tmp_path / "data", clerk, trusted=ct) as store:
+        with pytest.raises(SettingError, match="CN=stranger is signed by nobody who is trusted"):
+            revocations.take(store, revoking(stranger, tmp_path / "ca"), clerk)
+        with pytest.raises(SettingError, match=r"ct.pem can't be read as certificate revocation lists"):
+            revocations.take(store, ct.certificate, clerk)
+        assert revocations.lists_in_force(store) == []
+
+
+def test_a_list_takes_the_place_of_an_older_one_and_no_newer_one(
+    tmp_path: Path, clerk: Actor, stranger: Identity
+) -> None:
+    lost = signed_by(stranger, tmp_path)
+    with appliance(tmp_path / "data", clerk, trusted=stranger) as store:
+        old = shutil.copy(revoking(stranger, tmp_path / "ca"), tmp_path / "old.pem")
+        time.sleep(1.1)  # lists tell seconds
+        revocations.take(store, revoking(stranger, tmp_path / "ca", lost), clerk)
+        with pytest.raises(ConflictError, match="older than the one in force"):
+            revocations.take(store, Path(old), clerk)
+        assert [view.revoked for view in revocations.lists_in_force(store)] == [1]
+
+
+def test_a_file_of_lists_that_is_none_closes_the_tls_port_and_is_said(
+    tmp_path: Path, clerk: Actor, ct: Identity
+) -> None:
+    with appliance(tmp_path, clerk, trusted=ct) as store:
+        (certificates.tls_folder(store) / "revoked.pem").write_text("nothing")
+        with serving(store) as server:
+            assert echoes(server.port)
+            assert not echoes(store.settings.dicom.tls_port, *by_tls(store, ct))
+        assert "can't be read as certificate revocation lists" in about_tls(store)[0].text
