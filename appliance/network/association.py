@@ -214,9 +214,10 @@ class BoundedAssociation(Association):
         evt.trigger(self, evt.EVT_REQUESTED, {})
         if self.is_aborted or self.is_rejected:
             return
-        if not all(context.transfer_syntax for context in primitive.presentation_context_definition_list):
-            # pynetdicom falls over a context without a transfer syntax (PS3.8 9.3.2.2: one at least)
-            self.incident("malformed-request", "a presentation context without a transfer syntax")
+        proposed = primitive.presentation_context_definition_list
+        if not all(context.abstract_syntax and context.transfer_syntax for context in proposed):
+            # pynetdicom falls over a context without one of them (PS3.8 9.3.2.2: one abstract, one transfer at least)
+            self.incident("malformed-request", "a presentation context without an abstract or a transfer syntax")
             self._abort_nonblocking()
         elif not (full := self.admit()):
             self.acse.negotiate_association()

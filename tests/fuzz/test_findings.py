@@ -23,7 +23,7 @@ from tests.fuzz.driver import GIVEN, echo
 from tests.fuzz.mutations import Names, encoded
 from tests.fuzz.recording import Message, record_all
 from tests.media import made
-from tests.network.raw import IMPLICIT, RawPeer, presentation_context
+from tests.network.raw import IMPLICIT, RawPeer, item, presentation_context
 
 META = b"1.2.840.10008.5.1.1.9"
 N_CREATE = 0x0140
@@ -68,6 +68,15 @@ def test_a_context_without_a_transfer_syntax_ends_the_association_without_a_trac
     for abstract in (META, b"1.2.3.4"):
         with RawPeer(works.port) as peer:
             assert peer.associate(presentation_context(1, abstract))[:1] in (b"\x07", b"")
+    assert echo(works.port) > 0
+    assert works.tracebacks() == []
+
+
+def test_a_context_without_an_abstract_syntax_ends_the_association_without_a_traceback(works: Plant) -> None:
+    works.start("dicom")
+    nameless = item(0x20, bytes([1, 0, 0, 0]) + item(0x40, IMPLICIT))
+    with RawPeer(works.port) as peer:
+        assert peer.associate(nameless)[:1] in (b"\x07", b"")
     assert echo(works.port) > 0
     assert works.tracebacks() == []
 
