@@ -1,4 +1,7 @@
-"""Locks on one machine: one locked file a worker process, which the kernel lets go when the process ends."""
+"""Locks on one machine: one locked file a worker process, which the kernel lets go when the process ends.
+
+A file that somebody removed (a tidy person, a script) locks nothing out any more: its lock is lost, and taken anew.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class FileLocks:
         return FileOnlyOne(self._folder / name)
 
     def holds(self, name: str) -> bool:
-        return name in self._names
+        return name in self._names and (self._folder / name).exists()
 
     def dead(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name not in self._names and not self._is_alive(name)]
@@ -59,6 +62,7 @@ class FileWorkerLock:
 
     def __init__(self, folder: Path, kind: str, names: set[str]) -> None:
         self.name = f"{kind}-{os.getpid()}-{secrets.token_hex(4)}"
+        folder.mkdir(mode=0o700, exist_ok=True)
         self.path = folder / self.name
         self._names = names
         unnamed = folder / f".{self.name}"
@@ -67,7 +71,7 @@ class FileWorkerLock:
         unnamed.rename(self.path)
 
     def is_held(self) -> bool:
-        return True  # as long as this process lives
+        return self.path.exists()
 
     def release(self) -> None:
         self._names.discard(self.name)
@@ -84,10 +88,15 @@ class FileOnlyOne:
 
     @property
     def held(self) -> bool:
-        return self._file is not None
+        try:
+            return self._file is not None and os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def take(self) -> bool:
-        if self._file is None:
+        if not self.held:
+            self.close()
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
             file = self._path.open("w")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -39,3 +39,26 @@ def test_a_worker_whose_lock_is_looked_at_while_it_is_being_taken_is_no_dead_one
     lock.release()
     assert others.dead([lock.name]) == [lock.name]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("removed", ["files", "folder"])
+def test_locks_whose_files_somebody_removed_are_lost_and_taken_anew(tmp_path: Path, removed: str) -> None:
+    """Else two would work at once for good: who comes next finds nothing locked."""
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    locks = FileLocks(folder)
+    worker, only = locks.hold("films"), locks.only_one("upkeep")
+    assert only.take()
+    for path in list(folder.iterdir()):
+        path.unlink()
+    if removed == "folder":
+        folder.rmdir()
+    assert not worker.is_held()
+    assert not locks.holds(worker.name)
+    assert not only.held
+    worker.release()
+    assert only.take()
+    assert not FileLocks(folder).only_one("upkeep").take()
+    again = locks.hold("films")
+    assert FileLocks(folder).living("films") == [again.name]
+    assert folder.stat().st_mode & 0o777 == 0o700 or removed == "files"
