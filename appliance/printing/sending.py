@@ -235,7 +235,9 @@ def _read(store: Store, job_id: int) -> tuple[print_jobs.Job | None, Printer | N
 
 
 def _going_to(printer: Printer) -> str:
-    return f"{GOING_TO}{readable_uri(printer.device_uri)}"
+    """Machines have folders of one name: the one a printer is bound to is part of where a folder is."""
+    at = f" ({printer.settings.node})" if printer.settings.node and printer.device_uri.startswith("folder:") else ""
+    return f"{GOING_TO}{readable_uri(printer.device_uri)}{at}"
 
 
 def _mark_started(store: Store, job_id: int, worker: str, evidence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,11 +12,13 @@ from appliance.errors import UsageError
 from appliance.events import Actor
 from appliance.media.burners import BurnerSettings, StoredBurner, add_burner
 from appliance.printing import housekeeping, recovery
+from appliance.printing.printer_verbs import get_printer, set_printer
 from appliance.printing.worker import FilmWorker
 from appliance.store import print_jobs
 from appliance.store.store import Store, open_store
 from tests.faults.plant import wait_until
-from tests.printing.films import add_folder_printer, printed, submit_films
+from tests.printing.films import MODALITY, add_folder_printer, printed, submit_films
+from tests.support.killing import killed_at
 
 
 @pytest.fixture
@@ -58,6 +61,33 @@ def test_what_a_dead_machine_had_begun_at_its_own_printer_waits_for_it(machines:
         assert print_jobs.claimed(connection, "east") == []
         assert [row.job_id for row in print_jobs.claimed(connection, "west")] == [job]
     assert recovery.take_over_claims(east, "films-east-1-x", set()) == []
+
+
+def test_a_film_begun_in_a_dead_machine_s_own_folder_is_in_doubt_once_its_printer_is_bound_to_another(
+    machines: tuple[Store, Store],
+) -> None:
+    """The folder of that name here knows nothing of it: that would be a second film without a mark."""
+    east, west = machines
+    printer = add_folder_printer(west, node="west")
+    job = submit_films(west, printer)
+    killed_at("send.answered", lambda: FilmWorker(on(west, "west")).work_off())
+    assert len(printed(west)) == 1
+    (west.folder.root / "out").rename(west.folder.root / "out-of-west")
+    bound = printer.settings.model_copy(update={"node": "east"})
+    set_printer(east, replace(get_printer(east, printer.name), settings=bound), MODALITY)
+    assert wait_until(lambda: work_off(east, job).job_state != "processing", 30), "it is dead once its lease is over"
+    assert printed(east) == []
+    found = work_off(east, job)
+    assert (found.job_state, found.job_state_reasons[0]) == ("pending-held", "in-doubt")
+    assert "(west)" in found.job_state_message
+
+
+def work_off(store: Store, job_id: int) -> print_jobs.Job:
+    FilmWorker(store).work_off()
+    with store.database.read() as connection:
+        job = print_jobs.get(connection, job_id)
+    assert job is not None
+    return job
 
 
 def test_the_machine_a_printer_is_at_asks_it_how_it_is_though_another_keeps_house(
