@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -106,3 +107,11 @@ def test_a_page_without_ipv6_in_the_kernel_listens_on_ipv4_alone(tmp_path: Path)
     assert "listen 443 ssl;" in site and "[::]" not in site
     assert tree.configure()
     assert (tmp_path / "etc/nginx/sites-available/appliance").read_text() == site, "laid by us, not the site's own"
+
+
+def test_an_upgrade_and_a_removal_stop_all_that_runs_from_the_files_that_go() -> None:
+    """A backup or a purge in the middle of which they are replaced would load half of another version."""
+    script = (ROOT / "packaging/prerm").read_text()
+    [stopped] = re.findall(r"systemctl stop (.*?)\|\| true", script, re.DOTALL)
+    units = {unit.name.replace("@.", "@*.") for unit in UNITS.iterdir() if unit.suffix in (".service", ".timer")}
+    assert units | {"appliance.target"} == {name.strip("'") for name in stopped.replace("\\\n", " ").split()}
