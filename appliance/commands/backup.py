@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+import time
 from pathlib import Path
 
 import click
 
 from appliance.commands.common import actor, json_option, show, with_store
 from appliance.errors import UsageError
+from appliance.store.files import PART_SUFFIX
 from appliance.store.store import Store
 from appliance.upkeep.backup import make_backup
 
 DATE = "{date}"
 DIGITS = "[0-9]" * 8 + "-" + "[0-9]" * 6
 """What stands in its place, for a search."""
+CUT_OFF_SECONDS = 3600.0
+"""No backup under way writes nothing for so long."""
 
 
 def passphrase_from(file: Path | None, ask: bool, *, confirm: bool = False) -> str:
@@ -58,6 +63,8 @@ def command(
     if file.exists():
         raise UsageError(f"{file} is there already.")
     passphrase = passphrase_from(passphrase_file, encrypt, confirm=True)
+    if keep:  # before: they may have taken the room
+        _remove_cut_off(file.parent, named.name)
     made = make_backup(store, file, actor(), passphrase=passphrase, settings_only=settings_only)
     if keep:
         _remove_older(file.parent, named.name, keep)
@@ -66,6 +73,17 @@ def command(
 
 def _remove_older(folder: Path, name: str, keep: int) -> None:
     """Backups made under the same `name`, the oldest first; those of others may lie beside them."""
-    pattern = glob.escape(name).replace(DATE, DIGITS)
-    for old in sorted(folder.glob(pattern), key=os.path.getmtime)[:-keep]:
+    for old in sorted(folder.glob(_pattern(name)), key=os.path.getmtime)[:-keep]:
         old.unlink()
+
+
+def _remove_cut_off(folder: Path, name: str) -> None:
+    """What such backups left that were killed on their way; another one may be on its way now."""
+    for part in folder.glob(_pattern(name) + PART_SUFFIX):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > CUT_OFF_SECONDS:
+                part.unlink()
+
+
+def _pattern(name: str) -> str:
+    return glob.escape(name).replace(DATE, DIGITS)

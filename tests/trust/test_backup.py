@@ -393,6 +393,23 @@ def test_old_backups_go_and_what_others_keep_beside_them_stays(tmp_path: Path) -
     assert not (tmp_path / "other.tar").exists()
 
 
+def test_what_backups_that_were_killed_have_left_goes_before_the_next_one(tmp_path: Path) -> None:
+    """Each has another name: they took the whole disk, and the next one found no room."""
+    data = tmp_path / "data"
+    open_store(data).close()
+    left, writing, others = (
+        tmp_path / f"appliance-{name}.tar.part" for name in ("20260101-023000", "20260102-023000", "b-20260101-023000")
+    )
+    for part in (left, writing, others):
+        part.write_bytes(b"half of one")
+    os.utime(left, (1, 1))
+    os.utime(others, (1, 1))
+    run("backup", "--data", str(data), "--settings-only", "--keep", "3", str(tmp_path / "appliance-{date}.tar"))
+    assert not left.exists()
+    assert writing.exists() and others.exists()
+
+
+
 @pytest.mark.slow
 def test_a_running_service_is_backed_up_and_goes_on(tmp_path: Path) -> None:
     data, port = tmp_path / "data", free_port()
