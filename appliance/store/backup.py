@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from appliance.errors import DamagedError, ResourceError, UsageError
 from appliance.folders import folder_uri, path_of
-from appliance.store import discs, job_states, print_jobs, secrets, uploads
+from appliance.store import discs, job_states, print_jobs, secrets, sessions, uploads
 from appliance.store.database import Database
 from appliance.store.tables import metadata
 from appliance.store.tables.ground import number
@@ -84,11 +84,13 @@ def check(path: Path) -> None:
 def hold_restored(connection: Connection, made: dt.datetime, actor: str) -> tuple[int, int]:
     """Hold what waited when the backup was made: it may have been done since. How many print jobs and discs.
 
-    Imports under way end: uploaded files are in no backup, and one that is gone passes for one that was imported.
+    Imports under way end: uploaded files are in no backup, and one that is gone passes for one that was imported. So do
+    sessions of the page: somebody may have logged out since, or been put out.
     """
     said = restored_words(made)
     secrets.put(connection, secrets.RESTORED, made.isoformat())  # discs that rules are still to order: see media.ruled
     jobs = _hold_jobs(connection, actor, said)
+    sessions.remove_all(connection)
     uploads.abort_all(connection, say("The uploaded files are gone: upload them again."))
     return jobs, _hold_discs(connection, said)
 

@@ -41,6 +41,11 @@ def remove_of_user(connection: Connection, name: str, *, but: str = "") -> int:
     return connection.execute(query).rowcount
 
 
+def remove_all(connection: Connection) -> None:
+    """End everybody's."""
+    connection.execute(delete(web_session))
+
+
 def remove_over(
     connection: Connection, *, seen_before: dt.datetime, created_before: dt.datetime, seen_after: dt.datetime
 ) -> None:

@@ -26,6 +26,8 @@ from appliance.printing import jobs, printer_verbs
 from appliance.printing.first_run import add_first_printer
 from appliance.printing.worker import FilmWorker
 from appliance.security.audit import first_broken
+from appliance.security.sessions import find_session, log_in, log_out_everywhere
+from appliance.security.users import add_user
 from appliance.store import files, print_jobs
 from appliance.store.occupancy import alone, mark_broken_off, shared
 from appliance.store.store import Store, open_store
@@ -251,6 +253,18 @@ def test_new_numbers_are_far_above_those_the_lost_machine_may_have_given_out(
     there.close()
 
 
+def test_a_session_of_the_page_that_ended_since_is_not_open_again(at_work: Store, tmp_path: Path, clerk: Actor) -> None:
+    add_user(at_work, "anna", "admin", "a long word for Tests 26", clerk)
+    session_id = log_in(at_work, "anna", "a long word for Tests 26", address="192.0.2.9")
+    make_backup(at_work, tmp_path / "backup.tar", clerk)
+    log_out_everywhere(at_work, "anna", clerk)
+    restore(tmp_path / "backup.tar", tmp_path / "elsewhere", clerk)
+    elsewhere = open_store(tmp_path / "elsewhere")
+    assert find_session(elsewhere, session_id) is None
+    assert log_in(elsewhere, "anna", "a long word for Tests 26", address="192.0.2.9")
+    elsewhere.close()
+
+
 def test_a_backup_of_settings_alone_has_no_patient_in_it(at_work: Store, tmp_path: Path, clerk: Actor) -> None:
     make_backup(at_work, tmp_path / "s.tar", clerk, settings_only=True)
     with tarfile.open(tmp_path / "s.tar") as tar:
@@ -407,7 +421,6 @@ def test_what_backups_that_were_killed_have_left_goes_before_the_next_one(tmp_pa
     run("backup", "--data", str(data), "--settings-only", "--keep", "3", str(tmp_path / "appliance-{date}.tar"))
     assert not left.exists()
     assert writing.exists() and others.exists()
-
 
 
 @pytest.mark.slow
