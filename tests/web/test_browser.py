@@ -157,11 +157,11 @@ def test_a_complaint_stands_at_its_field_and_has_the_focus(live_url: str, window
 def test_the_overview_is_live_and_leaves_when_the_session_ends(store: Store, live_url: str, window: Windows) -> None:
     page = window().new_page()
     log_in(page, live_url)
-    before = page.locator("#parts").get_attribute("hx-get")
+    before = page.locator("#parts").get_attribute("data-hx-get")
     with page.expect_response(lambda response: "/overview/live" in response.url and response.status == 204):
         pass
     peer_verbs.add_peer(store, Peer(name="MR", ae_title="MR"), TESTER)
-    expect(page.locator("#parts")).not_to_have_attribute("hx-get", before or "", timeout=10_000)
+    expect(page.locator("#parts")).not_to_have_attribute("data-hx-get", before or "", timeout=10_000)
     users.set_disabled(store, "clerk", True, TESTER)
     users.set_password(store, "admin", "quiet river 7", TESTER)
     page.wait_for_url("**/login**", timeout=10_000)

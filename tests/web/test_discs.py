@@ -170,7 +170,7 @@ def test_the_plan_is_there_at_once_and_what_an_archive_says_follows(
         with store.database.write("study") as connection:
             studies.change(connection, uid, retrieved_from="pacs", incomplete_reason="1 of 4 instances are missing")
         page = clerk.get(f"/discs/new?study={uid}").text
-        assert f'hx-get="/discs/new/news?study={uid}"' in page
+        assert f'data-hx-get="/discs/new/news?study={uid}"' in page
         assert 'name="incomplete_reason"' in page and "Ready to be made" not in page
         monkeypatch.setattr(new_disc, "ARCHIVES_SECONDS", 0.3)
         news = clerk.get(f"/discs/new/news?study={uid}")

@@ -44,7 +44,7 @@ def test_another_language_brings_the_part_anew(admin: PageClient) -> None:
 
 def test_the_page_asks_for_what_it_does_not_show_yet(store: Store, admin: PageClient) -> None:
     page = admin.get("/").text
-    assert f'hx-get="{LIVE}?seen={admin.get(LIVE).get_etag()[0]}"' in page
+    assert f'data-hx-get="{LIVE}?seen={admin.get(LIVE).get_etag()[0]}"' in page
 
 
 def test_looking_at_a_live_part_writes_nothing(store: Store, admin: PageClient) -> None:
@@ -153,7 +153,7 @@ def test_each_who_is_shown_a_shared_search_stands_in_the_trail(
 
 
 def test_a_stranger_who_calls_shows_up_by_itself(store: Store, admin: PageClient) -> None:
-    found = re.search(r'hx-get="(/peers/strangers/live\?seen=[^"]+)"', admin.get("/peers").text)
+    found = re.search(r'data-hx-get="(/peers/strangers/live\?seen=[^"]+)"', admin.get("/peers").text)
     assert found and admin.get(found[1]).status_code == 204
     with store.database.write("caller") as connection:
         call = callers.Call(
