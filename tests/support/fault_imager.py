@@ -14,6 +14,7 @@
     failure   its Printer Status is FAILURE, COVER OPEN
     job       it has print jobs and tells DONE after a while
     job-fails it has print jobs, and they fail
+    job-event it tells the end of a print job by itself, after which the job is gone (PS3.4 H.4.5.2.2.2)
     rejects   it does not know our AE title
 """
 
@@ -57,6 +58,7 @@ class FaultImager:
         self.printed: list[list[Dataset]] = []  # the images of each film printed, copies spelled out
         self.printed_films: list[Dataset] = []
         self.asked_for_job = 0
+        self.asked_in_vain = 0  # for a job whose end was told
         self.proposed: list[str] = []  # transfer syntaxes of the first context, in order
         entity = AE("IMAGER")
         for uid in (META, COLOR_META, LUT, ANNOTATION, PRINT_JOB):
@@ -88,11 +90,24 @@ class FaultImager:
         answer = Dataset()
         if event.request.RequestedSOPClassUID == PRINT_JOB:
             self.asked_for_job += 1
+            if self.fault == "job-event":
+                return self._tell_end(event)
             done = "FAILURE" if self.fault == "job-fails" else "DONE"
             answer.ExecutionStatus = "PRINTING" if self.asked_for_job == 1 else done
             return 0, answer
         answer.PrinterStatus = "FAILURE" if self.fault == "failure" else "NORMAL"
         answer.PrinterStatusInfo = "COVER OPEN" if self.fault == "failure" else "NORMAL"
+        return 0, answer
+
+    def _tell_end(self, event: Any) -> tuple[int, Dataset]:
+        """PRINTING for an answer, and at once after it the event that it is done; then there is no such job."""
+        answer = Dataset()
+        if self.asked_for_job > 1:
+            self.asked_in_vain += 1
+            return 0x0112, answer
+        uid = event.request.RequestedSOPInstanceUID
+        threading.Timer(0.05, event.assoc.send_n_event_report, (answer, 3, PRINT_JOB, uid)).start()
+        answer.ExecutionStatus = "PRINTING"
         return 0, answer
 
     def _create(self, event: Any) -> tuple[int, Dataset | None]:

@@ -32,6 +32,7 @@ from appliance.printing.device.outcome import Document
 from appliance.words import say
 
 QUEUE_FULL = (0xC601, 0xC602, 0x0213, 0xC605)
+ENDED = ("DONE", "FAILURE")
 ANOTHER_WAY = (0x0105, 0x0106, 0x0115, 0x0120, 0x0121, 0xC603, 0xC613, 0xC605)  # a composed raster may be taken
 
 
@@ -215,17 +216,22 @@ class FilmPrinting:
         return state
 
     def _follow(self, job: str | None) -> str:
-        """The Execution Status a print job ends with; "" when the imager doesn't tell."""
+        """The Execution Status a print job ends with; "" when the imager doesn't tell.
+
+        A job whose end was told by an event is gone (PS3.4 H.4.5.2.2.2): it is not asked after any more.
+        """
         if job is None or not self.imager.offers(PRINT_JOB):
             return ""
         end = time.monotonic() + self.options.job_deadline
-        state = ""
-        while state not in ("DONE", "FAILURE") and time.monotonic() < end:
+        state = self.events.get(job, "")
+        while state not in ENDED and time.monotonic() < end:
             try:
                 state = str(self.imager.job(job).get("ExecutionStatus", ""))
             except DeviceError:
                 return self.events.get(job, "")
-            time.sleep(self.options.poll_interval)
+            if state not in ENDED:
+                time.sleep(self.options.poll_interval)
+                state = self.events.get(job, state)
         return state
 
 

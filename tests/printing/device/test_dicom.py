@@ -372,6 +372,13 @@ def test_what_the_imager_answers_means(
         assert printer.asked_for_job == 2
 
 
+def test_an_imager_that_told_the_end_of_a_job_is_not_asked_after_it_any_more(imager: Any, tmp_path: Path) -> None:
+    printer = imager("job-event")
+    result = send(tmp_path, uri_of(printer), film(tmp_path), options={"poll_interval": 0.3})
+    assert (result.outcome, result.job_state_reasons) == (DONE, ("job-completed-successfully",))
+    assert (printer.asked_for_job, printer.asked_in_vain) == (1, 0)
+
+
 # (Printer Status, Info) -> state, reasons
 STATES = [
     ("NORMAL", "NORMAL", "idle", ()),
