@@ -60,6 +60,16 @@ class StoredBurner:
         """Whether it is in one machine, where a disc lies that nobody else sees."""
         return self.burner_uri.startswith("drive:")
 
+    @property
+    def is_away(self) -> bool:
+        """Whether nobody answers there, though nobody stopped it."""
+        return self.burner_state == "idle" and not self.paused and "offline" in self.burner_state_reasons
+
+    @property
+    def burns_nothing(self) -> bool:
+        """Whether its discs wait until somebody sees to it."""
+        return self.paused or self.burner_state == "stopped" or self.is_away
+
 
 def from_row(row: Row[Any]) -> StoredBurner:
     return StoredBurner(

@@ -171,10 +171,14 @@ class Printer:
         return self.settings.color or self.settings.accepts_color
 
     @property
+    def is_away(self) -> bool:
+        """Whether nobody answers there."""
+        return bool({"offline", "connecting-to-device"} & set(self.printer_state_reasons))
+
+    @property
     def prints_nothing(self) -> bool:
         """Whether its jobs wait until somebody sees to it."""
-        unreachable = {"offline", "connecting-to-device"} & set(self.printer_state_reasons)
-        return self.paused or self.printer_state == "stopped" or bool(unreachable)
+        return self.paused or self.printer_state == "stopped" or self.is_away
 
     @property
     def document_format(self) -> str:

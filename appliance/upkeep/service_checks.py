@@ -25,6 +25,7 @@ BACKUP_DAYS = 2
 PRINTER_IS = {
     "paused": say("Printer %(printer)s is paused"),
     "idle": say("Printer %(printer)s is idle"),
+    "away": say("Printer %(printer)s can't be reached"),
     "processing": say("Printer %(printer)s is processing"),
     "stopped": say("Printer %(printer)s is stopped"),
     "unknown": say("Printer %(printer)s is unknown"),
@@ -32,6 +33,7 @@ PRINTER_IS = {
 BURNER_IS = {
     "paused": say("Burner %(burner)s is paused"),
     "idle": say("Burner %(burner)s is idle"),
+    "away": say("Burner %(burner)s can't be reached"),
     "processing": say("Burner %(burner)s is processing"),
     "stopped": say("Burner %(burner)s is stopped"),
     "unknown": say("Burner %(burner)s is unknown"),
@@ -116,7 +118,9 @@ def printers(store: Store) -> list[Finding]:
     found = []
     for printer in all_printers(store):
         reasons = in_words(printer.printer_state_reasons)
-        text = say(PRINTER_IS["paused" if printer.paused else printer.printer_state], printer=printer.name)
+        away = printer.is_away and printer.printer_state == "idle"
+        state = "paused" if printer.paused else "away" if away else printer.printer_state
+        text = say(PRINTER_IS[state], printer=printer.name)
         if printer.printer_state == "stopped":
             advice = say("See to it, then appliance printer resume %(printer)s.", printer=printer.name)
             found.append(error("printers", row((text, printer.printer_state_message or reasons), ": "), advice))
@@ -137,9 +141,10 @@ def printers(store: Store) -> list[Finding]:
 def burners(store: Store) -> list[Finding]:
     found = []
     for burner in all_burners(store):
-        text = say(BURNER_IS["paused" if burner.paused else burner.burner_state], burner=burner.name)
+        state = "paused" if burner.paused else "away" if burner.is_away else burner.burner_state
+        text = say(BURNER_IS[state], burner=burner.name)
         reasons = in_words(burner.burner_state_reasons)
-        if burner.burner_state == "stopped" or burner.paused or reasons:
+        if burner.burns_nothing or reasons:
             said = burner.burner_state_message or reasons or say("by a person")
             found.append(
                 warning(

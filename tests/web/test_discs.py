@@ -6,6 +6,7 @@ import io
 import re
 import socket
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pydicom.data import get_testdata_file
 
 from appliance.media import asking, burners, copy_types, discs, views
 from appliance.media.discs import create_disc
+from appliance.media.housekeeping import ask_burners
 from appliance.media.ordering import DiscOrder
 from appliance.media.selection import Selection
 from appliance.media.worker import DiscWorker
@@ -308,6 +310,20 @@ def test_a_burner_is_added_checked_and_paused(store: Store, admin: PageClient) -
     assert burners.get_burner(store, "second").paused
     assert "Burner second burns nothing now." in admin.get("/").text
     assert admin.submit("/burners/second/remove").status_code == 303
+
+
+def test_a_burner_that_is_not_there_is_not_called_ready_nor_offered_first(
+    store: Store, admin: PageClient, tmp_path: Path
+) -> None:
+    uid = made.study(store, tmp_path)
+    burners.add_burner(store, burners.StoredBurner(name="absent", burner_uri="drive:/dev/sr9"), TESTER)
+    ask_burners(store)
+    cards = admin.get("/burners").text
+    assert "can't be reached" in unescape(cards) and "there is no such drive" in cards
+    assert "Burner absent burns nothing now." in admin.get("/").text
+    assert "Burner absent can't be reached: there is no such drive" in unescape(admin.get("/health").text)
+    choices = admin.get(f"/discs/new?study={uid}").text
+    assert re.search(r'<option selected value="folder">', choices) and '<option value="absent">' in choices
 
 
 def test_a_disc_profile_of_the_site_is_made(store: Store, admin: PageClient) -> None:

@@ -135,7 +135,7 @@ def advise(store: Store) -> list[Advice]:
     """Burners that stand still."""
     if not visitor().may("burners.see"):
         return []
-    still = [each for each in burners.all_burners(store) if each.paused or each.burner_state == "stopped"]
+    still = [each for each in burners.all_burners(store) if each.burns_nothing]
     return [
         Advice(
             level="warning",

@@ -104,7 +104,10 @@ def _form(values: Any) -> OrderForm:
     form.copy_type.choices = [(name, translated(each.description) or name) for name, each in types.items()]
     usual = gettext("the usual one")
     form.medium.choices = [("", usual), *[(each.name, translated(each.title)) for each in profiles.MEDIA.values()]]
-    form.burner.choices = [burner.name for burner in burners.all_burners(store())]
+    there = burners.all_burners(store())
+    form.burner.choices = [burner.name for burner in there]
+    if "copies" not in values:
+        form.burner.data = next((burner.name for burner in there if not burner.burns_nothing), None)
     return form
 
 
