@@ -35,7 +35,11 @@ class _Text:
     @property
     def what(self) -> str:
         """Which text it is, for warnings: never the text itself."""
-        return say("film session label") if self.position is None else f"annotation {self.position}"
+        return (
+            say("film session label")
+            if self.position is None
+            else say("annotation %(position)s", position=self.position)
+        )
 
 
 def annotate(

@@ -25,7 +25,7 @@ from appliance.film.presentation import grey_table, is_inverted, level_of_densit
 from appliance.film.raster import FilmRaster
 from appliance.film.sheet import GreyPolicy, Sheet
 from appliance.film.sizing import PRINTED, TOO_LARGE, SizeVerdict, magnification_type, size_verdict
-from appliance.words import say
+from appliance.words import say, say_many
 
 DEFAULT_POLICY = GreyPolicy()
 
@@ -218,4 +218,7 @@ def _raster(film: _Film, in_color: bool) -> FilmRaster:
 def _sentence(text: str, positions: list[int]) -> str:
     if not positions:
         return text
-    return f"image{'s' if len(positions) > 1 else ''} {', '.join(map(str, positions))}: {text}"
+    places = ", ".join(map(str, positions))
+    return say_many(
+        "image %(places)s: %(text)s", "images %(places)s: %(text)s", len(positions), places=places, text=text
+    )

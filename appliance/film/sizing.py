@@ -11,6 +11,7 @@ from appliance.film.boxes import FilmBox, Image, ImageBox
 from appliance.film.layout import Page, Place
 from appliance.film.scale import KERNELS
 from appliance.film.sheet import Sheet
+from appliance.words import Words, say
 
 PRINTED = 0x0000
 DEMAGNIFIED = 0xB604
@@ -60,13 +61,13 @@ def size_verdict(
         return SizeVerdict(status=PRINTED, width=width, height=height, columns=image.Columns, rows=image.Rows)
     status = _when_too_large(image_box, requested, magnification, strict)
     if status == TOO_LARGE:
-        return SizeVerdict(status=status, reason=_reason(status, image, natural, area))
+        return SizeVerdict(status=status, reason=_reason(status, natural, area))
     if status == CROPPED:
         columns, width = _cropped(image.Columns, natural[0], area.width)
         rows, height = _cropped(image.Rows, natural[1], area.height)
     else:
         (width, height), columns, rows = fitted, image.Columns, image.Rows
-    reason = _reason(status, image, natural, area)
+    reason = _reason(status, natural, area)
     return SizeVerdict(status=status, width=width, height=height, columns=columns, rows=rows, reason=reason)
 
 
@@ -117,15 +118,14 @@ def _cropped(number: int, natural: int, available: int) -> tuple[int, int]:
 
 
 WHAT_WAS_DONE = {
-    DEMAGNIFIED: "it was demagnified to fit",
-    CROPPED: "it was cropped about its centre",
-    DECIMATED: "it was decimated to fit",
-    TOO_LARGE: "it can't be printed as asked",
+    DEMAGNIFIED: say("demagnified to fit its box: %(image)s pixels, box %(box)s"),
+    CROPPED: say("cropped about its centre: %(image)s pixels, box %(box)s"),
+    DECIMATED: say("decimated to fit its box: %(image)s pixels, box %(box)s"),
+    TOO_LARGE: say("can't be printed as asked: %(image)s pixels, box %(box)s"),
 }
+"""As short as an Error Comment: 64 characters."""
 
 
-def _reason(status: int, image: Image, natural: tuple[int, int], area: Place) -> str:
-    return (
-        f"image of {image.Columns} x {image.Rows} pixels takes {natural[0]} x {natural[1]} pixels of the film, "
-        f"its box has {area.width} x {area.height}: {WHAT_WAS_DONE[status]}"
-    )
+def _reason(status: int, natural: tuple[int, int], area: Place) -> Words:
+    image, box = f"{natural[0]} x {natural[1]}", f"{area.width} x {area.height}"
+    return say(WHAT_WAS_DONE[status], image=image, box=box)

@@ -8,6 +8,7 @@ from appliance.film.boxes import FilmBox, Image, ImageBox, PixelReference
 from appliance.film.layout import Place, page
 from appliance.film.sheet import Sheet
 from appliance.film.sizing import CROPPED, DECIMATED, DEMAGNIFIED, PRINTED, TOO_LARGE, SizeVerdict, size_verdict
+from appliance.language import in_language
 
 SHEET = Sheet(width_mm=254.0, height_mm=254.0, resolution=100)  # 1000 x 1000 pixels, 100 of them 25.4 mm
 FILM = FilmBox(ImageDisplayFormat="STANDARD\\1,1", image_boxes=())
@@ -82,6 +83,16 @@ def test_the_verdict_on_sizes(
     assert (found.status, (found.width, found.height)) == (tolerant, size)
     assert verdict(*pixels, strict=True, **box).status == strict
     assert bool(found.reason) == (tolerant != PRINTED)
+
+
+def test_what_is_said_fits_an_error_comment_and_is_told_in_the_reader_s_language() -> None:
+    sheet = Sheet(width_mm=355.6, height_mm=431.8, resolution=320)
+    area = Place(left=0, top=0, width=2234, height=2713)
+    box = ImageBox(ImageBoxPosition=1, image=image(2048, 2048), **asked("CROP", RequestedImageSize=300.0))
+    reason = size_verdict(box, FILM, area, page(sheet, None), sheet).reason
+    assert reason == "cropped about its centre: 3780 x 3780 pixels, box 2234 x 2713" and len(reason) <= 64
+    assert in_language(f"images 1, 2: {reason}", "ru").startswith("снимки 1, 2: обрезан")
+    assert "cropped" not in in_language(reason, "zh_Hans")
 
 
 def test_a_crop_keeps_the_scale_and_the_middle() -> None:
