@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,6 +189,21 @@ def correct_scale(
     }
     media[media.index(medium)] = medium.model_copy(update=scales)
     _store(store, printer, {"media": media}, actor)
+
+
+def calibration_view(printer: Printer) -> list[dict[str, Any]]:
+    """Each medium's grey as JSON-ready values: the same for the command line and the API."""
+    settings = printer.settings
+    return [
+        {
+            "medium_type": medium,
+            "steps": list(calibration_levels(sheet_of_medium(settings, medium), STEPS)),
+            "in_force": asdict(characteristic_for(settings, medium)),
+            "worst_error": curves(settings, medium).worst,
+            "measurements": [each.model_dump() for each in settings.measurements if each.medium_type == medium],
+        }
+        for medium in medium_types(settings)
+    ]
 
 
 def curves(settings: PrinterSettings, medium_type: str, characteristic: Characteristic | None = None) -> Curves:

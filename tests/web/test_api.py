@@ -316,6 +316,23 @@ def test_a_printer_is_calibrated_and_goes_back(ask: Ask) -> None:
     assert bad.status_code == 400 and bad.json and bad.json["field"] == "densities"
 
 
+def test_a_printer_s_scale_is_corrected_by_its_rulers(ask: Ask) -> None:
+    path = "/printers/film/calibration/scale"
+    rulers = {"film_size_id": "14INX17IN", "across_mm": 98.0, "down_mm": 101.0}
+    media = ask("POST", path, json=rulers).json["settings"]["media"]  # type: ignore[index]
+    (size,) = [each for each in media if each["film_size_id"] == "14INX17IN"]
+    assert (size["x_scale"], size["y_scale"]) == (1.02041, 0.9901)
+    bad = ask("POST", path, json=rulers | {"down_mm": 50.0})
+    assert bad.status_code == 400 and bad.json and bad.json["field"] == "down_mm"
+
+
+def test_a_burner_is_checked(ask: Ask) -> None:
+    assert all(each["ok"] for each in ask("GET", "/burners/folder/check").json["items"])  # type: ignore[index]
+    ask("POST", "/burners", json={"name": "absent", "burner_uri": "drive:/dev/sr9"})
+    said = ask("GET", "/burners/absent/check").json["items"][-1]  # type: ignore[index]
+    assert not said["ok"] and "/dev/sr9" in said["what"] and said["advice"]
+
+
 def test_a_token_is_made_told_once_and_revoked(app: Flask, ask: Ask) -> None:
     made_one = ask("POST", "/tokens", json={"name": "scanner", "role": "viewer", "days": 7}).json
     assert made_one and made_one["token"]["name"] == "scanner"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from appliance.film.pattern import calibration_levels
-from appliance.printing import calibration, printer_verbs
-from appliance.printing.printers import Printer, characteristic_for
+from appliance.printing import calibration, printer_verbs, views
 from appliance.web.api import film_models as models
 from appliance.web.api.describe import check_version, endpoint, etag
 from appliance.web.visitor import actor, store
@@ -15,20 +12,7 @@ from appliance.web.visitor import actor, store
 
 def _shown(name: str) -> Any:
     printer = printer_verbs.get_printer(store(), name)
-    return {"items": [_medium(printer, medium) for medium in calibration.medium_types(printer.settings)]}, etag(
-        printer.version
-    )
-
-
-def _medium(printer: Printer, medium: str) -> dict[str, Any]:
-    settings = printer.settings
-    return {
-        "medium_type": medium,
-        "steps": list(calibration_levels(calibration.sheet_of_medium(settings, medium), calibration.STEPS)),
-        "in_force": asdict(characteristic_for(settings, medium)),
-        "worst_error": calibration.curves(settings, medium).worst,
-        "measurements": [each.model_dump() for each in settings.measurements if each.medium_type == medium],
-    }
+    return {"items": calibration.calibration_view(printer)}, etag(printer.version)
 
 
 @endpoint(
@@ -75,6 +59,22 @@ def set_calibration(name: str, body: models.InForce) -> Any:
     else:
         calibration.assume(store(), name, body.medium_type, actor(), p_values=body.kind == "p-values")
     return _shown(name)
+
+
+@endpoint(
+    "POST",
+    "/printers/<name>/calibration/scale",
+    "Correct the scale by what the test page's 100 mm rulers measure",
+    permission="calibration.change",
+    body=models.Rulers,
+    gives=models.Printer,
+)
+def correct_printer_scale(name: str, body: models.Rulers) -> Any:
+    usual = calibration.medium_types(printer_verbs.get_printer(store(), name).settings)[0]
+    values = body.model_dump(exclude={"medium_type"})
+    calibration.correct_scale(store(), name, actor(), medium_type=body.medium_type or usual, **values)
+    printer = printer_verbs.get_printer(store(), name)
+    return views.printer_view(printer), etag(printer.version)
 
 
 @endpoint(

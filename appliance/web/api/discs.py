@@ -18,6 +18,7 @@ from appliance.media.selection import Selection
 from appliance.web import looks
 from appliance.web.api import disc_models as models
 from appliance.web.api.describe import check_version, endpoint, etag
+from appliance.web.api.film_models import Findings
 from appliance.web.api.films import paged
 from appliance.web.calls import calling_out
 from appliance.web.pages import discs as disc_pages
@@ -233,6 +234,12 @@ def set_burner(name: str, body: models.BurnerChange) -> Any:
 @endpoint("DELETE", "/burners/<name>", "Remove a burner", permission="burners.change")
 def remove_burner(name: str) -> Any:
     burners.remove_burner(store(), name, actor())
+
+
+@endpoint("GET", "/burners/<name>/check", "Why discs would not come out", permission="burners.change", gives=Findings)
+def check_burner(name: str) -> Any:
+    found = burners.open_stored(store(), burners.get_burner(store(), name)).probe()
+    return {"items": [{"ok": each.ok, "what": each.what, "advice": each.advice} for each in found]}
 
 
 @endpoint(

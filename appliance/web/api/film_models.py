@@ -127,6 +127,13 @@ class InForce(Strict):
     kind: Literal["assumed", "p-values"] = "assumed"
 
 
+class Rulers(Strict):
+    film_size_id: Text
+    medium_type: Text = ""
+    across_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    down_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class CurveQuery(Strict):
     medium_type: Text = ""
 
