@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TextIO
 
 import click
@@ -59,7 +60,7 @@ def use(store: Store, printer: str, at: str, assumed: bool, p_values: bool, medi
     if [bool(at), assumed, p_values].count(True) != 1:
         raise UsageError("Give one of --at, --assumed, --p-values.")
     if at:
-        calibration.put_in_force(store, printer, at, actor())
+        calibration.put_in_force(store, printer, _as_kept(at), actor())
     else:
         calibration.assume(store, printer, medium or _usual(store, printer), actor(), p_values=p_values)
     _show(store, printer, as_json)
@@ -87,6 +88,14 @@ def scale(
         down_mm=down_mm,
     )
     _show(store, printer, as_json)
+
+
+def _as_kept(at: str) -> str:
+    """A moment as measurements bear it; show says it by the local clock."""
+    try:
+        return dt.datetime.fromisoformat(at).astimezone(dt.UTC).isoformat(timespec="seconds")
+    except ValueError:
+        raise UsageError(f"--at takes a moment as show names it, not {at!r}.") from None
 
 
 def _usual(store: Store, printer: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import getpass
 import json
 import os
 import pwd
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +27,7 @@ from appliance.store.folder import find_data_folder
 from appliance.store.store import Store, holds_appliance, open_store
 
 _WIDE = 10_000
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Thing = TypeVar("Thing")
@@ -159,10 +162,27 @@ def show(values: Any, *, as_json: bool, columns: Sequence[str] = ()) -> None:
 
 
 def _show_one(values: Mapping[str, Any]) -> None:
+    """A line a value; settings and rows of their own below their name."""
     console = Console(highlight=False, emoji=False, soft_wrap=True)
     width = max((len(key) for key in values), default=0)
     for key, value in values.items():
-        console.print(f"[bold]{key:{width}}[/]  {escape(as_text(value))}")
+        rows = _rows_of(value)
+        console.print(f"[bold]{key}[/]" if rows else f"[bold]{key:{width}}[/]  {escape(as_text(value))}")
+        for row in rows:
+            console.print(f"  {escape(_as_row(row))}")
+
+
+def _rows_of(value: Any) -> list[Mapping[str, Any]]:
+    """Each setting that is not empty, each row of several; nothing for a plain value."""
+    if isinstance(value, Mapping):
+        return [{key: each} for key, each in value.items() if as_text(each)]
+    is_rows = isinstance(value, (list, tuple)) and all(isinstance(row, Mapping) for row in value)
+    return list(value) if is_rows else []
+
+
+def _as_row(row: Mapping[str, Any]) -> str:
+    filled = {key: as_text(each) for key, each in row.items()}
+    return "; ".join(f"{key}: {text}" for key, text in filled.items() if text)
 
 
 def _show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -178,7 +198,7 @@ def _show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
 
 
 def as_text(value: Any) -> str:
-    """A value for a person: lists with commas, None empty."""
+    """A value for a person: lists with commas, None empty, of a row what is not empty, moments by the local clock."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -186,8 +206,15 @@ def as_text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(as_text(item) for item in value)
     if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return legible(str(value))
+        return f"({_as_row(value)})" if value else ""
+    return legible(_by_the_clock(str(value)))
+
+
+def _by_the_clock(text: str) -> str:
+    """A moment as rows have it, to the second and with the offset of this place; other text as it is."""
+    if not MOMENT.fullmatch(text):
+        return text
+    return dt.datetime.fromisoformat(text).astimezone().isoformat(" ", "seconds")
 
 
 def tell(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -37,3 +38,34 @@ def test_names_an_archive_tells_command_no_terminal(capsys: pytest.CaptureFixtur
     show({"PatientName": "DOE\x1b]0;owned\x07^JOHN"}, as_json=False)
     said = capsys.readouterr().out
     assert said.count("DOE]0;owned^JOHN") == 2 and "\x07" not in said
+
+
+def test_a_row_reads_as_lines_and_moments_by_the_clock_of_this_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Kyiv")
+    time.tzset()
+    try:
+        moment = "2026-12-01T03:10:00.468707+00:00"
+        show(
+            {
+                "created": moment,
+                "settings": {"bits": 8, "media": [], "margins": {"top": 1.5}},
+                "history": [{"at": moment}, {}],
+            },
+            as_json=False,
+        )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    told = "2026-12-01 05:10:00+02:00"
+    assert lines == [
+        f"created   {told}",
+        "settings",
+        "  bits: 8",
+        "  margins: (top: 1.5)",
+        "history",
+        f"  at: {told}",
+        "",
+    ]
