@@ -110,6 +110,8 @@ def test_a_database_killed_in_the_middle_costs_no_film(pair: Nodes, count: int) 
     for node in ("east", "west"):
         pair.start_on(node, "dicom")
         pair.start_on(node, "films")
+    # else it ends, and nobody here starts it again as the supervisor does
+    assert wait_until(lambda: workers_at_work(pair) == 2, 30)
     for number in range(4):
         node, device = ("east", "west")[number % 2], DEVICES[number % len(DEVICES)]
         pair.send_to(node, device)
