@@ -16,8 +16,9 @@ from appliance.media.burners import BurnerSettings, StoredBurner, add_burner, ad
 from appliance.media.selection import Selection
 from appliance.store.store import open_store
 from tests.faults.instances import instance
-from tests.faults.plant import Plant, Running, patient
+from tests.faults.plant import Plant, Running
 from tests.media.disc_helpers import keep, ordered
+from tests.support.patience import patient
 
 COUNT = 3
 STUDY = str(instance(1).StudyInstanceUID)

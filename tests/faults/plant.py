@@ -28,6 +28,7 @@ from appliance.studies import retention
 from tests.dicom.clients import boxes, gray_image, print_client
 from tests.faults.ledger import Ledger, Verdict, picture
 from tests.support.fault_printers import FakeJob, FaultPrinter, IppPrinter, LpdPrinter, SocketPrinter
+from tests.support.patience import patient
 from tests.support.ports import free_port
 from tests.support.service import ROOT, wait_for_port
 
@@ -37,12 +38,6 @@ STATES = {"completed": "completed", "pending-held": "held", "canceled": "ended",
 DRAIN_SECONDS = 40.0
 EARLIER = FakeJob(1, "of another program", state=9, reasons=(), created=1)
 """A printer whose list reaches back before our job can be believed when it knows nothing of it."""
-
-
-def patient(seconds: float) -> float:
-    """`seconds` of a free machine: with more to do than it has cores for all takes as much longer. For limits of waits
-    that judge nothing: who passes them hangs."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class Zygote:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.plant import Plant, patient, wait_until
+from tests.faults.plant import Plant, wait_until
 from tests.faults.test_kill import REPEATS, assert_balanced
+from tests.support.patience import patient
 from tests.support.ports import free_port
 from tests.support.service import ROOT
 

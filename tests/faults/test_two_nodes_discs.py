@@ -21,11 +21,12 @@ from appliance.store.store import open_store
 from tests.faults import discs
 from tests.faults.discs import order, wrong
 from tests.faults.nodes import Nodes, nodes
-from tests.faults.plant import Zygote, patient
+from tests.faults.plant import Zygote
 from tests.faults.test_kill import fault_at
 from tests.faults.test_kill_discs import BUILD, BURN, BURNERS, PLAN, POINTS
 from tests.faults.test_two_nodes import REPEATS, cases, only_long
 from tests.support import postgres
+from tests.support.patience import patient
 
 Record = Callable[[str, object], None]
 SHARED = PLAN + BUILD + BURN[:1]

@@ -24,12 +24,13 @@ from tests.dicom.test_commitment import Scanner
 from tests.faults.archives import MANY, WHO, archive_of_ours, asked, give_up, here, opened, retrieved
 from tests.faults.instances import ROOT, instance, missing, send_instances, send_until_kept, strays
 from tests.faults.nodes import Nodes, nodes
-from tests.faults.plant import Running, Zygote, patient, wait_until
+from tests.faults.plant import Running, Zygote, wait_until
 from tests.faults.test_kill import fault_at
 from tests.faults.test_kill_instances import POINTS as IN_STORE
 from tests.faults.test_two_nodes import REPEATS, only_long
 from tests.media.made import as_file
 from tests.support import postgres
+from tests.support.patience import patient
 
 Record = Callable[[str, object], None]
 IN_COMMITMENT = ("answer.given", "commitment.asked", "commitment.checked", "commitment.told")

@@ -16,6 +16,7 @@ from PIL import Image
 from tests.support.dcmtk_print import DcmtkPrint, secondary_capture
 from tests.support.fault_printers import SocketPrinter
 from tests.support.ippeve import ippeve_printer
+from tests.support.patience import patient
 from tests.support.ports import free_port
 from tests.support.service import column, command, running
 
@@ -24,7 +25,7 @@ DENSITIES = {0: 3.000, 128: 1.122, 255: 0.200}
 
 
 def eventually(happened: Callable[[], object], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while not happened():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.1)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import patient
 from tests.support.ports import free_port
 from tests.support.service import ROOT, wait_for_port
 
@@ -45,7 +46,7 @@ class Service:
         return found
 
     def eventually(self, happened: Callable[[], object], seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patient(seconds)
         while not happened():
             assert time.monotonic() < end, f"it did not happen:\n{self.log.read_text()[-3000:]}"
             time.sleep(0.1)
