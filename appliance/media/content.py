@@ -100,11 +100,6 @@ def content_files(
     return made
 
 
-def sha256_list(sums: Iterable[tuple[str, str]]) -> bytes:
-    """SHA256.TXT of (name on the disc, hexadecimal sum), as ``sha256sum -c`` reads it."""
-    return "".join(f"{digest} *{name}\n" for name, digest in sums).encode("ascii")
-
-
 # README.TXT
 
 CATALOGS = {"zh": "zh_Hans"}

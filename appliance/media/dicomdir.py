@@ -19,8 +19,6 @@ from appliance.studies.part10 import EXPLICIT_VR_LITTLE_ENDIAN, MEDIA_STORAGE_DI
 from .file_id import FileID
 from .icon_element import ICON_BYTES
 
-MAXIMUM_SIZE = 0xFFFFFFFE  # offsets and the sequence's length are of 32 bits
-
 _CHUNK = 1 << 16
 _ITEM = struct.Struct("<L")
 _OFFSETS_SIZE = 12 + 10 + 12  # next record, in-use flag, lower-level entity

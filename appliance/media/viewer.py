@@ -38,8 +38,6 @@ NO_PICTURES = frozenset(
 )
 
 SHIPPED = ("VIEWER.HTM", "VIEWER.JS", "JPEGLS.JS", "VIEWER.CSS")
-FIXED = 96 << 10
-"""Bytes the viewer takes whatever is on the disc: its own files and the words."""
 ESCAPES = 0.965
 """What of a script's bytes is pixel data, the rest being escapes."""
 ABOUT = 420
@@ -69,11 +67,6 @@ class Stack:
     @property
     def per_chunk(self) -> int:
         return max(1, min(MOST_IN_CHUNK, CHUNK // max(1, self.budget)))
-
-
-def size_bound(image_bytes: int, share: float = 1 / 3) -> int:
-    """The most the viewer can take on a disc with so many bytes of images: for the plan."""
-    return FIXED + int(share * image_bytes)
 
 
 def spread(total: int, most: int) -> list[int]:

@@ -185,20 +185,19 @@ def _frame(source: Source, number: int, window: list[float] | None, max_edge: in
     return _array(picture.shown_frame(source, number - 1, chosen, max_edge, overlays))
 
 
-def _encoded(
+def _jpeg(
     source: Source,
     number: int,
-    suffix: str,
     window: list[float] | None,
     max_edge: int | None,
-    quality: int = 0,
-    overlays: bool = False,
+    quality: int,
+    overlays: bool,
 ) -> Answer:
     chosen = (window[0], window[1]) if window else None
     shown = picture.shown_frame(source, number - 1, chosen, max_edge, overlays)
     shown = picture.square(shown, source.header, number - 1)
     shown = picture.shrink(shown, max_edge)
-    return {"shape": list(shown.shape)}, picture.encode(shown, suffix, quality)
+    return {"shape": list(shown.shape)}, picture.jpeg(shown, quality)
 
 
 def _icon(source: Source, number: int) -> Answer:
@@ -257,7 +256,7 @@ DEEDS: dict[str, Callable[..., Answer]] = {
     "about": _about,
     "windows": _windows,
     "frame": _frame,
-    "encoded": _encoded,
+    "jpeg": _jpeg,
     "icon": _icon,
     "raw": _raw,
     "glance": _glance,

@@ -191,12 +191,8 @@ class Decoder:
         overlays: bool = False,
     ) -> bytes:
         """Frame `number` as baseline JPEG with square pixels; with `overlays` the image's graphics are in it."""
-        more = {"quality": quality, "overlays": overlays}
-        return self._encoded(path, number, ".jpg", window, max_edge, **more)
-
-    def png(self, path: Path, number: int = 1, *, window: Window | None = None, max_edge: int | None = None) -> bytes:
-        """Frame `number` as PNG with square pixels."""
-        return self._encoded(path, number, ".png", window, max_edge)
+        request = {"do": "jpeg", "number": number, "window": window, "max_edge": max_edge}
+        return bytes(self._ask(path, {**request, "quality": quality, "overlays": overlays})[1])
 
     def preview(self, path: Path, number: int, *, max_edge: int, budget: int, near: int = 0) -> Preview:
         """Frame `number` for the viewer in about `budget` bytes."""
@@ -260,12 +256,6 @@ class Decoder:
         """An encapsulated document: see :func:`appliance.pixels.report.encapsulated_document`."""
         about, data = self._ask(path, {"do": "document"})
         return about, bytes(data)
-
-    def _encoded(
-        self, path: Path, number: int, suffix: str, window: Window | None, max_edge: int | None, **more: Any
-    ) -> bytes:
-        request = {"do": "encoded", "number": number, "suffix": suffix, "window": window, "max_edge": max_edge}
-        return bytes(self._ask(path, {**request, **more})[1])
 
     def _ask(self, path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
         try:

@@ -20,9 +20,6 @@ Window = tuple[float, float]
 _PALETTE = "RedPaletteColorLookupTableDescriptor"
 _PALETTES = [Tag(0x0028, start + color) for start in (0x1101, 0x1201, 0x1221) for color in range(4)]
 
-LARGEST_TABLE = 16
-"""Values of up to so many bits go through a table made once; wider ones are computed pixel by pixel."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Tone:

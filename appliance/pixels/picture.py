@@ -101,11 +101,10 @@ def icon(source: Source, index: int) -> NDArray[np.uint8]:
     return made
 
 
-def encode(picture: NDArray[np.uint8], suffix: str, quality: int = 85) -> bytes:
-    """Baseline JPEG (``.jpg``) or PNG (``.png``)."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
+def jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
+    """Baseline JPEG."""
     ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
-    done, data = cv2.imencode(suffix, ordered, options)
+    done, data = cv2.imencode(".jpg", ordered, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise DamagedPixelsError(say("The picture can't be encoded."))
     return data.tobytes()
@@ -131,7 +130,7 @@ def _color_preview(source: Source, index: int, max_edge: int, budget: int) -> tu
     picture = square(shown_frame(source, index, max_edge=max_edge), source.header, index)
     while True:
         for quality in QUALITY_STEPS:
-            data = encode(picture, ".jpg", quality)
+            data = jpeg(picture, quality)
             if len(data) <= budget:
                 break
         edge = max(picture.shape[:2])

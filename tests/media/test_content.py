@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from appliance.errors import UsageError
-from appliance.media.content import ContentOptions, content_files, readme, sha256_list
+from appliance.media.content import ContentOptions, content_files, readme
 from appliance.media.description import Site
 from appliance.media.words import languages, words
 from appliance.pixels import Decoder
@@ -276,10 +276,6 @@ def test_long_names_are_kept_with_joliet(decoder: Decoder, tmp_path: Path) -> No
     (drop / "long name.html").write_bytes(b"1")
     files = made(decoder, [], tmp_path / "w", site_files=drop, long_names=True, viewer=False)
     assert "long name.html" in files
-
-
-def test_the_checksum_list_is_what_sha256sum_reads(tmp_path: Path) -> None:
-    assert sha256_list([("DICOM/I1", "ab" * 32)]) == f"{'ab' * 32} *DICOM/I1\n".encode()
 
 
 def test_all_languages_have_the_same_words() -> None:
