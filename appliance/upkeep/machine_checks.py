@@ -7,6 +7,7 @@ import datetime as dt
 import errno
 import os
 import platform
+import re
 import shutil
 import subprocess
 from importlib import metadata
@@ -31,6 +32,7 @@ TOOLS = {
     "xorriso": (("xorriso", "-version"), say("Without it no drive of this machine burns: apt install xorriso.")),
 }
 """Programs used besides our own: how to ask for the version, and what is missing without."""
+VERSION = re.compile(r"\d+(\.\d+)+")
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 TIMEX_BYTES = 512
 """Room for struct timex, which is 208 bytes on Linux."""
@@ -171,5 +173,7 @@ def _tool(name: str, command: tuple[str, ...], advice: str) -> Finding:
         result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError) as problem:
         return warning("tools", say("%(name)s does not run: %(why)s", name=name, why=problem), advice)
-    lines = [line for line in (result.stdout + result.stderr).splitlines() if "version" in line.lower()]
-    return fine("tools", f"{name}: {lines[0].strip() if lines else 'runs'}")
+    version = VERSION.search(result.stdout + result.stderr)
+    return fine(
+        "tools", say("%(program)s is installed: %(version)s", program=name, version=version[0] if version else "?")
+    )

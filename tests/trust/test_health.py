@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -37,6 +38,11 @@ def test_whatever_is_wrong_has_a_next_step(store: Store) -> None:
     assert all(finding.advice for finding in findings if finding.level != "fine")
     levels = [finding.level for finding in findings]
     assert levels == sorted(levels, key=["error", "warning", "fine"].index), "the worst first"
+
+
+def test_a_tool_is_told_by_its_name_and_number(store: Store) -> None:
+    (xorriso,) = about(health.look(store), "tools")
+    assert re.fullmatch(r"xorriso is installed: \d+(\.\d+)+", xorriso.text)
 
 
 def test_a_port_somebody_else_has_and_a_closed_one_are_told_apart(tmp_path: Path) -> None:

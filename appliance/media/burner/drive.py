@@ -35,6 +35,7 @@ from appliance.store.files import failpoint
 from appliance.words import row, say
 
 PROGRAM = "xorriso"
+VERSION = re.compile(r"\d+(?:\.\d+)+")
 LOOK_SECONDS = 120.0
 POLL_SECONDS = 0.2
 STOP_SECONDS = 30.0
@@ -346,7 +347,7 @@ class DriveBurner:
     def probe(self) -> list[Finding]:
         """xorriso is there, the drive is one, and answers."""
         try:
-            version = _xorriso("-version").stdout.splitlines()[0]
+            version = VERSION.findall(_xorriso("-version").stdout)[0]
         except (OSError, IndexError):
             return [
                 Finding(
