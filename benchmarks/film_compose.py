@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from appliance.film.areas import set_verdict
 from appliance.film.boxes import FilmBox, FilmSession, Image, ImageBox, PixelReference
 from appliance.film.compose import compose
 from appliance.film.sheet import Sheet
+from benchmarks.support import timed
 
 PAIRS = 7
 FILM_17X17 = (431.8, 431.8)
@@ -82,13 +82,7 @@ def _printed(box: ImageBox, film: FilmBox, sheet: Sheet) -> tuple[int, int]:
 
 def _paired(ours: Callable[[], object], bare: Callable[[], object]) -> list[tuple[float, float]]:
     ours(), bare()  # warm: tables are cached in life too
-    return [(_seconds(ours), _seconds(bare)) for _ in range(PAIRS)]
-
-
-def _seconds(deed: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    deed()
-    return time.perf_counter() - start
+    return [(timed(ours), timed(bare)) for _ in range(PAIRS)]
 
 
 if __name__ == "__main__":

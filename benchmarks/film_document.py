@@ -4,7 +4,6 @@ reportlab's drawImage."""
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -20,6 +19,7 @@ from reportlab.pdfgen.canvas import Canvas
 from appliance.film.pdf import pdf_document
 from appliance.film.postscript import postscript_document
 from appliance.film.raster import FilmRaster
+from benchmarks.support import timed
 
 PAIRS = 7
 SIDE = 5440  # 17 in at 320 dpi
@@ -101,13 +101,7 @@ def _result(name: str, pairs: list[tuple[float, float]]) -> dict[str, Any]:
 
 def _paired(ours: Callable[[], object], bare: Callable[[], object], pairs: int) -> list[tuple[float, float]]:
     ours()
-    return [(_seconds(ours), _seconds(bare)) for _ in range(pairs)]
-
-
-def _seconds(deed: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    deed()
-    return time.perf_counter() - start
+    return [(timed(ours), timed(bare)) for _ in range(pairs)]
 
 
 if __name__ == "__main__":

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store, with_store_or_new
-from appliance.errors import ApplianceError, UsageError
+from appliance.commands.common import actor, assigned, json_option, json_or_text, show, with_store, with_store_or_new
+from appliance.errors import ApplianceError
 from appliance.media import burners as verbs
 from appliance.media.burner.registry import SCHEMES
 from appliance.media.burners import BurnerSettings, StoredBurner, burner_view
@@ -116,15 +115,6 @@ def _with_options(
     if media:
         values["media"] = list(media)
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"--set takes KEY=VALUE, not {assignment!r}.")
-        values["options"][key] = _json_or_text(text)
+        key, text = assigned(assignment)
+        values["options"][key] = json_or_text(text)
     return verbs.burner_settings(values)
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

@@ -122,6 +122,14 @@ def assigned(text: str) -> tuple[str, str]:
     return key, value
 
 
+def json_or_text(text: str) -> Any:
+    """The value of an option ``--set`` that may be a number, a list, yes or no; else text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from appliance.commands.common import actor, json_option, show, with_store, with_store_or_new
+from appliance.commands.common import actor, assigned, json_option, json_or_text, show, with_store, with_store_or_new
 from appliance.commands.waiting import wait_option
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError
 from appliance.printing import printer_verbs as verbs
 from appliance.printing.printers import PAIRINGS, Printer, PrinterSettings, keeping_password
 from appliance.printing.views import printer_view
@@ -175,10 +174,8 @@ def _with_options(settings: PrinterSettings, options: dict[str, Any]) -> Printer
             values["bits"] = 8
     values |= _media(options["film_sizes"], options["media"])
     for assignment in options["assignments"]:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"--set takes KEY=VALUE, not {assignment!r}.")
-        values[key] = _json_or_text(text)
+        key, text = assigned(assignment)
+        values[key] = json_or_text(text)
     return verbs.printer_settings(values)
 
 
@@ -192,10 +189,3 @@ def _media(film_sizes: tuple[str, ...], media: tuple[str, ...]) -> dict[str, Any
     if media:
         defaults["default_medium_type"] = media[0]
     return defaults
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
