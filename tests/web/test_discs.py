@@ -215,6 +215,8 @@ def test_what_cannot_go_on_a_disc_is_left_out_by_a_tick_in_the_plan_or_on_the_he
     clerk.submit("/discs/new", **query)
     DiscWorker(store).work_off()
     assert "leave_out_refused" in clerk.get("/discs/1").text
+    for page in ("/", "/discs", "/discs/1"):
+        assert "waits for a person" in clerk.get(page).text, page
     clerk.submit("/discs/1/decide", leave_out_refused="y")
     DiscWorker(store).work_off()
     assert views.show_disc(store, 1)["execution_status"] == "DONE"
