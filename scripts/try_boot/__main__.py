@@ -63,6 +63,7 @@ def one_life(machine, deb: Path, folder: Path) -> None:
     trials.films(first, modality)
     trials.studies(first, modality)
     trials.discs(first)
+    trials.restart_in_a_burn(first)
     trials.page(first, modality)
     trials.upkeep(first)
     trials.kills(first, modality)

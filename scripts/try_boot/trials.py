@@ -142,6 +142,32 @@ def discs(machine: Machine) -> None:
     tell("a disc of all of them to the folder burner and through xorriso onto stdio:, read back and verified")
 
 
+_FOUND = "p=$(grep -la 'cdrecor[d]' /proc/[0-9]*/cmdline | cut -d/ -f3) && [ \"$p\" ]"
+WRITER = f"until {_FOUND}; do :; done; kill -STOP $p; echo $p"
+"""The id of the program that writes a disc, which is stopped there: a slow burn."""
+
+
+def restart_in_a_burn(machine: Machine) -> None:
+    """systemd restarts the disc worker: the disc that is being written comes out, and no other is begun."""
+    study = json.loads(machine.appliance("study", "list", "--json").stdout)[0]["study_instance_uid"]
+    machine.run("runuser", "-u", "appliance", "--", "truncate", "-s", "0", f"{DATA}/drive.iso")
+    machine.run("runuser", "-u", "appliance", "--", "truncate", "-s", "2G", f"{DATA}/drive.iso")
+    made = machine.appliance("disc", "create", "--study", study, "--burner", "drive", "--json")
+    number = str(json.loads(made.stdout)["disc_id"])
+    writer = machine.said("timeout", "60", "sh", "-c", WRITER)
+    begun = time.monotonic()
+    machine.run("systemctl", "restart", "appliance-discs")
+    seconds = time.monotonic() - begun
+    machine.run("sh", "-c", f"kill -CONT {writer}")
+
+    def shown() -> dict:
+        return json.loads(machine.appliance("disc", "show", number, "--json").stdout)
+
+    until(lambda: shown()["execution_status"] == "DONE", "the disc that was being written is done")
+    assert [piece["state"] for piece in shown()["volumes"][0]["pieces"]] == ["verified"], shown()
+    tell(f"the disc worker restarted in {seconds:.0f} s in the middle of a burn: that very disc came out, verified")
+
+
 def page(machine: Machine, modality: Modality) -> None:
     authority = (machine.root / "etc/appliance/page.pem").read_text()
     link = re.findall(r"https://\S+/first-run/\S+", machine.said("journalctl", "-u", "appliance-web", "-o", "cat"))[-1]
