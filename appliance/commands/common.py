@@ -84,15 +84,21 @@ owner_of: list[Path] = []
 
 
 def become_owner(folder: Path) -> None:
-    """Root's command on the service's folder acts as the folder's owner: what it makes must be the service's to use."""
+    """Root's command on the service's folder acts as the folder's owner: what it makes must be the service's to use.
+
+    In his own groups, as the service: the folder's may be root's, when it was given to him by ``chown USER`` alone.
+    """
     owner = folder.stat() if folder.is_dir() else None
     if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
         return
+    group = owner.st_gid
     try:
-        os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
+        user = pwd.getpwuid(owner.st_uid)
+        group = user.pw_gid
+        os.initgroups(user.pw_name, group)
     except KeyError:  # nobody of that number is known here
         os.setgroups([])
-    os.setgid(owner.st_gid)
+    os.setgid(group)
     os.setuid(owner.st_uid)
     owner_of.append(folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -30,6 +31,19 @@ def test_root_s_command_acts_as_the_data_folder_s_owner(tmp_path: Path, owner: i
     assert os.waitpid(child, 0)[1] == 0
     assert (folder / "made").stat().st_uid == owner
     assert os.geteuid() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_it_acts_in_the_owner_s_groups_whatever_the_folder_s_is(tmp_path: Path) -> None:
+    """Given by `chown USER` alone it is root's: the settings in /etc, open to the owner's group, could not be read."""
+    os.chown(tmp_path, NOBODY, 0)
+    child = os.fork()
+    if not child:
+        os.chdir(tmp_path)
+        become_owner(Path())
+        own = pwd.getpwuid(NOBODY).pw_gid
+        os._exit(0 if os.getgid() == own and 0 not in os.getgroups() else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
