@@ -9,18 +9,19 @@ Printers and burners that wrote below the old data folder write below the new on
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import json
 import secrets
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from appliance.config import Settings
-from appliance.errors import ConflictError, DamagedError, NotFoundError, UsageError
+from appliance.errors import ConflictError, DamagedError, NotFoundError, ResourceError, UsageError
 from appliance.events import Actor
 from appliance.security.audit import record
 from appliance.store import backup as tables
@@ -65,7 +66,8 @@ def restore(
     """Make the data folder `data` from the backup `path`; one that is there is moved aside with `replace`.
 
     `once_open` is called when the backup is open: root, who alone may read it, becomes who owns the folder.
-    Raises ConflictError while a service runs there or when data is there, DamagedError, NotFoundError, UsageError.
+    Raises ConflictError while a service runs there or when data is there, DamagedError, NotFoundError, ResourceError,
+    UsageError.
     """
     if (data / DATABASE).exists() and not replace:
         raise ConflictError(
@@ -79,7 +81,19 @@ def restore(
         with occupancy.alone(data):
             _refuse_workers(data)
             _sweep(data)
-            return _restore(file, data, actor, passphrase)
+            with _naming_a_full_disk(data):
+                return _restore(file, data, actor, passphrase)
+
+
+@contextmanager
+def _naming_a_full_disk(data: Path) -> Iterator[None]:
+    """The system says no more than that one is full; the backup may lie on another. Raises ResourceError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ResourceError(say("%(path)s can't be written: %(why)s.", path=data, why=error.strerror)) from error
 
 
 def _restore(file: IO[bytes], data: Path, actor: Actor, passphrase: str) -> Restored:

@@ -117,6 +117,14 @@ def test_an_encrypted_backup_for_which_there_is_no_room_says_so(store: Store, tm
         assert list(full.iterdir()) == []
 
 
+def test_a_disk_too_small_for_a_restore_is_named_and_left_as_it_was(store: Store, tmp_path: Path, clerk: Actor) -> None:
+    make_backup(store, tmp_path / "b.tar", clerk)
+    with small_disk(tmp_path / "small", "size=100k") as data:
+        with pytest.raises(ResourceError, match=f"{data} can't be written: No space left"):
+            restore(tmp_path / "b.tar", data, clerk)
+        assert not list(data.glob("restore-*")) and not (data / "appliance.db").exists()
+
+
 def test_a_file_that_can_t_be_read_is_named(
     at_work: Store, tmp_path: Path, clerk: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
