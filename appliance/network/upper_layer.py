@@ -252,8 +252,8 @@ class UpperLayer(DULServiceProvider):
         sock = self.socket
         if sock is None:
             return False
-        if self.state_machine.current_state == _CLOSING and (self._broken or not sock.ready):
-            if self._broken:
+        if self.state_machine.current_state == _CLOSING:
+            if self._broken or sock.ready:  # nothing that still comes counts; to read it as PDUs would never end
                 sock.cut(b"")
             sock.close()
             return True

@@ -408,3 +408,17 @@ def test_the_end_of_every_connection_is_told_once(bench: Bench) -> None:
     association = ae.associate("127.0.0.1", group.port)
     association.release()
     assert eventually(lambda: len(ended) == 3)
+
+
+@pytest.mark.parametrize("associates", [False, True])
+def test_what_comes_after_our_abort_is_not_read_as_pdus(bench: Bench, associates: bool) -> None:
+    """Each used to cost an incident and an A-ABORT, as fast as the peer could send them, until a deadline."""
+    group = bench.serve(limits=dataclasses.replace(QUICK, request_deadline=20))
+    with RawPeer(group.port) as peer:
+        if associates:
+            peer.associate()
+        with pytest.raises(ConnectionError):
+            for _ in range(1000):
+                peer.send(struct.pack(">BBL", 0x55, 0, 0) * 1000)
+    assert eventually(lambda: group.gate.associated == group.gate.pending == 0)
+    assert group.report.counts["unknown-pdu"] < 5
