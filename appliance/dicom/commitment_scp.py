@@ -28,6 +28,8 @@ from appliance.dicom.answering import (
     answered,
 )
 from appliance.dicom.callers import Caller
+from appliance.dicom.film_attributes import sent_items, sent_value
+from appliance.dicom.requests import read_request
 from appliance.errors import ApplianceError
 from appliance.events import Actor
 from appliance.jobs.keeping import Rounds
@@ -50,6 +52,8 @@ REQUEST = 1  # Action Type ID
 ALL_GOOD, SOME_FAILED = 1, 2  # Event Type ID
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 MOST_REFERENCES = 100_000
+MOST_ELEMENTS = 3 * MOST_REFERENCES + 100
+"""An item and its two UIDs each."""
 POLL_SECONDS = 0.3
 AT_ONCE = 8
 """Peers that are told at a time."""
@@ -100,7 +104,7 @@ class CommitmentScp:
             raise StatusError(NO_SUCH_INSTANCE, f"the instance is {WELL_KNOWN}")
         if request.ActionTypeID != REQUEST:
             raise StatusError(NO_SUCH_ACTION, "the action is 1, request storage commitment")
-        transaction_uid, asked = _asked(event.action_information)
+        transaction_uid, asked = _asked(read_request(event, "N-ACTION").dataset(MOST_ELEMENTS))
         with self._noting:  # it may be answered as soon as it is kept: by then its association is known
             self.open[self._kept(caller, transaction_uid, asked)] = caller
         return Answer()
@@ -118,17 +122,23 @@ class CommitmentScp:
 
 def _asked(information: Dataset) -> tuple[str, list[tuple[str, str]]]:
     """Transaction UID and references of a request. Raises StatusError."""
-    transaction_uid = str(information.get("TransactionUID", "") or "")
-    references = information.get("ReferencedSOPSequence") or []
+    transaction_uid = str(sent_value(information, "TransactionUID") or "")
+    references = sent_items(information, "ReferencedSOPSequence")
     if not transaction_uid or not references:
         missing = "ReferencedSOPSequence" if transaction_uid else "TransactionUID"
         raise StatusError(MISSING_ATTRIBUTE, f"{missing} is missing or empty", (missing,))
-    pairs = [(str(r.get("ReferencedSOPClassUID", "")), str(r.get("ReferencedSOPInstanceUID", ""))) for r in references]
-    if len(pairs) > MOST_REFERENCES or not all(
+    pairs = [_pair(item) for item in references[:MOST_REFERENCES]]
+    if len(references) > MOST_REFERENCES or not all(
         map(is_valid_uid, (transaction_uid, *(u for pair in pairs for u in pair)))
     ):
         raise StatusError(INVALID_VALUE, "a UID is no UID, or there are too many", ("ReferencedSOPSequence",))
     return transaction_uid, pairs
+
+
+def _pair(item: Dataset) -> tuple[str, str]:
+    keywords = ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID")
+    sop_class, uid = (str(sent_value(item, keyword) or "") for keyword in keywords)
+    return sop_class, uid
 
 
 class Committer:

@@ -278,6 +278,16 @@ def require(keyword: str, attribute: Attribute, sent: Any) -> None:
         raise StatusError(status, f"{keyword} is {'missing' if sent is None else 'empty'}", (keyword,))
 
 
+def sent_items(dataset: Dataset, keyword: str) -> Sequence:
+    """The items of a sequence, none when it is absent or empty. Raises StatusError (0106) for another value."""
+    value = sent_value(dataset, keyword)
+    if value in (None, ""):
+        return Sequence()
+    if not isinstance(value, Sequence):
+        raise StatusError(INVALID_VALUE, f"{keyword} is no sequence", (keyword,))
+    return value
+
+
 def sent_value(dataset: Dataset, keyword: str, charset: str = "", assumed: str = "") -> Any:
     """The value as sent: None when absent, "" when empty, text decoded; what can't be read as its VR says, as text."""
     if keyword not in dataset:

@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom.events import Event
 
@@ -25,6 +29,7 @@ from appliance.dicom.answering import (
     answered,
 )
 from appliance.dicom.callers import Caller
+from appliance.dicom.film_attributes import sent_items, sent_value
 from appliance.dicom.requests import Request, read_request
 from appliance.errors import ConflictError, UsageError
 from appliance.jobs.priorities import PRIORITIES
@@ -156,7 +161,7 @@ def wish_of(dataset: Dataset) -> Wish:
     """What a request asks for. Raises StatusError."""
     if "ReferencedSOPSequence" not in dataset:
         raise StatusError(MISSING_ATTRIBUTE, "Referenced SOP Sequence is missing", ("ReferencedSOPSequence",))
-    items = dataset.ReferencedSOPSequence or []
+    items = sent_items(dataset, "ReferencedSOPSequence")
     if not items:
         raise StatusError(MISSING_VALUE, "Referenced SOP Sequence is empty", ("ReferencedSOPSequence",))
     references = tuple(_reference(item) for item in items[: MOST_REFERENCES + 1])
@@ -166,7 +171,7 @@ def wish_of(dataset: Dataset) -> Wish:
     kept = Dataset()
     for keyword in CREATED:
         if keyword in dataset:
-            kept[keyword] = dataset[keyword]
+            kept[keyword] = _textual(dataset, keyword)
     return Wish(
         references=references,
         file_set_id=_text(dataset, "StorageMediaFileSetID"),
@@ -190,8 +195,18 @@ def _reference(item: Dataset) -> Reference:
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
+    value = sent_value(dataset, keyword)
     return "" if value is None else str(value).strip(" \0")
+
+
+def _textual(dataset: Dataset, keyword: str) -> DataElement:
+    """An element that is given back, under its own VR: all of them are text. Raises StatusError (0106)."""
+    sent = dataset.get_item(Tag(keyword))
+    value = sent_value(dataset, keyword)
+    values = value if isinstance(value, MultiValue) else [value]
+    if sent is None or sent.VR == "SQ" or not all(isinstance(each, str) for each in values):
+        raise StatusError(INVALID_VALUE, f"{keyword} is no text", (keyword,))
+    return DataElement(Tag(keyword), dictionary_VR(keyword), value, validation_mode=IGNORE)
 
 
 def _uid(dataset: Dataset, keyword: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from pynetdicom.events import Event
 
 from appliance.dicom.answering import INVALID_VALUE, StatusError
 from appliance.film.boxes import PixelReference
-from appliance.network.skim import Bulk, Skim, SkimLimits, skim, skim_stream
+from appliance.network.skim import DEFAULT_LIMITS, Bulk, Skim, SkimLimits, skim, skim_stream
 from appliance.network.spool import spooled_dataset
 from appliance.store import files
 
 BODIES = {"N-CREATE": "AttributeList", "N-SET": "ModificationList", "N-ACTION": "ActionInformation"}
 IMAGE_SEQUENCES = (Tag("BasicGrayscaleImageSequence"), Tag("BasicColorImageSequence"))
 PIXEL_DATA = Tag("PixelData")
+BYTES_EACH = 16
+"""An element of many takes at least so much; a reference, which is an item and two UIDs, three times that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +40,17 @@ class Request:
     action_type: int = 0
     attributes: tuple[int, ...] = ()  # Attribute Identifier List of N-GET
 
-    def dataset(self) -> Dataset:
-        """The data set, in memory; empty when there is none. Raises RefusedError (0110) when it is malformed."""
+    def dataset(self, elements: int = DEFAULT_LIMITS.elements) -> Dataset:
+        """The data set, in memory; empty when there is none. Raises RefusedError (0110) when it is malformed.
+
+        It is so, too, with more than `elements` elements and items, or with many that are almost empty.
+        """
         stream = getattr(self.event.request, BODIES[self.service], None)
         if stream is None or not stream.getbuffer().nbytes:
             return Dataset()
-        skim_stream(stream, str(self.event.context.transfer_syntax), limits=self._limits)
+        most = max(DEFAULT_LIMITS.elements, stream.getbuffer().nbytes // BYTES_EACH)
+        limits = replace(self._limits, elements=min(elements, most))
+        skim_stream(stream, str(self.event.context.transfer_syntax), limits=limits)
         stream.seek(0)
         return decode(stream, self.implicit, not self.big_endian)
 

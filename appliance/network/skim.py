@@ -16,6 +16,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr_element
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
@@ -180,6 +181,8 @@ class _Walk:
             seen.add(tag)
             self.element(dataset, tag, vr, length, end, (*place, tag), coding, encoding)
             if tag == _CHARACTER_SET:
+                if not _is_text(dataset.get(_CHARACTER_SET)):  # pydicom, which reads it again, falls over it
+                    raise malformed("has a Specific Character Set that is no text", (*place, tag), self.file.tell())
                 encoding = _encoding(dataset, encoding)
         dataset.set_original_encoding(coding.implicit, coding.little, encoding)
         _settle_ambiguous(dataset, coding.little)
@@ -325,6 +328,13 @@ def _dictionary_vr(tag: int) -> bytes:
 def _bulk_vr(tag: int, vr: bytes) -> str:
     text = vr.decode("ascii")
     return "OW" if tag == _PIXEL_DATA and text not in ("OB", "OW") else text
+
+
+def _is_text(element: DataElement | None) -> bool:
+    if element is None:  # it could not be read
+        return False
+    values = element.value if isinstance(element.value, MultiValue) else [element.value or ""]
+    return all(isinstance(value, str) for value in values)
 
 
 def _encoding(dataset: Dataset, before: str | list[str]) -> str | list[str]:

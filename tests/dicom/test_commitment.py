@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
 from appliance.dicom.commitment_scp import STORAGE_COMMITMENT, WELL_KNOWN, CommitmentScp, Committer
@@ -218,6 +220,27 @@ def test_requests_that_are_none_are_refused(
     store: Store, door: DicomServer, scanner: Scanner, odd: dict[str, object], status: int
 ) -> None:
     assert scanner.ask(door.port, "1.2.3", **odd) == status  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("references", "status"),
+    [
+        (DataElement(0x00081199, "LO", "1.2.3.4"), 0x0106),
+        (DataElement(0x00081199, "SQ", [Dataset() for _ in range(150_000)]), 0x0110),
+    ],
+    ids=["no sequence", "empty items without end"],
+)
+def test_references_that_are_none_are_refused_before_they_cost_much(
+    store: Store, door: DicomServer, scanner: Scanner, references: DataElement, status: int
+) -> None:
+    ae, request = AE("SCANNER"), Dataset()
+    ae.add_requested_context(STORAGE_COMMITMENT, ExplicitVRLittleEndian)
+    request.TransactionUID = TRANSACTION
+    request.add(references)
+    association = ae.associate("127.0.0.1", door.port, ae_title="APPLIANCE")
+    answer, _ = association.send_n_action(request, 1, STORAGE_COMMITMENT, WELL_KNOWN)
+    association.release()
+    assert answer.Status == status
 
 
 def test_an_answer_waits_for_the_peer_and_for_the_next_start(store: Store, scanner: Scanner) -> None:

@@ -108,3 +108,15 @@ def test_a_value_nested_deep_that_can_t_be_read_costs_nothing(door: Plant) -> No
         assert status_of(peer) in (INVALID, 0x0116), "answered, before memory is full"
     assert door.send_film("folder") == "acknowledged"
     assert door.tracebacks() == []
+
+
+@pytest.mark.parametrize("vr", [b"US", b"FD", b"PN", b"IS"])
+def test_a_character_set_that_is_no_text_is_refused(door: Plant, vr: bytes) -> None:
+    session = {"CommandField": 0x0140, "MessageID": 1, "CommandDataSetType": 1}
+    command = {"AffectedSOPClassUID": "1.2.840.10008.5.1.1.1", "AffectedSOPInstanceUID": "1.2.3", **session}
+    charset = struct.pack("<HH2sH8s", 0x0008, 0x0005, vr, 8, b"12345678")
+    with RawPeer(door.port) as peer:
+        peer.associate(presentation_context(1, META, b"1.2.840.10008.1.2.1"))
+        peer.send(encoded(random.Random(1), Message(1, command, charset), {}))
+        assert status_of(peer) == 0x0110
+    assert door.tracebacks() == []

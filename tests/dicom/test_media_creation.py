@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import generate_uid
@@ -319,6 +319,23 @@ def test_wrong_requests_are_refused_with_the_status_of_the_standard(store: Store
         status, reply = scu.get(uid, 0x21000020, 0x00100010)
         assert (status, reply.ExecutionStatus) == (0x0001, "IDLE")
         assert "PatientName" not in reply
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        (0x00081199, "LO", b"1.2.3.4 "),  # Referenced SOP Sequence
+        (0x00880130, "US", 12),  # Storage Media File-set ID: it was kept, and its answer could not be encoded
+        (0x22000002, "SQ", [_item(made.CT, "1.2.3")]),  # Label Text
+    ],
+)
+def test_a_value_of_another_kind_than_it_should_be_is_refused(store: Store, tag: int, vr: str, value: Any) -> None:
+    uid, dataset = generate_uid(), Dataset()
+    dataset.ReferencedSOPSequence = [_item(made.CT, each) for each in UIDS]
+    dataset[tag] = DataElement(Tag(tag), vr, value, already_converted=True)
+    with connected(store) as scu:
+        status, _ = scu.association.send_n_create(dataset, MEDIA_CREATION, uid)
+        assert (status.Status, scu.get(uid)[0]) == (0x0106, NO_SUCH)
 
 
 def test_copies_that_are_no_whole_number_are_refused(store: Store) -> None:
