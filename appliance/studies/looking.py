@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,18 @@ def frames_of_series(store: Store, series_instance_uid: str) -> list[Place]:
         raise NotFoundError(
             say("There is no series %(series_instance_uid)s here.", series_instance_uid=series_instance_uid)
         )
-    rows.sort(key=lambda row: _number(row.attributes))
-    places = [
+    rows.sort(key=lambda row: _number(row.attributes, "InstanceNumber"))
+    places = (
         Place(sop_instance_uid=row.sop_instance_uid, frame=frame)
         for row in rows
-        for frame in range(1, max(1, int(row.attributes.get("NumberOfFrames") or 0)) + 1)
-    ]
-    return places[:MOST_SHOWN]
+        for frame in range(1, max(1, _number(row.attributes, "NumberOfFrames")) + 1)
+    )
+    return list(islice(places, MOST_SHOWN))  # an instance may say that it has a thousand million
 
 
-def _number(attributes: dict[str, Any]) -> int:
+def _number(attributes: dict[str, Any], keyword: str) -> int:
     try:
-        return int(str(attributes.get("InstanceNumber") or 0))
+        return int(str(attributes.get(keyword) or 0))
     except ValueError:
         return 0
 

@@ -16,7 +16,7 @@ from pydicom.uid import (
 from appliance.config import Settings
 from appliance.errors import NotFoundError, RefusedError
 from appliance.store.store import Store, open_store
-from appliance.studies import removal, search
+from appliance.studies import looking, removal, search
 from appliance.studies.intake import Intake
 from appliance.studies.keys import instance_keys
 from appliance.studies.record_tables import INSTANCE_KEYS
@@ -229,3 +229,13 @@ def test_deleting_a_study_removes_rows_and_files(store: Store, intake: Intake, c
     assert len(files_of(store)) == 1
     with pytest.raises(NotFoundError):
         removal.delete_study(store, STUDY, clerk)  # type: ignore[arg-type]
+
+
+def test_frames_without_end_are_not_counted_out(store: Store, intake: Intake) -> None:
+    """An instance of 300 bytes took all the memory of who looked at its series."""
+    dataset = made.image(1)
+    dataset.NumberOfFrames = "999999999"
+    taken = intake.take(arrival(store, dataset), SCANNER)
+    places = looking.frames_of_series(store, str(dataset.SeriesInstanceUID))
+    assert {place.sop_instance_uid for place in places} == {taken.sop_instance_uid}
+    assert [place.frame for place in places] == list(range(1, looking.MOST_SHOWN + 1))
