@@ -300,6 +300,9 @@ def sent_value(dataset: Dataset, keyword: str, charset: str = "", assumed: str =
     except Exception:
         # pydicom's converters raise many kinds for a value that does not fit its VR
         return raw.decode("ascii", "replace") if isinstance(raw, bytes) else str(raw)
-    if isinstance(value, Sequence) and dictionary_VR(keyword) != "SQ":
+    is_sequence, should_be = isinstance(value, Sequence), dictionary_VR(keyword) == "SQ"
+    if is_sequence and not should_be:
         return "a sequence"  # what it holds is nobody's to read
-    return "" if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
+    if value is None or (hasattr(value, "__len__") and len(value) == 0):
+        return ""
+    return "no sequence" if should_be and not is_sequence else value

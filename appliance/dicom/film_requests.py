@@ -32,9 +32,9 @@ def charset_of(dataset: Dataset) -> str:
 def sent_session(dataset: Dataset, reading: Reading) -> dict[str, Any]:
     """What the modality sent, the study it proposed included: the only standard place for a patient in print."""
     sent = dict(reading.sent)
-    if sent_value(dataset, "ProposedStudySequence"):
-        study = dataset["ProposedStudySequence"].value[0]
-        sent["ProposedStudySequence"] = study.to_json_dict(suppress_invalid_tags=True)
+    studies = sent_value(dataset, "ProposedStudySequence")
+    if studies and not isinstance(studies, str):
+        sent["ProposedStudySequence"] = studies[0].to_json_dict(suppress_invalid_tags=True)
         log.debug("proposed study: %s", sent["ProposedStudySequence"])
     return sent
 

@@ -272,7 +272,9 @@ class FilmSessionTree:
             raise StatusError(MISSING_ATTRIBUTE, f"{keyword} is missing", (keyword,))
         if len(items) == 0:
             return None  # erased
-        if len(items) > 1 or isinstance(items, str):
+        if isinstance(items, str):
+            raise StatusError(INVALID_VALUE, f"{keyword} is no sequence", (keyword,))
+        if len(items) > 1:
             raise StatusError(INVALID_VALUE, f"{keyword} has more than one item", (keyword,))
         return read_image(items[0], pixels, color, self.can, reading)
 

@@ -6,9 +6,12 @@ import random
 import struct
 
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian
 
-from tests.dicom.clients import boxes, gray_image, print_client
+from tests.dicom.clients import FILM, GRAY_BOX, LUT, SESSION, boxes, dataset, gray_image, print_client
 from tests.faults.conftest import template, works
 from tests.faults.plant import Plant
 from tests.fuzz.mutations import encoded
@@ -119,4 +122,28 @@ def test_a_character_set_that_is_no_text_is_refused(door: Plant, vr: bytes) -> N
         peer.associate(presentation_context(1, META, b"1.2.840.10008.1.2.1"))
         peer.send(encoded(random.Random(1), Message(1, command, charset), {}))
         assert status_of(peer) == 0x0110
+    assert door.tracebacks() == []
+
+
+def number(keyword: str) -> DataElement:
+    """A number where the dictionary has a sequence."""
+    return DataElement(Tag(keyword), "US", 1)
+
+
+def test_a_number_in_place_of_a_sequence_is_refused_in_words(door: Plant) -> None:
+    with print_client(door.port, called="FOLDER", calling="FAULTS", syntaxes=(ExplicitVRLittleEndian,)) as client:
+        session = Dataset()
+        session.add(number("ProposedStudySequence"))
+        opened = client.create(SESSION, request=session)
+        assert opened.status in (0, 0x0116)
+        film = dataset(ImageDisplayFormat="STANDARD\\1,1")
+        film.add(number("ReferencedFilmSessionSequence"))
+        assert client.create(FILM, request=film).status in (0, 0x0117, MISSING_VALUE)
+        image = dataset(ImageBoxPosition=1)
+        image.add(number("BasicGrayscaleImageSequence"))
+        answer = client.set(GRAY_BOX, boxes(client.film(opened.instance))[0], request=image)
+        assert (answer.status, answer.comment.strip()) == (INVALID, "BasicGrayscaleImageSequence is no sequence")
+        table = Dataset()
+        table.add(number("PresentationLUTSequence"))
+        assert client.create(LUT, request=table).status == INVALID
     assert door.tracebacks() == []

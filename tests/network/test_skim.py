@@ -160,6 +160,7 @@ def test_nesting_has_a_limit(tmp_path: Path, defined: bool) -> None:
             struct.pack("<HHLHHL", 0x2020, 0x0110, 8, 0xFFFE, 0xE000, 8) + b"x" * 8,
             "truncated",
         ),
+        ("terms without end", struct.pack("<HHL", 8, 5, 60_000) + b"1\\" * 30_000, "Specific Character Set of 60000"),
         ("too many", b"".join(struct.pack("<HHL", 9, n, 0) for n in range(2000)), "more than 1000 elements"),
     ],
 )
