@@ -25,7 +25,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-import appliance.short_errors  # noqa: F401  pydicom errors as raised
+import appliance.pydicom_bounds  # noqa: F401  pydicom within bounds
 from appliance.config import LimitsSettings
 from appliance.errors import RefusedError
 from appliance.network.uids import is_valid_uid

@@ -13,7 +13,7 @@ from pydicom.filereader import read_dataset, read_preamble
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, MPEGTransferSyntaxes
 
-import appliance.short_errors  # noqa: F401  pydicom errors as raised
+import appliance.pydicom_bounds  # noqa: F401  pydicom within bounds
 from appliance.newer_uids import DEFLATED_FRAMES
 from appliance.pixels.encapsulated import Fragments, find
 from appliance.pixels.errors import DamagedPixelsError, NotShownError, TooLargeError, VideoError

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from pydicom.charset import CODES_TO_ENCODINGS, convert_encodings, decode_bytes, python_encoding
 
-import appliance.short_errors  # noqa: F401  pydicom errors as raised
 from appliance.legible import TO_GB_2312
+from appliance.pydicom_bounds import MOST_TERMS
 
 _CONTROL = re.compile("[\x80-\x9f\ufffd]")  # C1 controls and replacement characters: no set for texts has them
 _DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C, 0x5C, 0x5E, 0x3D}
@@ -83,7 +83,7 @@ def _terms(text: str) -> tuple[str, ...]:
     """Defined terms as the standard writes and combines them, for what nearly is one (PS3.3 C.12.1.1.2)."""
     if not text.strip(" \0\\"):
         return ()
-    terms = tuple(_NEARLY.sub(_defined, term.strip(" \0")) for term in text.split("\\"))
+    terms = tuple(_NEARLY.sub(_defined, term.strip(" \0")) for term in text.split("\\")[:MOST_TERMS])
     if len(terms) == 1 or terms[0] in _ALONE:
         return terms[:1]
     return tuple(term.replace("ISO_IR ", "ISO 2022 IR ") for term in terms)
