@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from appliance.errors import DamagedError, ResourceError, UsageError
-from appliance.folders import folder_uri, path_of
+from appliance.folders import SCHEMES, folder_uri, path_of
 from appliance.store import discs, job_states, print_jobs, secrets, sessions, uploads
 from appliance.store.database import Database
 from appliance.store.tables import metadata
@@ -143,9 +143,10 @@ def follow(connection: Connection, old: Path, new: Path) -> list[str]:
     moved = []
     for table, uri in ((printer, printer.c.device_uri), (burner, burner.c.burner_uri)):
         for name, address in connection.execute(select(table.c.name, uri)).all():
-            path = path_of(address) if address.startswith("folder:") else None
+            scheme = address.partition(":")[0].lower()
+            path = path_of(address) if scheme in SCHEMES else None
             if path is not None and path.is_relative_to(old):
-                there = folder_uri(new / path.relative_to(old))
+                there = folder_uri(new / path.relative_to(old), scheme)
                 connection.execute(update(table).where(table.c.name == name).values({uri: there}))
                 moved.append(name)
     return moved

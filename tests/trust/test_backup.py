@@ -21,7 +21,7 @@ from appliance import cli, config
 from appliance.commands import common
 from appliance.errors import ApplianceError, ConflictError, DamagedError, ResourceError, UsageError
 from appliance.events import Actor
-from appliance.media.burners import add_first_burner, all_burners
+from appliance.media.burners import StoredBurner, add_burner, add_first_burner, all_burners
 from appliance.printing import jobs, printer_verbs
 from appliance.printing.first_run import add_first_printer
 from appliance.printing.worker import FilmWorker
@@ -227,12 +227,14 @@ def test_printers_and_burners_of_the_data_folder_follow_to_the_new_one(
 ) -> None:
     add_first_printer(store)
     add_first_burner(store)
+    add_burner(store, StoredBurner(name="robot", burner_uri=f"primera:{store.folder.root}/robot"), clerk)
     make_backup(store, tmp_path / "b.tar", clerk)
     restore(tmp_path / "b.tar", tmp_path / "there", clerk)
     there = open_store(tmp_path / "there", settings=store.settings)
     uris = {printer.name: printer.device_uri for printer in printer_verbs.all_printers(there)}
     assert uris == {"film": f"folder:{tmp_path}/there/printed"}
-    assert [burner.burner_uri for burner in all_burners(there)] == [f"folder:{tmp_path}/there/burned"]
+    burners = {burner.name: burner.burner_uri for burner in all_burners(there)}
+    assert burners == {"folder": f"folder:{tmp_path}/there/burned", "robot": f"primera:{tmp_path}/there/robot"}
     there.close()
 
 
