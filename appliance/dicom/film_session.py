@@ -45,7 +45,7 @@ from appliance.dicom.film_attributes import (
     SET,
     Reader,
     Reading,
-    sent_value,
+    sent_items,
 )
 from appliance.dicom.film_nodes import (
     ANNOTATION_CLASS,
@@ -267,13 +267,11 @@ class FilmSessionTree:
 
     def _image(self, dataset: Dataset, pixels: PixelReference | None, color: bool, reading: Reading) -> Any:
         keyword = "BasicColorImageSequence" if color else "BasicGrayscaleImageSequence"
-        items = sent_value(dataset, keyword)
-        if items is None:
+        if keyword not in dataset:
             raise StatusError(MISSING_ATTRIBUTE, f"{keyword} is missing", (keyword,))
-        if len(items) == 0:
+        items = sent_items(dataset, keyword)
+        if not items:
             return None  # erased
-        if isinstance(items, str):
-            raise StatusError(INVALID_VALUE, f"{keyword} is no sequence", (keyword,))
         if len(items) > 1:
             raise StatusError(INVALID_VALUE, f"{keyword} has more than one item", (keyword,))
         return read_image(items[0], pixels, color, self.can, reading)

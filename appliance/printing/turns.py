@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from appliance.printing.device.outcome import SendOutcome, SendResult
 from appliance.store import job_events, print_jobs
 from appliance.store import job_states as states
-from appliance.store.locks import machine_of
+from appliance.store.locks import machine_of, machines_at_work
 from appliance.store.store import Store
 
 UNREACHED = "connecting-to-device"
@@ -25,7 +25,7 @@ def others_at_work(store: Store) -> set[str]:
     """The other machines that send films now. Raises ResourceError."""
     if not store.node:
         return set()
-    return {name.removeprefix("films-").rpartition("-")[0] for name in store.locks.living("films")} - {store.node}
+    return set(machines_at_work(store.locks, "films")) - {store.node}
 
 
 def is_unreached(result: SendResult) -> bool:

@@ -6,6 +6,7 @@ machine (file_locks), the database's server for several (server_locks). Never of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -67,6 +68,11 @@ class Locks(Protocol):
 def machine_of(worker: str) -> str:
     """The machine of a worker, by its lock's name (KIND-MACHINE-PID-HEX); "" where there is but one machine."""
     return "-".join(worker.split("-")[1:-2])
+
+
+def machines_at_work(locks: Locks, kind: str) -> Counter[str]:
+    """How many workers of a kind each machine has at work, by its name. Raises ResourceError."""
+    return Counter(name.removeprefix(f"{kind}-").rpartition("-")[0] for name in locks.living(kind))
 
 
 def works_on(locks: Locks, worker: str) -> bool:

@@ -14,6 +14,7 @@ from appliance.errors import ResourceError
 from appliance.media.burners import all_burners
 from appliance.printing.printer_verbs import all_printers
 from appliance.store import discs, files, postgresql, print_jobs, secrets
+from appliance.store.locks import machines_at_work
 from appliance.store.store import Store
 from appliance.store.tables.base import now
 from appliance.upkeep import kept
@@ -135,9 +136,8 @@ def _parts(store: Store) -> dict[str, Counter[str]]:
     """Machine -> kind of worker -> how many are at work."""
     found: dict[str, Counter[str]] = {}
     for kind in PARTS:
-        for name in store.locks.living(kind):
-            node = name.removeprefix(f"{kind}-").rpartition("-")[0]
-            found.setdefault(node, Counter())[kind] += 1
+        for node, count in machines_at_work(store.locks, kind).items():
+            found.setdefault(node, Counter())[kind] = count
     return found
 
 
